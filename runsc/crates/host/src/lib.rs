@@ -1,0 +1,15 @@
+//! The one crate that makes host system calls: descriptors owned, [`Errno`] out.
+//!
+//! Thin over `rustix`; what rustix lacks is a raw call in a module that opts into `unsafe`.
+
+pub use abi::Errno;
+pub use rustix;
+
+/// What a host call returns.
+pub type Result<T> = std::result::Result<T, Errno>;
+
+/// Turns rustix's error into ours.
+#[must_use]
+pub fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
