@@ -1,2 +1,30 @@
 //! The guest's physical memory: one memfd, its allocator, reference counts, and the Sentry's own
 //! mapping of it; fallible copies to and from any memory that the application or the host can take away.
+//!
+//! - [`MemoryFile`] owns the memfd and hands out [`FrameRange`]s, page-aligned ranges of it that are
+//!   zero when allocated and go back to the host soon after their last reference is gone.
+//! - [`GuestBytes`] is a range of Sentry addresses over such memory, or over a window of a host file
+//!   ([`WindowCache`]). It never becomes a Rust reference: every access goes through routines that
+//!   survive a fault ([`install_fault_handler`]) and report how far they came.
+//! - [`io`] moves bytes between host descriptors and such memory without a bounce buffer.
+//!
+//! Locks: the allocator's lock and the window cache's lock are leaves; nothing is called under them.
+
+mod access;
+mod allocator;
+mod bytes;
+mod fault;
+mod file;
+mod frame;
+mod free;
+pub mod io;
+mod runs;
+mod window;
+
+pub use allocator::{Kind, Placement, SLOT, Usage};
+pub use bytes::{Faulted, GuestBytes};
+pub use fault::install_fault_handler;
+pub use file::{MemoryFile, ReclaimHook};
+pub use frame::FrameRange;
+pub use host::{Errno, Result};
+pub use window::{HostFile, WINDOW, WindowAccess, WindowCache, WindowPin};

@@ -1,0 +1,381 @@
+//! [`MemoryFile`]: the memfd, its mapping in the Sentry, and the thread that gives memory back.
+
+#![expect(unsafe_code, reason = "maps the memory file")]
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use host::rustix::fs::{self, FallocateFlags, MemfdFlags, SealFlags};
+use host::rustix::mm::{self, Advice, MapFlags, ProtFlags};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::allocator::{Allocator, Kind, Placement, Usage};
+use crate::bytes::GuestBytes;
+use crate::frame::FrameRange;
+use crate::{Errno, Result};
+
+/// Size of the sparse file; smaller ones are tried where the host does not allow as much.
+const LARGEST: u64 = 4 << 40;
+const SMALLEST: u64 = 16 << 30;
+/// How long freed frames may wait before they go back to the host.
+const DELAY: Duration = Duration::from_millis(100);
+/// How many freed bytes make the reclaimer start at once.
+const MANY_DIRTY: u64 = 64 << 20;
+
+/// Asked to free at least so many bytes of the guest's memory; returns whether that may have helped.
+pub type ReclaimHook = dyn Fn(u64) -> bool + Send + Sync;
+
+/// The guest's physical memory.
+pub struct MemoryFile {
+    shared: Arc<Shared>,
+    /// Bytes that may be allocated.
+    limit: AtomicU64,
+    hook: Mutex<Option<Arc<ReclaimHook>>>,
+    reclaimer: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    fd: OwnedFd,
+    base: usize,
+    size: u64,
+    state: Mutex<State>,
+    /// Signalled when there is work for the reclaimer.
+    work: Condvar,
+}
+
+struct State {
+    allocator: Allocator,
+    /// The reclaimer sleeps without a deadline.
+    idle: bool,
+    stopping: bool,
+}
+
+impl fmt::Debug for MemoryFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryFile")
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
+    }
+}
+
+impl MemoryFile {
+    /// Makes the file, maps it and starts the thread that gives freed memory back to the host.
+    ///
+    /// # Errors
+    /// What `memfd_create(2)`, ftruncate(2), mmap(2) or the making of a thread report.
+    pub fn new(limit_bytes: Option<u64>) -> Result<Arc<Self>> {
+        let shared = Arc::new(Shared::new()?);
+        let worker = Arc::clone(&shared);
+        let reclaimer = std::thread::Builder::new()
+            .name("reclaim".into())
+            .stack_size(64 << 10)
+            .spawn(move || worker.reclaim_until_stopped())
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(11)))?;
+        Ok(Arc::new(Self {
+            shared,
+            limit: AtomicU64::new(limit_bytes.unwrap_or(u64::MAX)),
+            hook: Mutex::new(None),
+            reclaimer: Some(reclaimer),
+        }))
+    }
+
+    /// The memfd, for mapping it into spaces.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.shared.fd.as_fd()
+    }
+
+    /// Sets who is asked for memory when the limit is reached, before ENOMEM. It is called without
+    /// any lock of this crate, by the thread that allocates.
+    pub fn set_reclaim_hook(&self, hook: Arc<ReclaimHook>) {
+        *self.hook.lock() = Some(hook);
+    }
+
+    /// The limit in bytes; `u64::MAX` if there is none.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Changes the limit. What is in use already stays.
+    pub fn set_limit(&self, limit_bytes: Option<u64>) {
+        self.limit
+            .store(limit_bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Allocates zero frames of `len` bytes, a multiple of the page size, with one reference.
+    ///
+    /// # Errors
+    /// ENOMEM if the limit or the file is exhausted, EINVAL if the length is 0 or not page-aligned.
+    pub fn allocate(&self, len: u64, kind: Kind, placement: Placement) -> Result<FrameRange> {
+        let mut asked = false;
+        loop {
+            if self.fits(len) {
+                return self
+                    .shared
+                    .state
+                    .lock()
+                    .allocator
+                    .allocate(len, kind, placement);
+            }
+            let hook = self.hook.lock().clone();
+            if asked || !hook.is_some_and(|hook| hook(len)) {
+                return Err(Errno::ENOMEM);
+            }
+            asked = true;
+        }
+    }
+
+    /// Adds a reference to every frame of a range.
+    pub fn retain(&self, range: FrameRange) {
+        self.shared.state.lock().allocator.retain(range);
+    }
+
+    /// Drops a reference of every frame of a range.
+    pub fn release(&self, range: FrameRange) {
+        let mut state = self.shared.state.lock();
+        state.allocator.release(range);
+        self.shared.wake_reclaimer(&mut state);
+    }
+
+    /// Keeps the frames of a range from being reused until [`unpin`](Self::unpin), without counting
+    /// as a further owner: for I/O that is under way.
+    pub fn pin(&self, range: FrameRange) {
+        self.shared.state.lock().allocator.pin(range);
+    }
+
+    /// Ends a [`pin`](Self::pin).
+    pub fn unpin(&self, range: FrameRange) {
+        let mut state = self.shared.state.lock();
+        state.allocator.unpin(range);
+        self.shared.wake_reclaimer(&mut state);
+    }
+
+    /// Whether the first frame of the range has more than one owner, and for how many bytes of the
+    /// range the answer is the same.
+    #[must_use]
+    pub fn sharing(&self, range: FrameRange) -> (bool, u64) {
+        self.uniform(range, |refs, _| refs > 1)
+    }
+
+    /// Whether the first frame of the range is pinned, and for how many bytes of the range the
+    /// answer is the same.
+    #[must_use]
+    pub fn pinned(&self, range: FrameRange) -> (bool, u64) {
+        self.uniform(range, |_, pins| pins > 0)
+    }
+
+    /// How many owners the first frame of the range has, and for how many bytes of the range there
+    /// are equally many.
+    #[must_use]
+    pub fn owners(&self, range: FrameRange) -> (u32, u64) {
+        let state = self.shared.state.lock();
+        state
+            .allocator
+            .prefix(range)
+            .map_or((0, range.len()), |(counts, len)| (counts.refs, len))
+    }
+
+    /// The Sentry's addresses of a range.
+    #[must_use]
+    pub fn view(&self, range: FrameRange) -> GuestBytes<'_> {
+        self.shared.view(range)
+    }
+
+    /// How much is in use.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.shared.state.lock().allocator.usage()
+    }
+
+    /// How many bytes the host has given to the file.
+    ///
+    /// # Errors
+    /// What fstat(2) reports.
+    pub fn resident(&self) -> Result<u64> {
+        let stat = fs::fstat(&self.shared.fd).map_err(host::errno)?;
+        Ok(u64::try_from(stat.st_blocks)
+            .unwrap_or(0)
+            .saturating_mul(512))
+    }
+
+    /// Gives all freed frames back to the host now.
+    pub fn reclaim(&self) {
+        let state = self.shared.state.lock();
+        drop(self.shared.clean(state));
+    }
+
+    /// Whether `len` more bytes stay within the limit. Frames that no one has touched yet do not
+    /// count once the limit seems reached: what the host has given does.
+    fn fits(&self, len: u64) -> bool {
+        let limit = self.limit();
+        let within = |used: u64| used.checked_add(len).is_some_and(|sum| sum <= limit);
+        if within(self.usage().total()) {
+            return true;
+        }
+        self.reclaim();
+        within(self.usage().total()) || self.resident().is_ok_and(within)
+    }
+
+    fn uniform(&self, range: FrameRange, answer: impl Fn(u32, u32) -> bool) -> (bool, u64) {
+        let state = self.shared.state.lock();
+        let mut first = None;
+        let mut len = 0;
+        while len < range.len() {
+            let rest = range.split_at(len).1;
+            let (here, here_len) = state
+                .allocator
+                .prefix(rest)
+                .map_or((false, rest.len()), |(counts, here_len)| {
+                    (answer(counts.refs, counts.pins), here_len)
+                });
+            if *first.get_or_insert(here) != here {
+                break;
+            }
+            len += here_len;
+        }
+        (first.unwrap_or(false), len)
+    }
+}
+
+impl Drop for MemoryFile {
+    fn drop(&mut self) {
+        self.shared.state.lock().stopping = true;
+        self.shared.work.notify_all();
+        if let Some(thread) = self.reclaimer.take() {
+            // The thread does not panic; if it did, there is nothing left for it to do.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn new() -> Result<Self> {
+        let fd = create()?;
+        let mut size = LARGEST;
+        let base = loop {
+            match fs::ftruncate(&fd, size).and_then(|()| map(&fd, size)) {
+                Ok(base) => break base,
+                Err(_) if size > SMALLEST => size /= 2,
+                Err(error) => return Err(host::errno(error)),
+            }
+        };
+        fs::fcntl_add_seals(&fd, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)
+            .map_err(host::errno)?;
+        let state = State {
+            allocator: Allocator::new(size),
+            idle: false,
+            stopping: false,
+        };
+        Ok(Self {
+            fd,
+            base,
+            size,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+        })
+    }
+
+    fn view(&self, range: FrameRange) -> GuestBytes<'_> {
+        let end = range.end().min(self.size);
+        let start = range.start().min(end);
+        let offset = usize::try_from(start).expect("the file fits into the address space");
+        let len = usize::try_from(end - start).expect("the file fits into the address space");
+        // SAFETY: 1. the clamped range lies in the mapping made in `new`, which is removed only when
+        // `self` is dropped; 2. only `GuestBytes` touches it, so there are no references to its bytes.
+        unsafe { GuestBytes::new(self.base + offset, len) }
+    }
+
+    fn wake_reclaimer(&self, state: &mut MutexGuard<'_, State>) {
+        let dirty = state.allocator.usage().dirty;
+        if (state.idle && dirty > 0) || dirty >= MANY_DIRTY {
+            state.idle = false;
+            self.work.notify_one();
+        }
+    }
+
+    fn reclaim_until_stopped(&self) {
+        let mut state = self.state.lock();
+        while !state.stopping {
+            if state.allocator.usage().dirty == 0 {
+                state.idle = true;
+                self.work.wait(&mut state);
+            } else {
+                self.work.wait_for(&mut state, DELAY);
+            }
+            if !state.stopping && state.allocator.usage().dirty > 0 {
+                // A wake-up by the first freed range waits for more of them.
+                if state.allocator.usage().dirty < MANY_DIRTY {
+                    self.work.wait_for(&mut state, DELAY);
+                }
+                state = self.clean(state);
+            }
+        }
+    }
+
+    /// Gives all dirty ranges back to the host, without the lock, and makes them available again.
+    fn clean<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let dirty = state.allocator.take_dirty();
+        for range in dirty {
+            let clean = MutexGuard::unlocked(&mut state, || self.make_zero(range));
+            if clean {
+                state.allocator.put_clean(range);
+            } else {
+                state.allocator.put_dirty(range);
+            }
+        }
+        state
+    }
+
+    fn make_zero(&self, range: FrameRange) -> bool {
+        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fs::fallocate(&self.fd, punch, range.start(), range.len()).is_ok()
+            || self.view(range).zero().is_ok()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let len = usize::try_from(self.size).expect("the file fits into the address space");
+        // SAFETY: the mapping was made in `new` with this address and size; every `GuestBytes` of it
+        // borrowed `self`, so none is left. A failure leaves the mapping in place, which is harmless.
+        let _ = unsafe { mm::munmap(ptr::without_provenance_mut(self.base), len) };
+    }
+}
+
+fn create() -> Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Hosts before 6.3 do not know the flag, later ones may demand it (vm.memfd_noexec).
+    fs::memfd_create("runsc-memory", flags | MemfdFlags::NOEXEC_SEAL)
+        .or_else(|_| fs::memfd_create("runsc-memory", flags))
+        .map_err(host::errno)
+}
+
+/// Maps the whole file; the mapping is not inherited by forked processes and not dumped.
+fn map(fd: &OwnedFd, size: u64) -> host::rustix::io::Result<usize> {
+    let len = usize::try_from(size).map_err(|_| host::rustix::io::Errno::NOMEM)?;
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: 1. a new mapping at an address that the kernel chooses replaces nothing; 2. the advice
+    // is about that mapping alone and changes no contents.
+    unsafe {
+        let base = mm::mmap(
+            ptr::null_mut(),
+            len,
+            access,
+            MapFlags::SHARED | MapFlags::NORESERVE,
+            fd,
+            0,
+        )?;
+        mm::madvise(base, len, Advice::LinuxDontFork)?;
+        mm::madvise(base, len, Advice::LinuxDontDump)?;
+        Ok(base.addr())
+    }
+}
+
+#[cfg(test)]
+mod tests;
