@@ -2,6 +2,8 @@
 //!
 //! Thin over `rustix`; what rustix lacks is a raw call in a module that opts into `unsafe`.
 
+pub mod at;
+
 pub use abi::Errno;
 pub use rustix;
 

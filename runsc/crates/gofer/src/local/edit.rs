@@ -1,0 +1,300 @@
+//! Changes of directories: new entries, links, removal, renaming.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use abi::Errno;
+use host::errno;
+use host::rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
+
+use super::node::{Node, Place, Table};
+use super::open::MODE_BITS;
+use super::{found, sys};
+use crate::name;
+use crate::types::{Attr, FileKind, Found, NewFile, NodeId, Remove, Rename, RenameMode, Result};
+
+/// See [`crate::HostTree::make_dir`].
+pub(super) fn make_dir(
+    table: &Table,
+    dir: NodeId,
+    file_name: &[u8],
+    new: &NewFile,
+) -> Result<Found> {
+    make(
+        table,
+        dir,
+        file_name,
+        new,
+        FileKind::Directory,
+        &|parent, name| {
+            fs::mkdirat(parent, name, Mode::from_raw_mode(new.mode & 0o777)).map_err(errno)
+        },
+    )
+}
+
+/// See [`crate::HostTree::symlink`].
+pub(super) fn symlink(
+    table: &Table,
+    dir: NodeId,
+    file_name: &[u8],
+    target: &[u8],
+    new: &NewFile,
+) -> Result<Found> {
+    let target = name::target_to_c(target)?;
+    make(
+        table,
+        dir,
+        file_name,
+        new,
+        FileKind::Symlink,
+        &|parent, name| fs::symlinkat(target.as_c_str(), parent, name).map_err(errno),
+    )
+}
+
+/// See [`crate::HostTree::make_node`].
+pub(super) fn make_node(
+    table: &Table,
+    dir: NodeId,
+    file_name: &[u8],
+    new: &NewFile,
+    rdev: u64,
+) -> Result<Found> {
+    let kind = FileKind::from_mode(new.mode).ok_or(Errno::EINVAL)?;
+    let (file_type, rdev) = match kind {
+        FileKind::Fifo => (FileType::Fifo, 0),
+        FileKind::Socket => (FileType::Socket, 0),
+        FileKind::Regular => (FileType::RegularFile, 0),
+        FileKind::CharDevice => (FileType::CharacterDevice, rdev),
+        FileKind::BlockDevice => (FileType::BlockDevice, rdev),
+        FileKind::Directory | FileKind::Symlink => return Err(Errno::EPERM),
+    };
+    let is_device = matches!(kind, FileKind::CharDevice | FileKind::BlockDevice);
+    if is_device && !table.directory(dir)?.root.policy.devices {
+        return Err(Errno::EPERM);
+    }
+    make(table, dir, file_name, new, kind, &|parent, name| {
+        let mode = Mode::from_raw_mode(new.mode & 0o777);
+        fs::mknodat(parent, name, file_type, mode, rdev).map_err(errno)
+    })
+}
+
+/// Makes an entry with `act`, then gives it its owner and at last its special bits.
+fn make(
+    table: &Table,
+    dir: NodeId,
+    file_name: &[u8],
+    new: &NewFile,
+    kind: FileKind,
+    act: &dyn Fn(BorrowedFd<'_>, &CStr) -> Result<()>,
+) -> Result<Found> {
+    let dir = table.directory(dir)?;
+    dir.root.writable()?;
+    let file_name = name::to_c(file_name)?;
+    let parent = dir.path_fd(table)?;
+    act(parent.as_fd(), &file_name)?;
+    let made = adopt(table, &dir, &file_name, new, kind);
+    if made.is_err() {
+        let flags = if kind == FileKind::Directory {
+            AtFlags::REMOVEDIR
+        } else {
+            AtFlags::empty()
+        };
+        // Best effort: the error that made the entry useless is the one to report.
+        let _ = fs::unlinkat(parent.as_fd(), &file_name, flags);
+    }
+    made
+}
+
+fn adopt(
+    table: &Table,
+    dir: &Arc<Node>,
+    file_name: &CString,
+    new: &NewFile,
+    kind: FileKind,
+) -> Result<Found> {
+    let parent = dir.path_fd(table)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = sys::open_beneath(parent.as_fd(), file_name, flags, Mode::empty())?;
+    let mut attr = sys::stat_fd(fd.as_fd())?;
+    if attr.kind() != Some(kind) {
+        return Err(Errno::ESTALE);
+    }
+    let node = table.add_child(dir, file_name.clone(), &attr)?;
+    let done = own(table, &node, fd.as_fd(), &attr, new).and_then(|()| sys::stat_fd(fd.as_fd()));
+    match done {
+        Ok(now) => attr = now,
+        Err(error) => {
+            table.remove(&[node.id]);
+            return Err(error);
+        }
+    }
+    if kind == FileKind::Directory {
+        node.keep(fd, table);
+    }
+    Ok(found(&node, attr))
+}
+
+fn own(
+    table: &Table,
+    node: &Arc<Node>,
+    fd: BorrowedFd<'_>,
+    attr: &Attr,
+    new: &NewFile,
+) -> Result<()> {
+    if (attr.uid, attr.gid) != (new.uid, new.gid) {
+        let (uid, gid) = (Uid::from_raw(new.uid), Gid::from_raw(new.gid));
+        fs::chownat(fd, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH).map_err(errno)?;
+    }
+    if node.kind != FileKind::Symlink && attr.mode & MODE_BITS != new.mode & MODE_BITS {
+        super::attr::chmod(table, node, fd, new.mode & MODE_BITS)?;
+    }
+    Ok(())
+}
+
+/// See [`crate::HostTree::link`].
+pub(super) fn link(table: &Table, node: NodeId, dir: NodeId, file_name: &[u8]) -> Result<Attr> {
+    let node = table.get(node)?;
+    let dir = table.directory(dir)?;
+    same_tree(&node, &dir)?;
+    dir.root.writable()?;
+    if node.kind == FileKind::Directory {
+        return Err(Errno::EPERM);
+    }
+    let file_name = name::to_c(file_name)?;
+    let parent = dir.path_fd(table)?;
+    let fd = node.path_fd(table)?;
+    match fs::linkat(
+        fd.as_fd(),
+        c"",
+        parent.as_fd(),
+        &file_name,
+        AtFlags::EMPTY_PATH,
+    ) {
+        Ok(()) => {}
+        // Without CAP_DAC_READ_SEARCH the kernel does not link by descriptor.
+        Err(error) if errno(error) == Errno::ENOENT => {
+            let (old_dir, old_name) = node.parent_fd(table)?.ok_or(Errno::ENOENT)?;
+            link_by_name(
+                &node,
+                old_dir.as_fd(),
+                &old_name,
+                parent.as_fd(),
+                &file_name,
+            )?;
+        }
+        Err(error) => return Err(errno(error)),
+    }
+    if matches!(node.place(), Place::Nowhere) {
+        node.move_to(Place::Child(dir.clone(), file_name.into()));
+    }
+    sys::stat_fd(fd.as_fd())
+}
+
+fn link_by_name(
+    node: &Node,
+    old_dir: BorrowedFd<'_>,
+    old_name: &CStr,
+    new_dir: BorrowedFd<'_>,
+    new_name: &CStr,
+) -> Result<()> {
+    fs::linkat(old_dir, old_name, new_dir, new_name, AtFlags::empty()).map_err(errno)?;
+    if node.expect(&sys::stat_at(new_dir, new_name)?).is_err() {
+        fs::unlinkat(new_dir, new_name, AtFlags::empty()).map_err(errno)?;
+        return Err(Errno::ESTALE);
+    }
+    Ok(())
+}
+
+/// See [`crate::HostTree::remove`].
+pub(super) fn remove(
+    table: &Table,
+    dir: NodeId,
+    file_name: &[u8],
+    what: Remove,
+    known: Option<NodeId>,
+) -> Result<()> {
+    let dir = table.directory(dir)?;
+    dir.root.writable()?;
+    let file_name = name::to_c(file_name)?;
+    let victim = held(table, known);
+    let flags = match what {
+        Remove::File => AtFlags::empty(),
+        Remove::Directory => AtFlags::REMOVEDIR,
+    };
+    fs::unlinkat(dir.path_fd(table)?.as_fd(), &file_name, flags).map_err(errno)?;
+    if let Some(victim) = victim {
+        lose_name(&victim, &dir, &file_name);
+    }
+    Ok(())
+}
+
+/// The client's node, its descriptor opened so that it outlives its name. A node that is stale
+/// already has nothing to keep.
+fn held(table: &Table, node: Option<NodeId>) -> Option<Arc<Node>> {
+    let node = table.get(node?).ok()?;
+    node.path_fd(table).ok().map(|_| node)
+}
+
+/// Notes that `node` is no longer `name` in `dir`, if that is where it was.
+fn lose_name(node: &Node, dir: &Arc<Node>, name: &CStr) {
+    if let Place::Child(parent, old) = node.place()
+        && Arc::ptr_eq(&parent, dir)
+        && *old == *name
+    {
+        node.move_to(Place::Nowhere);
+    }
+}
+
+/// See [`crate::HostTree::rename`].
+pub(super) fn rename(table: &Table, rename: &Rename<'_>) -> Result<()> {
+    let old_dir = table.directory(rename.old_dir)?;
+    let new_dir = table.directory(rename.new_dir)?;
+    same_tree(&old_dir, &new_dir)?;
+    old_dir.root.writable()?;
+    let old_name = name::to_c(rename.old_name)?;
+    let new_name = name::to_c(rename.new_name)?;
+    let (old_fd, new_fd) = (old_dir.path_fd(table)?, new_dir.path_fd(table)?);
+    let moved = rename.moved.and_then(|id| table.get(id).ok());
+    let replaced = held(table, rename.replaced);
+    let flags = match rename.mode {
+        RenameMode::Replace => RenameFlags::empty(),
+        RenameMode::NoReplace => RenameFlags::NOREPLACE,
+        RenameMode::Exchange => RenameFlags::EXCHANGE,
+    };
+    fs::renameat_with(old_fd.as_fd(), &old_name, new_fd.as_fd(), &new_name, flags)
+        .map_err(errno)?;
+    if let Some(replaced) = replaced {
+        match rename.mode {
+            RenameMode::Exchange => follow(&replaced, &old_dir, old_fd.as_fd(), old_name)?,
+            RenameMode::Replace | RenameMode::NoReplace => {
+                lose_name(&replaced, &new_dir, &new_name);
+            }
+        }
+    }
+    if let Some(moved) = moved {
+        follow(&moved, &new_dir, new_fd.as_fd(), new_name)?;
+    }
+    Ok(())
+}
+
+/// Moves a node to its new place, if it is what is there: a client that names a wrong node, or a
+/// third party that renames at the same time, cannot build a loop of parents.
+fn follow(node: &Arc<Node>, dir: &Arc<Node>, dir_fd: BorrowedFd<'_>, name: CString) -> Result<()> {
+    match sys::stat_at(dir_fd, &name) {
+        Ok(attr) if node.is(&attr) && !Arc::ptr_eq(node, dir) => {
+            node.move_to(Place::Child(dir.clone(), name.into()));
+            Ok(())
+        }
+        Ok(_) | Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn same_tree(one: &Node, other: &Node) -> Result<()> {
+    if Arc::ptr_eq(&one.root, &other.root) {
+        Ok(())
+    } else {
+        Err(Errno::EXDEV)
+    }
+}

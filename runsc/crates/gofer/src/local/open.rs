@@ -1,0 +1,126 @@
+//! Opening and creating regular files, whose descriptors go to the client.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use abi::Errno;
+use host::errno;
+use host::rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
+
+use super::node::{Place, Table};
+use super::{Policy, found, sys};
+use crate::name;
+use crate::types::{Access, Attr, Created, FileKind, NewFile, NodeId, Opened, Result};
+
+/// Permission bits with set-id and sticky bits.
+pub(super) const MODE_BITS: u32 = 0o7777;
+
+fn open_flags(access: Access) -> OFlags {
+    let mode = match access {
+        Access::Read => OFlags::RDONLY,
+        Access::Write => OFlags::WRONLY,
+        Access::ReadWrite => OFlags::RDWR,
+    };
+    mode | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY
+}
+
+/// See [`crate::HostTree::open`]. A special file is opened non-blocking.
+pub(super) fn open(table: &Table, node: NodeId, access: Access) -> Result<Opened> {
+    let node = table.get(node)?;
+    openable(node.kind, node.root.policy)?;
+    if access.writes() && node.kind == FileKind::Regular {
+        node.root.writable()?;
+    }
+    let fd = node.open_again(table, open_flags(access))?;
+    let attr = sys::stat_fd(fd.as_fd())?;
+    if attr.kind() != Some(node.kind) {
+        return Err(Errno::ESTALE);
+    }
+    Ok(Opened { fd, attr })
+}
+
+fn openable(kind: FileKind, policy: Policy) -> Result<()> {
+    match kind {
+        FileKind::Regular => Ok(()),
+        FileKind::Directory => Err(Errno::EISDIR),
+        FileKind::Symlink => Err(Errno::ELOOP),
+        FileKind::Fifo if policy.host_fifos => Ok(()),
+        FileKind::CharDevice | FileKind::BlockDevice if policy.devices => Ok(()),
+        _ => Err(Errno::ENXIO),
+    }
+}
+
+/// See [`crate::HostTree::create`].
+pub(super) fn create(
+    table: &Table,
+    dir: NodeId,
+    file_name: &[u8],
+    access: Access,
+    new: &NewFile,
+) -> Result<Created> {
+    let dir = table.directory(dir)?;
+    dir.root.writable()?;
+    let file_name = name::to_c(file_name)?;
+    let parent = dir.path_fd(table)?;
+    let flags = open_flags(access) | OFlags::CREATE | OFlags::EXCL;
+    let mode = Mode::from_raw_mode(new.mode & 0o777);
+    let fd = sys::open_beneath(parent.as_fd(), &file_name, flags, mode)?;
+    let created = own(fd.as_fd(), new).and_then(|attr| {
+        let node = table.add_child(&dir, file_name.clone(), &attr)?;
+        Ok(found(&node, attr))
+    });
+    match created {
+        Ok(found) => Ok(Created { found, fd }),
+        Err(error) => {
+            // Best effort: the error that made the file useless is the one to report.
+            let _ = fs::unlinkat(parent.as_fd(), &file_name, AtFlags::empty());
+            Err(error)
+        }
+    }
+}
+
+/// See [`crate::HostTree::create_unnamed`]. The node's descriptor is all that names the file.
+pub(super) fn create_unnamed(
+    table: &Table,
+    dir: NodeId,
+    access: Access,
+    new: &NewFile,
+) -> Result<Created> {
+    let dir = table.directory(dir)?;
+    dir.root.writable()?;
+    let access = if access == Access::Read {
+        Access::ReadWrite
+    } else {
+        access
+    };
+    let flags = open_flags(access) | OFlags::TMPFILE;
+    let mode = Mode::from_raw_mode(new.mode & 0o777);
+    let fd = sys::open_beneath(dir.path_fd(table)?.as_fd(), c".", flags, mode)?;
+    let attr = own(fd.as_fd(), new)?;
+    let node = table.add(&dir.root, &attr, Place::Nowhere)?;
+    node.keep(duplicate(&fd)?, table);
+    Ok(Created {
+        found: found(&node, attr),
+        fd,
+    })
+}
+
+fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
+    host::rustix::io::fcntl_dupfd_cloexec(fd, 0).map_err(errno)
+}
+
+/// Gives a new file, open as `fd`, its owner, and only then the set-id bits: at no time has another
+/// owner a file with them.
+fn own(fd: BorrowedFd<'_>, new: &NewFile) -> Result<Attr> {
+    let attr = sys::stat_fd(fd)?;
+    let mut changed = false;
+    if (attr.uid, attr.gid) != (new.uid, new.gid) {
+        let (uid, gid) = (Uid::from_raw(new.uid), Gid::from_raw(new.gid));
+        fs::fchown(fd, Some(uid), Some(gid)).map_err(errno)?;
+        changed = true;
+    }
+    if attr.mode & MODE_BITS != new.mode & MODE_BITS {
+        fs::fchmod(fd, Mode::from_raw_mode(new.mode & MODE_BITS)).map_err(errno)?;
+        changed = true;
+    }
+    if changed { sys::stat_fd(fd) } else { Ok(attr) }
+}

@@ -1,0 +1,104 @@
+//! Path walks, one component at a time.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use abi::Errno;
+use host::rustix::fs::{Mode, OFlags};
+
+use super::node::{Node, Table};
+use super::{found, sys};
+use crate::name;
+use crate::types::{Attr, FileKind, Found, NodeId, Result, Step, Walk, WalkEnd};
+
+/// See [`crate::HostTree::walk`].
+pub(super) fn walk(table: &Table, from: NodeId, steps: &[Step<'_>]) -> Result<Walk> {
+    let mut at = table.get(from)?;
+    let mut walk = Walk {
+        found: Vec::with_capacity(steps.len()),
+        end: WalkEnd::Done,
+    };
+    for (index, step) in steps.iter().enumerate() {
+        if at.kind != FileKind::Directory {
+            walk.end = WalkEnd::NotDirectory;
+            return Ok(walk);
+        }
+        let (node, attr) = match descend(table, &at, *step, index + 1 == steps.len()) {
+            Ok(next) => next,
+            Err(error) => {
+                walk.end = ended(error);
+                return Ok(walk);
+            }
+        };
+        walk.found.push(found(&node, attr));
+        if node.kind == FileKind::Symlink {
+            walk.end = match target(table, &node) {
+                Ok(target) => WalkEnd::Symlink(target),
+                Err(error) => {
+                    forget_last(table, &mut walk.found, *step);
+                    WalkEnd::Failed(error)
+                }
+            };
+            return Ok(walk);
+        }
+        at = node;
+    }
+    Ok(walk)
+}
+
+fn ended(error: Errno) -> WalkEnd {
+    if error == Errno::ENOENT {
+        WalkEnd::Missing
+    } else {
+        WalkEnd::Failed(error)
+    }
+}
+
+/// Takes back the last node, unless the client had it before.
+fn forget_last(table: &Table, found: &mut Vec<Found>, step: Step<'_>) {
+    if let Some(last) = found.pop()
+        && Some(last.node) != step.known
+    {
+        table.remove(&[last.node]);
+    }
+}
+
+fn descend(
+    table: &Table,
+    dir: &Arc<Node>,
+    step: Step<'_>,
+    last: bool,
+) -> Result<(Arc<Node>, Attr)> {
+    let name = name::to_c(step.name)?;
+    let parent = dir.path_fd(table)?;
+    let known = step.known.map(|id| table.get(id)).transpose()?;
+    if known.is_none() && !last {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = sys::open_beneath(parent.as_fd(), &name, flags, Mode::empty())?;
+        let attr = sys::stat_fd(fd.as_fd())?;
+        let node = table.add_child(dir, name, &attr)?;
+        node.keep(fd, table);
+        return Ok((node, attr));
+    }
+    let attr = sys::stat_at(parent.as_fd(), &name)?;
+    match known {
+        Some(known) if known.is(&attr) => Ok((known, attr)),
+        _ => Ok((table.add_child(dir, name, &attr)?, attr)),
+    }
+}
+
+/// See [`crate::HostTree::read_link`].
+pub(super) fn read_link(table: &Table, node: NodeId) -> Result<Vec<u8>> {
+    let node = table.get(node)?;
+    if node.kind != FileKind::Symlink {
+        return Err(Errno::EINVAL);
+    }
+    target(table, &node)
+}
+
+fn target(table: &Table, node: &Arc<Node>) -> Result<Vec<u8>> {
+    match node.parent_fd(table)? {
+        Some((parent, name)) => sys::read_link(parent.as_fd(), &name),
+        None => sys::read_link(node.path_fd(table)?.as_fd(), c""),
+    }
+}
