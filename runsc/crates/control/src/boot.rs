@@ -1,0 +1,123 @@
+//! What the sandbox and the gofer are started with, and how they report.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Container;
+
+/// The sandbox's whole configuration, passed as a sealed memfd.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BootConfig {
+    /// The first container.
+    pub container: Container,
+    /// Descriptor numbers.
+    pub fds: BootFds,
+    /// The name of the platform: `ptrace`, `systrap`, `kvm`; empty for the best that works.
+    pub platform: String,
+    /// Which network the guest sees.
+    pub network: Network,
+    /// System call tracing.
+    pub strace: StraceConfig,
+    /// Logging.
+    pub log: LogConfig,
+    /// The user and group to become inside the sandbox's user namespace.
+    pub user: u32,
+    /// Caching may assume that nobody else changes the files.
+    pub exclusive_files: bool,
+}
+
+/// Descriptors that the sandbox was given, by number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootFds {
+    /// Where it reports that it is ready, or why not: a seqpacket socket.
+    pub report: i32,
+    /// The gofer's sockets.
+    pub gofer: Vec<i32>,
+    /// End of file when the gofer has ended.
+    pub gofer_lifeline: i32,
+    /// End of file when the command that waits has ended; one byte when it no longer waits.
+    pub lifeline: i32,
+    /// The control socket, listening.
+    pub control: i32,
+    /// Standard input, output and error of the init process.
+    pub stdio: Vec<i32>,
+    /// Descriptors 3 and up of the init process (`--preserve-fds`).
+    pub preserved: Vec<i32>,
+}
+
+/// Which network a guest sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// The sandbox's own stack.
+    #[default]
+    Sandbox,
+    /// The host's.
+    Host,
+    /// Loopback alone.
+    None,
+}
+
+/// System call tracing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StraceConfig {
+    /// Trace at all.
+    pub enabled: bool,
+    /// Only these calls; all when empty.
+    pub calls: Vec<String>,
+    /// Most bytes of a buffer to print.
+    pub log_size: u32,
+}
+
+/// Where a child process logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogConfig {
+    /// Debug level too.
+    pub debug: bool,
+    /// Descriptor of its own debug log file, if there is one.
+    pub fd: Option<i32>,
+}
+
+/// The gofer's configuration, passed as a sealed memfd.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GoferConfig {
+    /// Where it reports that it is ready, or why not.
+    pub report: i32,
+    /// The sockets that it serves.
+    pub sockets: Vec<i32>,
+    /// Held until it ends; the other end tells the sandbox.
+    pub lifeline: i32,
+    /// What it serves; the first is the root.
+    pub trees: Vec<GoferTree>,
+    /// Capabilities to keep, bit N for capability N.
+    pub capabilities: u64,
+    /// Host sockets in the trees may be connected to.
+    pub host_uds: bool,
+    /// Host FIFOs in the trees may be opened.
+    pub host_fifo: bool,
+    /// Logging.
+    pub log: LogConfig,
+}
+
+/// A directory or file of the host that the gofer serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoferTree {
+    /// Its path on the host.
+    pub path: String,
+    /// Writes are refused.
+    pub read_only: bool,
+    /// Host mounts below it are part of it.
+    pub recursive: bool,
+}
+
+/// A child's first message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// It is ready.
+    Ready,
+    /// It gives up.
+    Failed {
+        /// Why, in one line.
+        reason: String,
+    },
+}

@@ -1,0 +1,224 @@
+//! A container as the kernel sees it: the spec, resolved and validated, in the kernel's own terms.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One container to be run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// `uname`'s nodename.
+    pub hostname: String,
+    /// `uname`'s domainname, empty for none.
+    pub domainname: String,
+    /// The init process.
+    pub process: Process,
+    /// Its root file system.
+    pub root: Root,
+    /// What is mounted on it, in order.
+    pub mounts: Vec<Mount>,
+    /// Paths that are made unreadable.
+    pub masked_paths: Vec<String>,
+    /// Paths that are made read-only.
+    pub read_only_paths: Vec<String>,
+    /// Kernel parameters, dotted names.
+    pub sysctl: BTreeMap<String, String>,
+    /// Device nodes besides the standard ones.
+    pub devices: Vec<Device>,
+    /// Most bytes of memory, if limited.
+    pub memory_limit_bytes: Option<u64>,
+    /// Ids that differ between the guest's view and the gofer's; empty: none do.
+    pub uid_map: Vec<IdentityMap>,
+    /// The same for groups.
+    pub gid_map: Vec<IdentityMap>,
+}
+
+/// A range of ids in the container's user namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityMap {
+    /// First id in the container.
+    pub container: u32,
+    /// First id on the host.
+    pub host: u32,
+    /// How many.
+    pub size: u32,
+}
+
+/// A process to be run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Program and arguments.
+    pub args: Vec<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// Working directory, absolute.
+    pub cwd: String,
+    /// Who it runs as.
+    pub user: User,
+    /// Its capabilities.
+    pub capabilities: Capabilities,
+    /// Its limits.
+    pub rlimits: Vec<Rlimit>,
+    /// `PR_SET_NO_NEW_PRIVS`.
+    pub no_new_privileges: bool,
+    /// Its standard descriptors are a terminal, its controlling one.
+    pub terminal: bool,
+    /// `/proc/self/oom_score_adj`.
+    pub oom_score_adj: Option<i32>,
+}
+
+/// User and groups of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub additional_gids: Vec<u32>,
+    /// File mode creation mask.
+    pub umask: Option<u32>,
+}
+
+/// Capability sets, bit N for capability N (`man 7 capabilities`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are the sets of their names")]
+pub struct Capabilities {
+    pub bounding: u64,
+    pub effective: u64,
+    pub inheritable: u64,
+    pub permitted: u64,
+    pub ambient: u64,
+}
+
+/// One resource limit (`man 2 getrlimit`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimit {
+    /// `RLIMIT_*`.
+    pub resource: u32,
+    /// Soft limit; `u64::MAX` is none.
+    pub soft: u64,
+    /// Hard limit.
+    pub hard: u64,
+}
+
+/// The root file system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// Which of the gofer's trees it is.
+    pub tree: u32,
+    /// Writes are refused.
+    pub read_only: bool,
+    /// What lies over it.
+    pub overlay: Overlay,
+}
+
+/// A writable layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlay {
+    /// None: writes go to the tree.
+    #[default]
+    None,
+    /// One in memory, lost at the end.
+    Memory,
+}
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where, absolute.
+    pub destination: String,
+    /// What.
+    pub kind: MountKind,
+    /// How.
+    pub flags: MountFlags,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MountKind {
+    /// A tree of the gofer's: a directory or a single file of the host.
+    Bind {
+        /// Which tree.
+        tree: u32,
+        /// What lies over it.
+        overlay: Overlay,
+        /// It is a directory (else a file).
+        directory: bool,
+    },
+    /// An in-memory file system.
+    Tmpfs {
+        /// Most bytes, if limited.
+        size_bytes: Option<u64>,
+        /// Most inodes, if limited.
+        max_inodes: Option<u64>,
+        /// Permissions of its root.
+        mode: Option<u32>,
+        /// Owner of its root.
+        uid: Option<u32>,
+        /// Group of its root.
+        gid: Option<u32>,
+    },
+    /// `/proc`.
+    Proc,
+    /// `/sys`.
+    Sysfs,
+    /// `/dev`, with the standard devices.
+    Devtmpfs,
+    /// `/dev/pts`.
+    Devpts,
+    /// POSIX message queues.
+    Mqueue,
+    /// Control groups.
+    Cgroup,
+}
+
+/// Flags of a mount (`man 2 mount`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent flags of mount(2)"
+)]
+#[expect(missing_docs, reason = "the fields are the options of their names")]
+pub struct MountFlags {
+    pub read_only: bool,
+    pub no_suid: bool,
+    pub no_dev: bool,
+    pub no_exec: bool,
+    pub no_atime: bool,
+}
+
+/// A device node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Where, absolute.
+    pub path: String,
+    /// Character or block.
+    pub kind: DeviceKind,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Permissions.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// Kinds of device node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    /// `S_IFCHR`
+    Character,
+    /// `S_IFBLK`
+    Block,
+    /// `S_IFIFO`
+    Fifo,
+}

@@ -1,0 +1,150 @@
+//! Requests to the control server and its replies.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Process;
+
+/// What the command line asks of a sandbox. Each names its container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Load and run the init process. Answer: [`Reply::Started`].
+    Start {
+        /// The container.
+        id: String,
+    },
+    /// Run another process; its standard input, output and error come as three descriptors.
+    /// Answers: [`Reply::Started`], and [`Reply::Exited`] at its end. Closing the connection before
+    /// kills it.
+    Exec(Box<ExecSpec>),
+    /// Send a signal. Answer: [`Reply::Done`].
+    Signal {
+        /// The container.
+        id: String,
+        /// Whom.
+        target: Target,
+        /// Linux's number.
+        signal: i32,
+    },
+    /// The terminal behind a process's stdio has another size now. Answer: [`Reply::Done`].
+    WindowChanged {
+        /// The container.
+        id: String,
+    },
+    /// Wait for a process's end. Answer: [`Reply::Exited`].
+    Wait {
+        /// The container.
+        id: String,
+        /// Guest process id; the init process when absent.
+        pid: Option<i32>,
+    },
+    /// List the processes. Answer: [`Reply::Processes`].
+    Processes {
+        /// The container.
+        id: String,
+    },
+    /// Stop all tasks until [`Request::Resume`]. Answer: [`Reply::Done`].
+    Pause {
+        /// The container.
+        id: String,
+    },
+    /// Let them run again. Answer: [`Reply::Done`].
+    Resume {
+        /// The container.
+        id: String,
+    },
+}
+
+/// Another process for a container that runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExecSpec {
+    /// The container.
+    pub id: String,
+    /// What to run.
+    pub process: Process,
+}
+
+/// Who gets a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// The init process.
+    Init,
+    /// The process of this guest id.
+    Pid(i32),
+    /// Every process of the container.
+    All,
+    /// The process that this connection's [`Request::Exec`] started.
+    Executed,
+    /// The foreground process group of the container's terminal.
+    Foreground,
+}
+
+/// What the sandbox answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// It was done.
+    Done,
+    /// The process runs.
+    Started {
+        /// Its guest process id.
+        pid: i32,
+    },
+    /// The process has ended.
+    Exited {
+        /// Exit code, or 128 + the signal's number.
+        status: u8,
+    },
+    /// The container's processes.
+    Processes(Vec<ProcessInfo>),
+    /// It could not be done.
+    Failed {
+        /// The class of failure.
+        kind: FailureKind,
+        /// One line for people.
+        reason: String,
+    },
+}
+
+/// Classes of failure that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The sandbox holds no container of that id.
+    NoSuchContainer,
+    /// There is no such process.
+    NoSuchProcess,
+    /// The container was not started yet, or was before.
+    WrongState,
+    /// The program does not exist or can't be executed.
+    Program,
+    /// Anything else.
+    Failed,
+}
+
+/// One guest process, as `ps` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessInfo {
+    /// Effective user id.
+    pub uid: u32,
+    /// Guest process id.
+    pub pid: i32,
+    /// Its parent's.
+    pub ppid: i32,
+    /// Its process group.
+    pub pgid: i32,
+    /// Processor use in percent over its life.
+    pub cpu_percent: u32,
+    /// The terminal, `?` without.
+    pub tty: String,
+    /// When it started, seconds since 1970.
+    pub start_seconds: u64,
+    /// Processor time used, in milliseconds.
+    pub time_ms: u64,
+    /// The command's name.
+    pub command: String,
+    /// The stub process on the host, in the sandbox's process id namespace.
+    pub host_pid: Option<i32>,
+}

@@ -1,0 +1,75 @@
+//! Signals as data: blocked, and read from a descriptor (`man 2 signalfd`).
+
+#![expect(unsafe_code, reason = "signal sets and signalfd have no safe form")]
+
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use crate::{Errno, Result, errno};
+
+/// Receives every catchable signal of the process, except those that report its own faults.
+#[derive(Debug)]
+pub struct SignalFd {
+    fd: OwnedFd,
+}
+
+/// Signals that a fault of this process itself raises: left alone.
+const FAULTS: [i32; 6] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+];
+
+impl SignalFd {
+    /// Blocks the signals in this thread and opens the descriptor. To be called while there is one
+    /// thread.
+    ///
+    /// # Errors
+    /// Those of signalfd.
+    pub fn block_all() -> Result<SignalFd> {
+        // SAFETY: a zeroed sigset_t is a valid one, and all calls get pointers to it alone.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut set);
+            for fault in FAULTS {
+                libc::sigdelset(&raw mut set, fault);
+            }
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+            let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+            if fd < 0 {
+                return Err(Errno::from_raw(
+                    std::io::Error::last_os_error()
+                        .raw_os_error()
+                        .unwrap_or(libc::EIO),
+                ));
+            }
+            Ok(SignalFd {
+                fd: OwnedFd::from_raw_fd(fd),
+            })
+        }
+    }
+
+    /// The next signal's number, `None` when there is none now.
+    ///
+    /// # Errors
+    /// Those of read.
+    pub fn next(&self) -> Result<Option<i32>> {
+        let mut record = [0u8; 128];
+        match rustix::io::read(&self.fd, &mut record) {
+            Ok(length) if length == record.len() => {
+                let [a, b, c, d, ..] = record;
+                Ok(i32::try_from(u32::from_ne_bytes([a, b, c, d])).ok())
+            }
+            Ok(_) | Err(rustix::io::Errno::AGAIN) => Ok(None),
+            Err(error) => Err(errno(error)),
+        }
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
