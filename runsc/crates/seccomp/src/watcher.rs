@@ -1,0 +1,41 @@
+//! The watcher of one `exec`: a control connection, signals, an exit code.
+
+use libc::{
+    SYS_brk, SYS_close, SYS_exit_group, SYS_fcntl, SYS_fstat, SYS_futex, SYS_getpid, SYS_getrandom,
+    SYS_gettid, SYS_madvise, SYS_mmap, SYS_mprotect, SYS_mremap, SYS_munmap, SYS_poll, SYS_ppoll,
+    SYS_read, SYS_recvmsg, SYS_restart_syscall, SYS_rt_sigaction, SYS_rt_sigprocmask,
+    SYS_rt_sigreturn, SYS_sendmsg, SYS_sigaltstack, SYS_tgkill, SYS_write, SYS_writev,
+};
+
+use crate::entry::{Entry, NOT_EXECUTABLE, allow, when};
+
+/// What the watcher needs once its process was started.
+pub const ENTRIES: &[Entry] = &[
+    allow(SYS_poll, "waits for a signal or an answer"),
+    allow(SYS_ppoll, "waits for a signal or an answer"),
+    allow(SYS_read, "the signal descriptor; a long answer's memfd"),
+    allow(SYS_recvmsg, "answers of the control server"),
+    allow(SYS_sendmsg, "signals to forward"),
+    allow(SYS_fcntl, "the seals of a long answer"),
+    allow(SYS_fstat, "the length of a long answer"),
+    allow(SYS_write, "the log"),
+    allow(SYS_writev, "the log"),
+    allow(SYS_close, "gives descriptors back"),
+    when(SYS_mmap, NOT_EXECUTABLE, "heap; never executable"),
+    when(SYS_mprotect, NOT_EXECUTABLE, "heap; never executable"),
+    allow(SYS_munmap, "heap"),
+    allow(SYS_mremap, "heap"),
+    allow(SYS_brk, "malloc"),
+    allow(SYS_madvise, "malloc"),
+    allow(SYS_futex, "locks"),
+    allow(SYS_getrandom, "hash seeds"),
+    allow(SYS_getpid, "glibc's abort"),
+    allow(SYS_gettid, "glibc's abort"),
+    allow(SYS_tgkill, "glibc's abort"),
+    allow(SYS_rt_sigaction, "glibc's abort"),
+    allow(SYS_rt_sigprocmask, "glibc's abort"),
+    allow(SYS_rt_sigreturn, "end of a handler"),
+    allow(SYS_sigaltstack, "Rust's exit"),
+    allow(SYS_restart_syscall, "the host restarts a wait after a stop"),
+    allow(SYS_exit_group, "the process's exit code"),
+];
