@@ -6,3 +6,5 @@
 mod state;
 
 pub use state::{Access, Exception, Exit, Fault, FaultAccess, ThreadState};
+mod skeleton;
+pub use skeleton::{Context, ExtendedState, Interrupter, Limits, Platform, Space};

@@ -1,1 +1,41 @@
-//! sentry
+//! The Sentry: a Linux kernel in user space.
+//!
+//! An application thread is a [`kernel::task::Task`], bound to one host thread that alternates between
+//! running application code (`platform::Context::run`) and kernel code (a system call, a fault, a
+//! signal). Everything hangs from [`kernel::Kernel`]; there is no global mutable state.
+//!
+//! | folder | what it is |
+//! | --- | --- |
+//! | [`kernel`] | tasks, thread groups, signals, clone, exec, exit, wait, blocking, futexes, timers, credentials |
+//! | [`mm`] | address spaces, faults, access to user memory |
+//! | [`loader`] | ELF, scripts, the initial stack |
+//! | [`vfs`] | path walk, dentries, mounts, inodes, open files, descriptor tables |
+//! | [`fs`] | the file systems |
+//! | [`socket`] | sockets |
+//! | [`syscalls`] | the table, and one file per subject: decode, call the object, encode |
+//! | [`strace`] | prints calls from the same table |
+//! | [`time`] | clocks and the vDSO's page |
+//!
+//! # Lock order
+//! A lock may be taken while those to its left are held:
+//! - rename > dentry > inode metadata > file offset > mm mappings > mm active > inode mappings > memory allocator
+//! - task set > thread group > signals > wait queue
+//!
+//! Only the first four (sleeping locks) may be held across gofer or disk I/O; none across an
+//! interruptible wait, and none while application code runs. No lock that a user fault may take (from
+//! *mm mappings* rightwards) is held while user memory is copied.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod fs;
+pub mod kernel;
+pub mod loader;
+pub mod mm;
+pub mod socket;
+pub mod strace;
+pub mod syscalls;
+pub mod time;
+pub mod vfs;
+
+pub use abi::Errno;
+pub use error::{Restart, Result, SysError, SyscallResult};

@@ -1,0 +1,4 @@
+//! The file systems.
+
+pub mod pipe;
+pub mod tty;

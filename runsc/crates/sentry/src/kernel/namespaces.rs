@@ -1,0 +1,68 @@
+//! Namespaces (`man 7 namespaces`) other than mount and pid, which live with what they name.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// Gives each namespace its inode number in nsfs (`/proc/[pid]/ns`).
+#[derive(Debug)]
+pub struct NamespaceIds(AtomicU64);
+
+impl Default for NamespaceIds {
+    fn default() -> NamespaceIds {
+        // Where Linux's own dynamic numbers begin (PROC_DYNAMIC_FIRST).
+        NamespaceIds(AtomicU64::new(0xf000_0000))
+    }
+}
+
+impl NamespaceIds {
+    /// A number not used before.
+    pub fn allocate(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A user namespace. The first one maps every id to itself.
+#[derive(Debug)]
+pub struct UserNamespace {
+    /// Inode number.
+    pub ino: u64,
+    /// The one it was made in.
+    pub parent: Option<Arc<UserNamespace>>,
+    /// Who made it, in terms of the first namespace.
+    pub owner: u32,
+}
+
+/// A UTS namespace: what `uname(2)` tells.
+#[derive(Debug)]
+pub struct UtsNamespace {
+    /// Inode number.
+    pub ino: u64,
+    /// Host and domain name.
+    pub names: Mutex<UtsNames>,
+}
+
+/// The names that can be set.
+#[derive(Clone, Debug)]
+pub struct UtsNames {
+    /// `sethostname(2)`
+    pub host: Vec<u8>,
+    /// `setdomainname(2)`
+    pub domain: Vec<u8>,
+}
+
+/// The namespaces of a task that are no more than a set of references (`nsproxy`).
+#[derive(Clone, Debug)]
+pub struct Namespaces {
+    /// Host and domain name.
+    pub uts: Arc<UtsNamespace>,
+    /// System V IPC and POSIX message queues: its inode number.
+    pub ipc_ino: u64,
+    /// Network: its inode number.
+    pub net_ino: u64,
+    /// Cgroup: its inode number.
+    pub cgroup_ino: u64,
+    /// Time: its inode number.
+    pub time_ino: u64,
+}

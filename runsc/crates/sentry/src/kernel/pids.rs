@@ -1,0 +1,291 @@
+//! Pid namespaces, process groups and sessions (`man 7 pid_namespaces`, `man 2 setpgid`, `man 2 setsid`).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use abi::Errno;
+use parking_lot::Mutex;
+
+use crate::error::Result;
+use crate::kernel::namespaces::UserNamespace;
+use crate::kernel::task::Task;
+use crate::kernel::thread_group::ThreadGroup;
+
+/// Ids run up to this, then start again above 300, as on Linux with its default `pid_max`.
+pub const PID_MAX: u32 = 4_194_304;
+const FIRST_REUSED: u32 = 300;
+
+/// A pid namespace: a table from numbers to what has them.
+#[derive(Debug)]
+pub struct PidNamespace {
+    /// Inode number.
+    pub ino: u64,
+    /// The namespace it was made in.
+    pub parent: Option<Arc<PidNamespace>>,
+    /// Whose capabilities count in it.
+    pub user_ns: Arc<UserNamespace>,
+    table: Mutex<PidTable>,
+}
+
+#[derive(Debug, Default)]
+struct PidTable {
+    last: u32,
+    tasks: BTreeMap<u32, Arc<Task>>,
+    process_groups: BTreeMap<u32, Weak<ProcessGroup>>,
+    sessions: BTreeMap<u32, Weak<Session>>,
+    /// Its init is gone: nothing new may be made in it.
+    dead: bool,
+}
+
+impl PidTable {
+    fn is_free(&self, id: u32) -> bool {
+        let held = |weak: Option<bool>| weak.unwrap_or(false);
+        !self.tasks.contains_key(&id)
+            && !held(
+                self.process_groups
+                    .get(&id)
+                    .map(|group| group.strong_count() > 0),
+            )
+            && !held(
+                self.sessions
+                    .get(&id)
+                    .map(|session| session.strong_count() > 0),
+            )
+    }
+}
+
+impl PidNamespace {
+    /// An empty namespace.
+    #[must_use]
+    pub fn new(
+        ino: u64,
+        parent: Option<Arc<PidNamespace>>,
+        user_ns: Arc<UserNamespace>,
+    ) -> Arc<PidNamespace> {
+        Arc::new(PidNamespace {
+            ino,
+            parent,
+            user_ns,
+            table: Mutex::default(),
+        })
+    }
+
+    /// Reserves the next free number; ENOMEM once the namespace's init is gone, EAGAIN if none is free.
+    pub fn allocate(&self, task: &Arc<Task>) -> Result<u32> {
+        let mut table = self.table.lock();
+        if table.dead {
+            return Err(Errno::ENOMEM);
+        }
+        for _ in 0..PID_MAX {
+            let id = if table.last + 1 >= PID_MAX {
+                FIRST_REUSED
+            } else {
+                table.last + 1
+            };
+            table.last = id;
+            if table.is_free(id) {
+                table.tasks.insert(id, task.clone());
+                return Ok(id);
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    /// The number is free again.
+    pub fn release(&self, id: u32) {
+        self.table.lock().tasks.remove(&id);
+    }
+
+    /// The number now means another task (`execve` from a thread that is not the leader).
+    pub fn replace(&self, id: u32, task: &Arc<Task>) {
+        self.table.lock().tasks.insert(id, task.clone());
+    }
+
+    /// The namespace's init is gone.
+    pub fn set_dead(&self) {
+        self.table.lock().dead = true;
+    }
+
+    /// The task with this thread id.
+    pub fn task(&self, id: u32) -> Option<Arc<Task>> {
+        self.table.lock().tasks.get(&id).cloned()
+    }
+
+    /// The thread group with this process id.
+    pub fn group(&self, id: u32) -> Option<Arc<ThreadGroup>> {
+        let task = self.task(id)?;
+        task.is_leader().then(|| task.group().clone())
+    }
+
+    /// All tasks, by id.
+    pub fn tasks(&self) -> Vec<(u32, Arc<Task>)> {
+        self.table
+            .lock()
+            .tasks
+            .iter()
+            .map(|(id, task)| (*id, task.clone()))
+            .collect()
+    }
+
+    /// All thread groups, by id, zombies included.
+    pub fn groups(&self) -> Vec<(u32, Arc<ThreadGroup>)> {
+        let leaders = self
+            .tasks()
+            .into_iter()
+            .filter(|(_, task)| task.is_leader());
+        leaders
+            .map(|(id, task)| (id, task.group().clone()))
+            .collect()
+    }
+
+    /// The last id given out (`/proc/loadavg`).
+    pub fn last_id(&self) -> u32 {
+        self.table.lock().last
+    }
+
+    /// The process group with this id.
+    pub fn process_group(&self, id: u32) -> Option<Arc<ProcessGroup>> {
+        self.table.lock().process_groups.get(&id)?.upgrade()
+    }
+
+    /// The session with this id.
+    pub fn session(&self, id: u32) -> Option<Arc<Session>> {
+        self.table.lock().sessions.get(&id)?.upgrade()
+    }
+
+    fn add_process_group(&self, id: u32, group: &Arc<ProcessGroup>) {
+        let mut table = self.table.lock();
+        table
+            .process_groups
+            .retain(|_, group| group.strong_count() > 0);
+        table.process_groups.insert(id, Arc::downgrade(group));
+    }
+
+    fn add_session(&self, id: u32, session: &Arc<Session>) {
+        let mut table = self.table.lock();
+        table
+            .sessions
+            .retain(|_, session| session.strong_count() > 0);
+        table.sessions.insert(id, Arc::downgrade(session));
+    }
+
+    /// Whether `self` is `other` or one of its descendants.
+    #[must_use]
+    pub fn is_within(self: &Arc<Self>, other: &Arc<PidNamespace>) -> bool {
+        let mut current = Some(self);
+        while let Some(namespace) = current {
+            if Arc::ptr_eq(namespace, other) {
+                return true;
+            }
+            current = namespace.parent.as_ref();
+        }
+        false
+    }
+}
+
+/// A task's or group's number in each namespace that sees it, the innermost last.
+#[derive(Clone, Debug)]
+pub struct PidNumbers(pub Vec<(Arc<PidNamespace>, u32)>);
+
+impl PidNumbers {
+    /// Reserves a number for `task` in `namespace` and every one above it.
+    pub fn allocate(namespace: &Arc<PidNamespace>, task: &Arc<Task>) -> Result<PidNumbers> {
+        let mut numbers: Vec<(Arc<PidNamespace>, u32)> = Vec::new();
+        let mut current = Some(namespace.clone());
+        while let Some(level) = current {
+            match level.allocate(task) {
+                Ok(id) => numbers.push((level.clone(), id)),
+                Err(errno) => {
+                    numbers
+                        .iter()
+                        .for_each(|(namespace, id)| namespace.release(*id));
+                    return Err(errno);
+                }
+            }
+            current = level.parent.clone();
+        }
+        numbers.reverse();
+        Ok(PidNumbers(numbers))
+    }
+
+    /// Frees every number.
+    pub fn release(&self) {
+        self.0
+            .iter()
+            .for_each(|(namespace, id)| namespace.release(*id));
+    }
+
+    /// The number that `namespace` knows, 0 if it sees none.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &Arc<PidNamespace>) -> u32 {
+        self.0
+            .iter()
+            .find(|(level, _)| Arc::ptr_eq(level, namespace))
+            .map_or(0, |(_, id)| *id)
+    }
+
+    /// The innermost namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &Arc<PidNamespace> {
+        &self
+            .0
+            .last()
+            .expect("a task has a number in at least one namespace")
+            .0
+    }
+
+    /// The number in the innermost namespace.
+    #[must_use]
+    pub fn own(&self) -> u32 {
+        self.0.last().map_or(0, |(_, id)| *id)
+    }
+}
+
+/// A session (`man 7 credentials`). It lives as long as a process group of it.
+#[derive(Debug)]
+pub struct Session {
+    /// Its numbers: those of the leader that made it.
+    pub numbers: PidNumbers,
+    /// The leader, while it lives.
+    pub leader: Mutex<Weak<ThreadGroup>>,
+    /// The controlling terminal.
+    pub terminal: Mutex<Option<Arc<crate::fs::tty::Tty>>>,
+}
+
+/// A process group. It lives as long as a member.
+#[derive(Debug)]
+pub struct ProcessGroup {
+    /// Its numbers: those of the process that made it.
+    pub numbers: PidNumbers,
+    /// Its session.
+    pub session: Arc<Session>,
+}
+
+impl Session {
+    /// A new session with its first process group, both numbered as `leader` is.
+    pub fn create(numbers: PidNumbers, leader: &Arc<ThreadGroup>) -> Arc<ProcessGroup> {
+        let session = Arc::new(Session {
+            numbers: numbers.clone(),
+            leader: Mutex::new(Arc::downgrade(leader)),
+            terminal: Mutex::new(None),
+        });
+        for (namespace, id) in &numbers.0 {
+            namespace.add_session(*id, &session);
+        }
+        ProcessGroup::create(numbers, session)
+    }
+}
+
+impl ProcessGroup {
+    /// A new process group in `session`.
+    pub fn create(numbers: PidNumbers, session: Arc<Session>) -> Arc<ProcessGroup> {
+        let group = Arc::new(ProcessGroup {
+            numbers: numbers.clone(),
+            session,
+        });
+        for (namespace, id) in &numbers.0 {
+            namespace.add_process_group(*id, &group);
+        }
+        group
+    }
+}

@@ -1,0 +1,289 @@
+//! Tasks: threads of the application.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use platform::{Interrupter, ThreadState};
+
+use crate::kernel::credentials::{Capability, Credentials};
+use crate::kernel::fs_context::FsContext;
+use crate::kernel::kernel::Kernel;
+use crate::kernel::namespaces::Namespaces;
+use crate::kernel::pids::{PidNamespace, PidNumbers};
+use crate::kernel::signal::state::TaskSignals;
+use crate::kernel::thread_group::ThreadGroup;
+use crate::mm::AddressSpace;
+use crate::vfs::fd_table::FdTable;
+
+/// One thread of the application. Its own host thread runs it; others see it through locks.
+#[derive(Debug)]
+pub struct Task {
+    kernel: Arc<Kernel>,
+    group: Arc<ThreadGroup>,
+    numbers: Mutex<PidNumbers>,
+    /// The registers while the task is in the kernel.
+    pub registers: Mutex<ThreadState>,
+    pub(crate) mm: Mutex<Option<Arc<AddressSpace>>>,
+    pub(crate) fs: Mutex<Arc<FsContext>>,
+    pub(crate) files: Mutex<Arc<FdTable>>,
+    credentials: Mutex<Arc<Credentials>>,
+    pub(crate) namespaces: Mutex<Arc<Namespaces>>,
+    /// Where children are put (`unshare(CLONE_NEWPID)`, `setns`).
+    pub(crate) child_pid_ns: Mutex<Arc<PidNamespace>>,
+    /// The thread's share of signals.
+    pub signals: Mutex<TaskSignals>,
+    pub(crate) interrupter: Interrupter,
+    pub(crate) host_thread: std::sync::OnceLock<std::thread::Thread>,
+    /// Odds and ends that only the task itself changes.
+    pub own: Mutex<OwnState>,
+    pub(crate) state: Mutex<RunState>,
+    /// Processor time in nanoseconds: user, system.
+    pub(crate) user_ns: AtomicU64,
+    pub(crate) system_ns: AtomicU64,
+    pub(crate) faults: AtomicU64,
+}
+
+/// What the task is doing, as `/proc/[pid]/stat` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// R
+    Running,
+    /// S
+    Sleeping,
+    /// T
+    Stopped,
+    /// t
+    Traced,
+    /// Z
+    Zombie,
+    /// X
+    Dead,
+}
+
+/// What only the task itself changes, and others may look at.
+#[derive(Clone, Debug, Default)]
+pub struct OwnState {
+    /// `/proc/[pid]/comm`, PR_SET_NAME: at most 15 bytes.
+    pub name: Vec<u8>,
+    /// `set_tid_address(2)`: cleared and woken at exit.
+    pub clear_child_tid: usize,
+    /// `set_robust_list(2)`.
+    pub robust_list: usize,
+    /// PR_SET_PDEATHSIG
+    pub parent_death_signal: u8,
+    /// What `restart_syscall` goes on with.
+    pub restart_block: Option<RestartBlock>,
+    /// CPUs it may run on, one bit each (`sched_setaffinity(2)`).
+    pub affinity: Vec<u64>,
+    /// Nice value, −20 to 19.
+    pub nice: i8,
+    /// Scheduling policy and priority (`sched_setscheduler(2)`).
+    pub policy: i32,
+    /// Real-time priority.
+    pub priority: i32,
+    /// PR_SET_TIMERSLACK, in nanoseconds.
+    pub timer_slack_ns: u64,
+    /// `personality(2)`
+    pub personality: u32,
+    /// `ioprio_set(2)`
+    pub io_priority: i32,
+}
+
+/// A call that was interrupted and knows how to go on (`man 2 restart_syscall`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartBlock {
+    /// `nanosleep`, `clock_nanosleep`: until this deadline; where to store what is left.
+    Sleep {
+        deadline: crate::time::Deadline,
+        remaining: usize,
+    },
+    /// `poll`: these descriptors until this deadline.
+    Poll {
+        fds: usize,
+        count: u64,
+        deadline: Option<crate::time::Deadline>,
+    },
+    /// `futex` FUTEX_WAIT with a relative time-out.
+    Futex {
+        address: usize,
+        value: u32,
+        bitset: u32,
+        private: bool,
+        deadline: crate::time::Deadline,
+    },
+}
+
+/// What a task starts with.
+#[derive(Debug)]
+pub struct TaskParts {
+    /// Its registers.
+    pub registers: ThreadState,
+    /// Its address space.
+    pub mm: Arc<AddressSpace>,
+    /// Root, cwd, umask.
+    pub fs: Arc<FsContext>,
+    /// Descriptors.
+    pub files: Arc<FdTable>,
+    /// Credentials.
+    pub credentials: Arc<Credentials>,
+    /// Namespaces.
+    pub namespaces: Arc<Namespaces>,
+    /// The namespace of its children.
+    pub child_pid_ns: Arc<PidNamespace>,
+    /// Signals.
+    pub signals: TaskSignals,
+    /// How to kick it.
+    pub interrupter: Interrupter,
+    /// The rest.
+    pub own: OwnState,
+}
+
+impl Task {
+    /// A task of `group` that is not in any table yet.
+    #[must_use]
+    pub fn new(group: Arc<ThreadGroup>, parts: TaskParts) -> Arc<Task> {
+        Arc::new(Task {
+            kernel: group.kernel().clone(),
+            group,
+            numbers: Mutex::new(PidNumbers(Vec::new())),
+            registers: Mutex::new(parts.registers),
+            mm: Mutex::new(Some(parts.mm)),
+            fs: Mutex::new(parts.fs),
+            files: Mutex::new(parts.files),
+            credentials: Mutex::new(parts.credentials),
+            namespaces: Mutex::new(parts.namespaces),
+            child_pid_ns: Mutex::new(parts.child_pid_ns),
+            signals: Mutex::new(parts.signals),
+            interrupter: parts.interrupter,
+            host_thread: std::sync::OnceLock::new(),
+            own: Mutex::new(parts.own),
+            state: Mutex::new(RunState::Running),
+            user_ns: AtomicU64::new(0),
+            system_ns: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
+        })
+    }
+
+    /// The kernel.
+    #[must_use]
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// The thread group.
+    #[must_use]
+    pub fn group(&self) -> &Arc<ThreadGroup> {
+        &self.group
+    }
+
+    /// The ids.
+    #[must_use]
+    pub fn numbers(&self) -> PidNumbers {
+        self.numbers.lock().clone()
+    }
+
+    pub(crate) fn set_numbers(&self, numbers: PidNumbers) {
+        *self.numbers.lock() = numbers;
+    }
+
+    /// The thread id in its own namespace: `gettid(2)`.
+    #[must_use]
+    pub fn tid(&self) -> u32 {
+        self.numbers.lock().own()
+    }
+
+    /// The thread id as `namespace` sees it, 0 if it does not.
+    #[must_use]
+    pub fn tid_in(&self, namespace: &Arc<PidNamespace>) -> u32 {
+        self.numbers.lock().in_namespace(namespace)
+    }
+
+    /// The innermost pid namespace.
+    #[must_use]
+    pub fn pid_namespace(&self) -> Arc<PidNamespace> {
+        self.numbers.lock().namespace().clone()
+    }
+
+    /// Whether its id is the process id.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        std::ptr::eq(self.group.links.lock().leader.as_ptr(), self)
+    }
+
+    /// The address space. A task that has none any more (it is exiting) is not in a system call.
+    #[must_use]
+    pub fn mm(&self) -> Arc<AddressSpace> {
+        self.mm
+            .lock()
+            .clone()
+            .expect("a task in a system call has an address space")
+    }
+
+    /// The address space, none once it is exiting: for others that look at the task.
+    #[must_use]
+    pub fn mm_if_alive(&self) -> Option<Arc<AddressSpace>> {
+        self.mm.lock().clone()
+    }
+
+    /// Root, working directory, umask.
+    #[must_use]
+    pub fn fs(&self) -> Arc<FsContext> {
+        self.fs.lock().clone()
+    }
+
+    /// The descriptor table.
+    #[must_use]
+    pub fn files(&self) -> Arc<FdTable> {
+        self.files.lock().clone()
+    }
+
+    /// The credentials.
+    #[must_use]
+    pub fn credentials(&self) -> Arc<Credentials> {
+        self.credentials.lock().clone()
+    }
+
+    /// Installs new credentials.
+    pub fn set_credentials(&self, credentials: Credentials) {
+        *self.credentials.lock() = Arc::new(credentials);
+    }
+
+    /// Whether it has `capability` in its own user namespace.
+    #[must_use]
+    pub fn has_capability(&self, capability: Capability) -> bool {
+        self.credentials.lock().has(capability)
+    }
+
+    /// The namespaces other than mount, pid and user.
+    #[must_use]
+    pub fn namespaces(&self) -> Arc<Namespaces> {
+        self.namespaces.lock().clone()
+    }
+
+    /// What it is doing.
+    #[must_use]
+    pub fn run_state(&self) -> RunState {
+        *self.state.lock()
+    }
+
+    /// Makes it look at its signals and its state soon, whether it sleeps or runs application code.
+    pub fn kick(&self) {
+        self.interrupter.interrupt();
+        if let Some(thread) = self.host_thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Processor time so far, in nanoseconds: user, system.
+    #[must_use]
+    pub fn cpu_time(&self) -> (u64, u64) {
+        (
+            self.user_ns.load(Ordering::Relaxed),
+            self.system_ns.load(Ordering::Relaxed),
+        )
+    }
+}
+
+/// A reference that does not keep the task.
+pub type WeakTask = Weak<Task>;

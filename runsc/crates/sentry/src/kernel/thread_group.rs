@@ -1,0 +1,186 @@
+//! Thread groups: what POSIX calls processes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use crate::kernel::kernel::Kernel;
+use crate::kernel::limits::Limits;
+use crate::kernel::pids::ProcessGroup;
+use crate::kernel::signal::Signal;
+use crate::kernel::signal::state::{GroupSignals, SharedDispositions};
+use crate::kernel::task::Task;
+use crate::kernel::wait_queue::WaitQueue;
+
+/// How a thread group or a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// `exit(2)` with this code, 0 to 255.
+    Exited(u8),
+    /// A signal killed it; whether Linux would have dumped core.
+    Killed { signal: Signal, core: bool },
+}
+
+impl ExitStatus {
+    /// The status word of `wait4(2)`.
+    #[must_use]
+    pub fn wait_status(self) -> u32 {
+        match self {
+            ExitStatus::Exited(code) => u32::from(code) << 8,
+            ExitStatus::Killed { signal, core } => {
+                u32::from(signal.number()) | if core { 0x80 } else { 0 }
+            }
+        }
+    }
+
+    /// What a shell would call it: the code, or 128 and the signal.
+    #[must_use]
+    pub fn shell_code(self) -> u8 {
+        match self {
+            ExitStatus::Exited(code) => code,
+            ExitStatus::Killed { signal, .. } => 128 | signal.number(),
+        }
+    }
+}
+
+/// Processor time and counters, of a group or of its reaped children (`man 2 getrusage`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// User time in nanoseconds.
+    pub user_ns: u64,
+    /// System time in nanoseconds.
+    pub system_ns: u64,
+    /// Page faults served without I/O.
+    pub minor_faults: u64,
+    /// Voluntary context switches.
+    pub voluntary_switches: u64,
+    /// Largest resident set in bytes.
+    pub max_resident: u64,
+}
+
+impl Usage {
+    /// The sum; the larger of the resident sets.
+    pub fn add(&mut self, other: &Usage) {
+        self.user_ns += other.user_ns;
+        self.system_ns += other.system_ns;
+        self.minor_faults += other.minor_faults;
+        self.voluntary_switches += other.voluntary_switches;
+        self.max_resident = self.max_resident.max(other.max_resident);
+    }
+}
+
+/// A thread group.
+#[derive(Debug)]
+pub struct ThreadGroup {
+    kernel: Arc<Kernel>,
+    /// Its place in the tree of processes; changes need the kernel's task set lock.
+    pub(crate) links: Mutex<Links>,
+    /// Signals, stops and their handlers.
+    pub signals: Mutex<GroupSignals>,
+    /// Dispositions; shared with other groups by CLONE_SIGHAND without CLONE_THREAD.
+    pub dispositions: Mutex<SharedDispositions>,
+    /// Resource limits.
+    pub limits: Mutex<Limits>,
+    /// Signalled for events that `wait4(2)` of this group's threads may report.
+    pub child_events: WaitQueue,
+    /// Signalled when it becomes a zombie (pidfds).
+    pub exit_event: WaitQueue,
+    /// Timers: `setitimer(2)`, `timer_create(2)`.
+    pub timers: crate::kernel::timers::GroupTimers,
+    /// `/proc/[pid]/oom_score_adj`
+    pub oom_score_adj: std::sync::atomic::AtomicI32,
+    /// PR_SET_CHILD_SUBREAPER
+    pub subreaper: AtomicBool,
+    /// It has called `execve` since it was forked (`setpgid` of the parent is EACCES then).
+    pub has_execed: AtomicBool,
+    /// Start in nanoseconds of the monotonic clock.
+    pub start_ns: AtomicU64,
+    /// The signal for the parent at exit, 0 for none.
+    pub exit_signal: std::sync::atomic::AtomicU8,
+    /// Someone outside waits for it to end: its exit status is kept here.
+    pub exit_report: Mutex<Option<ExitStatus>>,
+}
+
+/// The relations of a thread group.
+#[derive(Debug)]
+pub(crate) struct Links {
+    /// Live threads and an exited leader.
+    pub(crate) tasks: Vec<Arc<Task>>,
+    /// The thread whose id is the process id.
+    pub(crate) leader: Weak<Task>,
+    /// Threads that have not exited.
+    pub(crate) live: usize,
+    /// None for the init of the outermost namespace, and for what was put in from outside.
+    pub(crate) parent: Option<Arc<ThreadGroup>>,
+    /// Children, zombies included.
+    pub(crate) children: Vec<Arc<ThreadGroup>>,
+    /// The process group; none once reaped.
+    pub(crate) process_group: Option<Arc<ProcessGroup>>,
+    /// Set once the group is to exit, with what the parent is to see.
+    pub(crate) exiting: Option<ExitStatus>,
+    /// All threads are gone.
+    pub(crate) zombie: bool,
+    /// A thread of the group that runs `execve` and waits for the others to go.
+    pub(crate) execing: Option<Weak<Task>>,
+    /// Of threads that are gone.
+    pub(crate) usage: Usage,
+    /// Of children that were waited for.
+    pub(crate) children_usage: Usage,
+}
+
+impl ThreadGroup {
+    /// The kernel.
+    #[must_use]
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// The live threads, the leader among them even if it has exited.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<Arc<Task>> {
+        self.links.lock().tasks.clone()
+    }
+
+    /// The leader; none once the group has been reaped.
+    #[must_use]
+    pub fn leader(&self) -> Option<Arc<Task>> {
+        self.links.lock().leader.upgrade()
+    }
+
+    /// The process id in its own namespace, 0 once reaped.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.leader().map_or(0, |leader| leader.tid())
+    }
+
+    /// The process id as `namespace` sees it, 0 if it does not.
+    #[must_use]
+    pub fn pid_in(&self, namespace: &Arc<crate::kernel::pids::PidNamespace>) -> u32 {
+        self.leader().map_or(0, |leader| leader.tid_in(namespace))
+    }
+
+    /// The parent.
+    #[must_use]
+    pub fn parent(&self) -> Option<Arc<ThreadGroup>> {
+        self.links.lock().parent.clone()
+    }
+
+    /// The process group; none once reaped.
+    #[must_use]
+    pub fn process_group(&self) -> Option<Arc<ProcessGroup>> {
+        self.links.lock().process_group.clone()
+    }
+
+    /// Whether every thread has exited.
+    #[must_use]
+    pub fn is_zombie(&self) -> bool {
+        self.links.lock().zombie
+    }
+
+    /// A copy of the limits.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        *self.limits.lock()
+    }
+}

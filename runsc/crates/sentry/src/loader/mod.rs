@@ -1,0 +1,1 @@
+//! Loading programs: ELF (`man 5 elf`), scripts, the initial stack.

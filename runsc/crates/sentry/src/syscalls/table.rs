@@ -1,0 +1,141 @@
+//! The table of system calls: what is supported, by which handler.
+
+use abi::Errno;
+
+use crate::error::{SysError, SyscallResult};
+use crate::kernel::task::Task;
+use crate::syscalls::args::SyscallArgs;
+
+/// A handler.
+pub type Handler = fn(&Task, &SyscallArgs) -> SyscallResult;
+
+/// How far a call is supported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// As Linux documents it.
+    Full,
+    /// What is missing.
+    Partial(&'static str),
+    /// Linux documents it as a hint that may be ignored.
+    Hint,
+    /// Refused on purpose with this error: why.
+    Refused(Errno, &'static str),
+}
+
+/// One row: a call by number.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Its number.
+    pub number: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// How far it is supported.
+    pub support: Support,
+    /// What answers it; none for those refused.
+    pub handler: Option<Handler>,
+}
+
+impl Call {
+    /// A call that does all that Linux documents.
+    #[must_use]
+    pub const fn full(number: u32, name: &'static str, handler: Handler) -> Call {
+        Call {
+            number,
+            name,
+            support: Support::Full,
+            handler: Some(handler),
+        }
+    }
+
+    /// A call that lacks `missing`.
+    #[must_use]
+    pub const fn partial(
+        number: u32,
+        name: &'static str,
+        handler: Handler,
+        missing: &'static str,
+    ) -> Call {
+        Call {
+            number,
+            name,
+            support: Support::Partial(missing),
+            handler: Some(handler),
+        }
+    }
+
+    /// A hint.
+    #[must_use]
+    pub const fn hint(number: u32, name: &'static str, handler: Handler) -> Call {
+        Call {
+            number,
+            name,
+            support: Support::Hint,
+            handler: Some(handler),
+        }
+    }
+
+    /// A call that is refused on purpose.
+    #[must_use]
+    pub const fn refused(number: u32, name: &'static str, errno: Errno, why: &'static str) -> Call {
+        Call {
+            number,
+            name,
+            support: Support::Refused(errno, why),
+            handler: None,
+        }
+    }
+
+    fn run(&self, task: &Task, args: &SyscallArgs) -> SyscallResult {
+        match (self.handler, self.support) {
+            (Some(handler), _) => handler(task, args),
+            (None, Support::Refused(errno, _)) => Err(SysError::Errno(errno)),
+            (None, _) => Err(SysError::Errno(Errno::ENOSYS)),
+        }
+    }
+}
+
+/// The rows of every subject. Each file of this folder is named here.
+const SUBJECTS: &[&[Call]] = &[];
+
+/// Numbers above every call of the release that `uname(2)` reports.
+const NUMBERS: usize = 470;
+
+/// The rows by number.
+const TABLE: [Option<Call>; NUMBERS] = {
+    let mut table = [None; NUMBERS];
+    let mut subject = 0;
+    while subject < SUBJECTS.len() {
+        let mut row = 0;
+        while row < SUBJECTS[subject].len() {
+            let call = SUBJECTS[subject][row];
+            assert!(
+                table[call.number as usize].is_none(),
+                "two handlers for one call"
+            );
+            table[call.number as usize] = Some(call);
+            row += 1;
+        }
+        subject += 1;
+    }
+    table
+};
+
+static ROWS: [Option<Call>; NUMBERS] = TABLE;
+
+/// The row of a call, none if there is no such call.
+#[must_use]
+pub fn lookup(number: u64) -> Option<&'static Call> {
+    ROWS.get(usize::try_from(number).ok()?)?.as_ref()
+}
+
+/// All rows in order of number.
+pub fn rows() -> impl Iterator<Item = &'static Call> {
+    ROWS.iter().flatten()
+}
+
+/// Answers a call; ENOSYS if there is none of that number.
+pub fn dispatch(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    lookup(args.number).map_or(Err(SysError::Errno(Errno::ENOSYS)), |call| {
+        call.run(task, args)
+    })
+}

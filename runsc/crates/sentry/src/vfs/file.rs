@@ -1,0 +1,317 @@
+//! Open file descriptions, and what a kind of file does with them.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use abi::Errno;
+use abi::raw::general;
+use bitflags::bitflags;
+use parking_lot::Mutex;
+
+use crate::error::{Result, SyscallResult};
+use crate::kernel::task::Task;
+use crate::kernel::wait_queue::{Events, WaitQueue};
+use crate::mm::mappable::Mappable;
+use crate::socket::Socket;
+use crate::syscalls::SyscallArgs;
+use crate::vfs::inode::{DirEntry, InodeRef};
+use crate::vfs::io::{Sink, Source};
+use crate::vfs::path::Path;
+
+bitflags! {
+    /// Flags of `open(2)`, x86-64 numbers.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct OpenFlags: u32 {
+        /// O_WRONLY
+        const WRONLY = general::O_WRONLY;
+        /// O_RDWR
+        const RDWR = general::O_RDWR;
+        /// O_CREAT
+        const CREAT = general::O_CREAT;
+        /// O_EXCL
+        const EXCL = general::O_EXCL;
+        /// O_NOCTTY
+        const NOCTTY = general::O_NOCTTY;
+        /// O_TRUNC
+        const TRUNC = general::O_TRUNC;
+        /// O_APPEND
+        const APPEND = general::O_APPEND;
+        /// O_NONBLOCK
+        const NONBLOCK = general::O_NONBLOCK;
+        /// O_DSYNC
+        const DSYNC = general::O_DSYNC;
+        /// O_ASYNC
+        const ASYNC = general::FASYNC;
+        /// O_DIRECT
+        const DIRECT = general::O_DIRECT;
+        /// O_LARGEFILE
+        const LARGEFILE = general::O_LARGEFILE;
+        /// O_DIRECTORY
+        const DIRECTORY = general::O_DIRECTORY;
+        /// O_NOFOLLOW
+        const NOFOLLOW = general::O_NOFOLLOW;
+        /// O_NOATIME
+        const NOATIME = general::O_NOATIME;
+        /// O_CLOEXEC
+        const CLOEXEC = general::O_CLOEXEC;
+        /// O_SYNC's own bit; O_SYNC is this and O_DSYNC
+        const SYNC_BIT = 0o4000000;
+        /// O_PATH
+        const PATH = general::O_PATH;
+        /// O_TMPFILE's own bit; O_TMPFILE is this and O_DIRECTORY
+        const TMPFILE_BIT = 0o20000000;
+    }
+}
+
+impl OpenFlags {
+    /// Whether the access mode allows reading.
+    #[must_use]
+    pub fn readable(self) -> bool {
+        !self.contains(OpenFlags::PATH) && self.bits() & general::O_ACCMODE != general::O_WRONLY
+    }
+
+    /// Whether the access mode allows writing.
+    #[must_use]
+    pub fn writable(self) -> bool {
+        !self.contains(OpenFlags::PATH)
+            && matches!(
+                self.bits() & general::O_ACCMODE,
+                general::O_WRONLY | general::O_RDWR
+            )
+    }
+}
+
+/// Where a write goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// At this offset. Streams ignore it.
+    At(u64),
+    /// At the end, found and extended in one step (`O_APPEND`).
+    End,
+}
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes taken.
+    pub len: usize,
+    /// The offset behind the last byte.
+    pub end: u64,
+}
+
+/// How `lseek(2)` reckons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whence {
+    /// SEEK_SET
+    Set,
+    /// SEEK_CUR
+    Current,
+    /// SEEK_END
+    End,
+    /// SEEK_DATA
+    Data,
+    /// SEEK_HOLE
+    Hole,
+}
+
+/// What a kind of file does. Nothing here blocks without bound: what can't be done now is EAGAIN, and
+/// the system call waits on [`File::wait_queue`] (see `syscalls::io`). The defaults are those of a file
+/// without the feature. Access modes have been checked against the open file's flags.
+pub trait File: Any + Send + Sync + fmt::Debug {
+    /// Reads at `offset` (ignored by streams) into `sink`; 0 is the end of the file.
+    fn read(&self, _task: &Task, _sink: &mut Sink<'_>, _offset: u64) -> Result<usize> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes what `source` holds, or as much as fits.
+    fn write(
+        &self,
+        _task: &Task,
+        _source: &mut Source<'_>,
+        _position: Position,
+    ) -> Result<Written> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Whether the file has offsets (else `lseek` and `pread` are ESPIPE).
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    /// The new offset for `lseek(2)` with SEEK_END, SEEK_DATA or SEEK_HOLE; `offset` is the argument.
+    fn seek_special(&self, _whence: Whence, _offset: i64) -> Result<u64> {
+        Err(Errno::EINVAL)
+    }
+
+    /// What it is ready for now.
+    fn poll(&self) -> Events {
+        Events::IN | Events::RDNORM | Events::OUT | Events::WRNORM
+    }
+
+    /// Where changes of readiness are told; none: it is always ready, and `epoll_ctl` is EPERM.
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        None
+    }
+
+    /// `ioctl(2)`: `args` are the call's own.
+    fn ioctl(
+        &self,
+        _task: &Task,
+        _open: &Arc<OpenFile>,
+        _command: u32,
+        _args: &SyscallArgs,
+    ) -> SyscallResult {
+        Err(Errno::ENOTTY.into())
+    }
+
+    /// What `mmap(2)` maps.
+    fn mappable(&self) -> Result<Arc<dyn Mappable>> {
+        Err(Errno::ENODEV)
+    }
+
+    /// Gives directory entries from cursor `from` (0 at first) to `emit` until it returns false.
+    fn read_dir(
+        &self,
+        _task: &Task,
+        _from: u64,
+        _emit: &mut dyn FnMut(DirEntry) -> bool,
+    ) -> Result<()> {
+        Err(Errno::ENOTDIR)
+    }
+
+    /// `fsync(2)`, `fdatasync(2)`.
+    fn sync(&self) -> Result<()> {
+        Err(Errno::EINVAL)
+    }
+
+    /// `fallocate(2)` with its mode bits.
+    fn allocate(&self, _mode: u32, _offset: u64, _len: u64) -> Result<()> {
+        Err(Errno::ENODEV)
+    }
+
+    /// A descriptor of the file was closed (`close(2)` flushes even when others remain).
+    fn flush(&self, _task: &Task) -> Result<()> {
+        Ok(())
+    }
+
+    /// The last descriptor is gone; drop-like, but with the open file at hand.
+    fn release(&self, _open: &OpenFile) {}
+
+    /// The file's status flags changed (`F_SETFL`, `FIONBIO`).
+    fn flags_changed(&self, _open: &OpenFile) {}
+
+    /// Extra lines of `/proc/[pid]/fdinfo/[fd]`.
+    fn fd_info(&self) -> String {
+        String::new()
+    }
+
+    /// The socket, if it is one.
+    fn socket(&self) -> Option<&dyn Socket> {
+        None
+    }
+}
+
+/// An open file description (`man 2 open`): what descriptors share after dup and fork.
+#[derive(Debug)]
+pub struct OpenFile {
+    path: Path,
+    inode: InodeRef,
+    file: Arc<dyn File>,
+    flags: AtomicU32,
+    offset: Mutex<u64>,
+    /// Who gets SIGIO, and which signal instead (`F_SETOWN`, `F_SETSIG`).
+    pub owner: Mutex<crate::vfs::owner::FileOwner>,
+}
+
+/// Flags that `F_SETFL` may change.
+const SETTABLE: OpenFlags = OpenFlags::APPEND
+    .union(OpenFlags::NONBLOCK)
+    .union(OpenFlags::ASYNC)
+    .union(OpenFlags::DIRECT)
+    .union(OpenFlags::NOATIME);
+
+/// Flags that only matter while opening.
+const OPENING: OpenFlags = OpenFlags::CREAT
+    .union(OpenFlags::EXCL)
+    .union(OpenFlags::NOCTTY)
+    .union(OpenFlags::TRUNC)
+    .union(OpenFlags::CLOEXEC);
+
+impl OpenFile {
+    /// A new open file description at offset 0.
+    #[must_use]
+    pub fn new(
+        path: Path,
+        inode: InodeRef,
+        file: Arc<dyn File>,
+        flags: OpenFlags,
+    ) -> Arc<OpenFile> {
+        let flags = flags.difference(OPENING);
+        Arc::new(OpenFile {
+            path,
+            inode,
+            file,
+            flags: AtomicU32::new(flags.bits()),
+            offset: Mutex::new(0),
+            owner: Mutex::default(),
+        })
+    }
+
+    /// What it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The inode.
+    #[must_use]
+    pub fn inode(&self) -> &InodeRef {
+        &self.inode
+    }
+
+    /// Its behaviour.
+    #[must_use]
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// Its behaviour as the type `T`, if it is one.
+    #[must_use]
+    pub fn file_as<T: File>(&self) -> Option<&T> {
+        let file: &dyn Any = &*self.file;
+        file.downcast_ref::<T>()
+    }
+
+    /// Status flags and access mode.
+    #[must_use]
+    pub fn flags(&self) -> OpenFlags {
+        OpenFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// `F_SETFL`: changes the flags that can change.
+    pub fn set_flags(&self, new: OpenFlags) {
+        let kept = self.flags().difference(SETTABLE);
+        self.flags
+            .store((kept | (new & SETTABLE)).bits(), Ordering::Relaxed);
+        self.file.flags_changed(self);
+    }
+
+    /// Whether calls on it return EAGAIN rather than wait.
+    #[must_use]
+    pub fn is_nonblocking(&self) -> bool {
+        self.flags().contains(OpenFlags::NONBLOCK)
+    }
+
+    /// The file offset; held over reads and writes that use it (`man 2 read`, POSIX atomicity).
+    pub fn offset(&self) -> &Mutex<u64> {
+        &self.offset
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.file.release(self);
+    }
+}

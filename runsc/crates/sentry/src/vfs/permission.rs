@@ -1,0 +1,56 @@
+//! Permission checks (`man 7 path_resolution`, *Permissions*; `man 7 capabilities`).
+
+use abi::Errno;
+
+use crate::error::Result;
+use crate::kernel::credentials::{Capability, Credentials};
+use crate::vfs::attr::{Attr, FileType};
+
+/// What is asked of a file, with the bits of `access(2)`.
+pub const READ: u32 = 4;
+/// Write permission.
+pub const WRITE: u32 = 2;
+/// Execute or search permission.
+pub const EXECUTE: u32 = 1;
+
+/// Whether the file-system ids of `credentials` allow `wanted` (a union of [`READ`], [`WRITE`],
+/// [`EXECUTE`]) on an inode with these attributes; EACCES.
+pub fn check(credentials: &Credentials, attr: &Attr, wanted: u32) -> Result<()> {
+    let shift = if credentials.fsuid == attr.uid {
+        6
+    } else if credentials.in_group(attr.gid) {
+        3
+    } else {
+        0
+    };
+    if (attr.permissions >> shift) & wanted == wanted {
+        return Ok(());
+    }
+    let directory = attr.file_type == FileType::Directory;
+    let override_allows = wanted & EXECUTE == 0 || directory || attr.permissions & 0o111 != 0;
+    if credentials.has(Capability::DacOverride) && override_allows {
+        return Ok(());
+    }
+    let only_reads = wanted == READ || (directory && wanted & WRITE == 0);
+    if credentials.has(Capability::DacReadSearch) && only_reads {
+        return Ok(());
+    }
+    Err(Errno::EACCES)
+}
+
+/// Whether `credentials` own the inode or may act as if they did (CAP_FOWNER).
+#[must_use]
+pub fn owns(credentials: &Credentials, attr: &Attr) -> bool {
+    credentials.fsuid == attr.uid || credentials.has(Capability::Fowner)
+}
+
+/// Whether a sticky directory keeps `credentials` from removing or renaming an entry of it
+/// (`man 7 inode`, *S_ISVTX*).
+pub fn check_sticky(credentials: &Credentials, directory: &Attr, entry: &Attr) -> Result<()> {
+    let sticky = directory.permissions & 0o1000 != 0;
+    if !sticky || credentials.fsuid == directory.uid || owns(credentials, entry) {
+        Ok(())
+    } else {
+        Err(Errno::EPERM)
+    }
+}
