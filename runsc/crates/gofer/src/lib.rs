@@ -9,7 +9,7 @@
 
 #![warn(missing_docs)]
 
-mod hostfile;
+pub mod file;
 mod local;
 pub mod name;
 mod remote;
@@ -18,7 +18,6 @@ mod tree;
 mod types;
 mod wire;
 
-pub use hostfile::HostFile;
 pub use local::{LocalTree, Policy, Root};
 pub use remote::RemoteTree;
 pub use server::Server;

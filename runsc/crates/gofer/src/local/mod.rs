@@ -28,7 +28,7 @@ use host::rustix::fs::{self, Mode, OFlags};
 use host::rustix::process::{Resource, getrlimit, umask};
 
 use self::node::{Node, Place, Table};
-pub(crate) use self::sys::stat_fd;
+pub use self::sys::stat_fd;
 use crate::tree::HostTree;
 use crate::types::{
     Access, Attr, Created, Detail, FileKind, Found, Listing, NewFile, NodeId, Opened, Remove,

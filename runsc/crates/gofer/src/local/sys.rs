@@ -30,7 +30,10 @@ pub(super) fn open_beneath(
 }
 
 /// The attributes of what `fd` names.
-pub(crate) fn stat_fd(fd: BorrowedFd<'_>) -> Result<Attr> {
+///
+/// # Errors
+/// Those of `statx(2)`.
+pub fn stat_fd(fd: BorrowedFd<'_>) -> Result<Attr> {
     statx(fd, c"", AtFlags::EMPTY_PATH)
 }
 
