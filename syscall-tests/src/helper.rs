@@ -1,0 +1,114 @@
+//! What the tests execute: this same program in another role.
+//!
+//! `helper exit CODE`, `helper args`, `helper env`, `helper fds N…` (which of these descriptors are open), `helper
+//! signals` (ignored and blocked), `helper ids`, `helper caps`, `helper sleep`, `helper pid`, `helper exe`, `helper
+//! auxv KEY`, `helper altstack`, `helper name`.
+
+use crate::support::{self, creds, proc, process, signal, time};
+use crate::sys::{self, SysError};
+
+/// Plays the role; the result is the exit code.
+pub(crate) fn run(args: &[String]) -> i32 {
+    let rest = args.get(1..).unwrap_or_default();
+    let text = match args.first().map(String::as_str) {
+        Some("exit") => {
+            return rest
+                .first()
+                .and_then(|code| code.parse().ok())
+                .unwrap_or(99);
+        }
+        Some("sleep") => {
+            time::sleep_ms(10_000);
+            return 0;
+        }
+        Some("args") => std::env::args().collect::<Vec<_>>().join("|"),
+        Some("env") => environment(),
+        Some("fds") => open_fds(rest),
+        Some("signals") => signals().unwrap_or_else(|error| error.to_string()),
+        Some("ids") => ids().unwrap_or_else(|error| error.to_string()),
+        Some("caps") => capabilities().unwrap_or_else(|error| error.to_string()),
+        Some("pid") => format!("{} {}", process::getpid(), process::gettid()),
+        Some("exe") => std::fs::read_link("/proc/self/exe")
+            .map_or_else(|e| e.to_string(), |p| p.display().to_string()),
+        Some("auxv") => auxv(rest),
+        Some("altstack") => altstack().unwrap_or_else(|error| error.to_string()),
+        Some("name") => proc::read("/proc/self/comm").unwrap_or_else(|error| error.to_string()),
+        _ => return 98,
+    };
+    println!("{text}");
+    0
+}
+
+fn environment() -> String {
+    let mut pairs: Vec<_> = std::env::vars()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.sort();
+    pairs.join("|")
+}
+
+fn open_fds(numbers: &[String]) -> String {
+    let is_open = |number: &&String| {
+        number
+            .parse::<i32>()
+            .is_ok_and(|fd| sys!(SYS_fcntl, fd, libc::F_GETFD).is_ok())
+    };
+    numbers
+        .iter()
+        .filter(is_open)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The ignored, handled and blocked signals among the first 31, as three masks, and the pending ones.
+fn signals() -> Result<String, SysError> {
+    let (mut ignored, mut handled) = (0_u64, 0_u64);
+    for signo in 1..32 {
+        // The kernel's own structure: handler, flags, restorer, mask.
+        let mut action = [0_u64; 4];
+        sys!(SYS_rt_sigaction, signo, 0, &mut action, signal::SET_SIZE)?;
+        match action[0] as usize {
+            libc::SIG_DFL => {}
+            libc::SIG_IGN => ignored |= signal::bit(signo),
+            _ => handled |= signal::bit(signo),
+        }
+    }
+    Ok(format!(
+        "ignored {ignored:x} handled {handled:x} blocked {:x} pending {:x}",
+        signal::mask()?,
+        signal::pending()?
+    ))
+}
+
+fn ids() -> Result<String, SysError> {
+    let (mut uids, mut gids) = ([0_u32; 3], [0_u32; 3]);
+    let [r, e, s] = &mut uids;
+    sys!(SYS_getresuid, r, e, s)?;
+    let [r, e, s] = &mut gids;
+    sys!(SYS_getresgid, r, e, s)?;
+    Ok(format!("{uids:?} {gids:?}"))
+}
+
+fn capabilities() -> Result<String, SysError> {
+    let caps = creds::capget()?;
+    Ok(format!(
+        "{:x} {:x} {:x}",
+        caps.effective, caps.permitted, caps.inheritable
+    ))
+}
+
+/// The value of one entry of the auxiliary vector.
+fn auxv(args: &[String]) -> String {
+    let key = args
+        .first()
+        .and_then(|key| key.parse::<u64>().ok())
+        .unwrap_or(0);
+    support::auxv(key).map_or("none".to_owned(), |value| value.to_string())
+}
+
+fn altstack() -> Result<String, SysError> {
+    let mut stack = sys::zeroed::<libc::stack_t>();
+    sys!(SYS_sigaltstack, 0, &mut stack)?;
+    Ok(format!("flags {}", stack.ss_flags))
+}

@@ -1,0 +1,19 @@
+//! The tests, a file per family of calls.
+
+use crate::case::Case;
+
+macro_rules! families {
+    ($($family:ident),+ $(,)?) => {
+        $(mod $family;)+
+        const FAMILIES: &[&[Case]] = &[$($family::CASES),+];
+    };
+}
+
+families!(
+    clone, eintr, execve, fault, link, openat, path, read, session, signal, wait
+);
+
+/// Every test.
+pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
+    FAMILIES.iter().copied().flatten()
+}
