@@ -1,4 +1,5 @@
 //! The file systems.
 
+pub mod pidfd;
 pub mod pipe;
 pub mod tty;

@@ -3,3 +3,6 @@
 /// A terminal that can control a session.
 #[derive(Debug, Default)]
 pub struct Tty {}
+
+/// The leader of `session` exited: its terminal hangs up.
+pub fn session_leader_exited(_session: &crate::kernel::pids::Session) {}

@@ -79,6 +79,42 @@ impl Task {
         self.sleep_until(&waker, deadline, attempt)
     }
 
+    /// As [`Task::wait_for`] without a deadline, ended by nothing but the task's own exit.
+    pub(crate) fn wait_unless_exiting<T>(
+        &self,
+        queues: &[&WaitQueue],
+        mut attempt: impl FnMut() -> Option<T>,
+    ) -> Result<T, Unslept> {
+        self.wait_regardless(queues, || {
+            if let Some(value) = attempt() {
+                return Some(Ok(value));
+            }
+            self.is_exiting().then_some(Err(Unslept::Interrupted))
+        })
+    }
+
+    /// As [`Task::wait_for`] without a deadline, ended by nothing but `attempt`: for steps of exit itself.
+    pub(crate) fn wait_regardless<T>(
+        &self,
+        queues: &[&WaitQueue],
+        mut attempt: impl FnMut() -> Option<T>,
+    ) -> T {
+        let waker = TaskWaker::current();
+        let _registrations: Vec<Registration> = queues
+            .iter()
+            .map(|queue| queue.register(waker.clone(), Events::IN, Wakeup::Shared))
+            .collect();
+        loop {
+            waker.woken.store(false, Ordering::Release);
+            if let Some(value) = attempt() {
+                return value;
+            }
+            if !waker.woken.load(Ordering::Acquire) {
+                std::thread::park();
+            }
+        }
+    }
+
     /// As [`Task::wait_for`] for a waker that the caller has already made known to whoever wakes it.
     pub fn sleep_until<T>(
         &self,

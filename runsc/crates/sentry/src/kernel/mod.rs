@@ -1,17 +1,25 @@
 //! The kernel proper: tasks and what they do to each other.
 
 pub mod blocking;
+pub mod clone;
 pub mod credentials;
+pub mod exec;
+mod exec_credentials;
+pub mod exit;
 pub mod fs_context;
 pub mod futex;
+pub mod job_control;
 pub mod kernel;
 pub mod limits;
 pub mod namespaces;
 pub mod pids;
+mod run;
 pub mod signal;
 pub mod task;
 pub mod thread_group;
 pub mod timers;
+mod vsyscall;
+pub mod wait;
 pub mod wait_queue;
 
 pub use kernel::Kernel;

@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::error::Result;
+use crate::kernel::clone::CloneFlags;
+use crate::kernel::task::Task;
+
 /// Gives each namespace its inode number in nsfs (`/proc/[pid]/ns`).
 #[derive(Debug)]
 pub struct NamespaceIds(AtomicU64);
@@ -65,4 +69,28 @@ pub struct Namespaces {
     pub cgroup_ino: u64,
     /// Time: its inode number.
     pub time_ino: u64,
+}
+
+/// Gives `task` new namespaces as `flags` say (`clone(2)`, `unshare(2)`), copies of those it has.
+pub fn unshare(task: &Task, flags: CloneFlags) -> Result<()> {
+    let ids = &task.kernel().namespace_ids;
+    let mut namespaces = (*task.namespaces()).clone();
+    if flags.contains(CloneFlags::NEWUTS) {
+        let names = namespaces.uts.names.lock().clone();
+        namespaces.uts = Arc::new(UtsNamespace {
+            ino: ids.allocate(),
+            names: Mutex::new(names),
+        });
+    }
+    if flags.contains(CloneFlags::NEWIPC) {
+        namespaces.ipc_ino = ids.allocate();
+    }
+    if flags.contains(CloneFlags::NEWNET) {
+        namespaces.net_ino = ids.allocate();
+    }
+    if flags.contains(CloneFlags::NEWCGROUP) {
+        namespaces.cgroup_ino = ids.allocate();
+    }
+    *task.namespaces.lock() = Arc::new(namespaces);
+    Ok(())
 }

@@ -1,10 +1,10 @@
 //! Tasks: threads of the application.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
-use platform::{Interrupter, ThreadState};
+use platform::{Context, Interrupter, ThreadState};
 
 use crate::kernel::credentials::{Capability, Credentials};
 use crate::kernel::fs_context::FsContext;
@@ -12,7 +12,8 @@ use crate::kernel::kernel::Kernel;
 use crate::kernel::namespaces::Namespaces;
 use crate::kernel::pids::{PidNamespace, PidNumbers};
 use crate::kernel::signal::state::TaskSignals;
-use crate::kernel::thread_group::ThreadGroup;
+use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
+use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::mm::AddressSpace;
 use crate::vfs::fd_table::FdTable;
 
@@ -34,7 +35,15 @@ pub struct Task {
     /// The thread's share of signals.
     pub signals: Mutex<TaskSignals>,
     pub(crate) interrupter: Interrupter,
-    pub(crate) host_thread: std::sync::OnceLock<std::thread::Thread>,
+    pub(crate) host_thread: OnceLock<std::thread::Thread>,
+    /// The platform's side of the task, while the task is in the kernel; only its own thread uses it.
+    pub(crate) context: Mutex<Option<Box<Context>>>,
+    /// The task is to exit as soon as it can: set before a kick.
+    pub(crate) exit_requested: AtomicBool,
+    /// What `exit(2)` was given.
+    pub(crate) exit_status: Mutex<Option<ExitStatus>>,
+    /// Told when the task stops using its address space (`vfork(2)`, `man 2 clone` on CLONE_VFORK).
+    pub(crate) vfork_done: Mutex<Option<Arc<VforkDone>>>,
     /// Odds and ends that only the task itself changes.
     pub own: Mutex<OwnState>,
     pub(crate) state: Mutex<RunState>,
@@ -42,6 +51,31 @@ pub struct Task {
     pub(crate) user_ns: AtomicU64,
     pub(crate) system_ns: AtomicU64,
     pub(crate) faults: AtomicU64,
+}
+
+/// Wakes the parent of a `vfork(2)`.
+#[derive(Debug, Default)]
+pub struct VforkDone {
+    done: AtomicBool,
+    queue: WaitQueue,
+}
+
+impl VforkDone {
+    /// The child no longer uses the parent's memory.
+    pub(crate) fn finish(&self) {
+        self.done.store(true, Ordering::Release);
+        self.queue.wake(Events::IN);
+    }
+
+    /// Whether it has finished.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    /// Told when it finishes.
+    pub(crate) fn queue(&self) -> &WaitQueue {
+        &self.queue
+    }
 }
 
 /// What the task is doing, as `/proc/[pid]/stat` shows it.
@@ -133,8 +167,10 @@ pub struct TaskParts {
     pub child_pid_ns: Arc<PidNamespace>,
     /// Signals.
     pub signals: TaskSignals,
-    /// How to kick it.
-    pub interrupter: Interrupter,
+    /// The platform's side of it.
+    pub context: Box<Context>,
+    /// Whom `vfork(2)` keeps waiting.
+    pub vfork_done: Option<Arc<VforkDone>>,
     /// The rest.
     pub own: OwnState,
 }
@@ -155,8 +191,12 @@ impl Task {
             namespaces: Mutex::new(parts.namespaces),
             child_pid_ns: Mutex::new(parts.child_pid_ns),
             signals: Mutex::new(parts.signals),
-            interrupter: parts.interrupter,
-            host_thread: std::sync::OnceLock::new(),
+            interrupter: parts.context.interrupter(),
+            host_thread: OnceLock::new(),
+            context: Mutex::new(Some(parts.context)),
+            exit_requested: AtomicBool::new(false),
+            exit_status: Mutex::new(None),
+            vfork_done: Mutex::new(parts.vfork_done),
             own: Mutex::new(parts.own),
             state: Mutex::new(RunState::Running),
             user_ns: AtomicU64::new(0),
@@ -273,6 +313,21 @@ impl Task {
         if let Some(thread) = self.host_thread.get() {
             thread.unpark();
         }
+    }
+
+    /// Runs `body` with the platform's side of the task. Only for the task's own thread, in the kernel.
+    pub fn with_context<T>(&self, body: impl FnOnce(&mut Context) -> T) -> T {
+        let mut slot = self.context.lock();
+        body(
+            slot.as_mut()
+                .expect("the context is in its slot while the task is in the kernel"),
+        )
+    }
+
+    /// Whether the task is to exit: nothing may keep it.
+    #[must_use]
+    pub fn is_exiting(&self) -> bool {
+        self.exit_requested.load(Ordering::Acquire)
     }
 
     /// Processor time so far, in nanoseconds: user, system.

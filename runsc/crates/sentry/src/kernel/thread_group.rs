@@ -1,16 +1,17 @@
 //! Thread groups: what POSIX calls processes.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use crate::kernel::clone::CloneFlags;
 use crate::kernel::kernel::Kernel;
 use crate::kernel::limits::Limits;
 use crate::kernel::pids::ProcessGroup;
 use crate::kernel::signal::Signal;
 use crate::kernel::signal::state::{GroupSignals, SharedDispositions};
-use crate::kernel::task::Task;
+use crate::kernel::task::{RunState, Task};
 use crate::kernel::wait_queue::WaitQueue;
 
 /// How a thread group or a task ended.
@@ -89,7 +90,7 @@ pub struct ThreadGroup {
     /// Timers: `setitimer(2)`, `timer_create(2)`.
     pub timers: crate::kernel::timers::GroupTimers,
     /// `/proc/[pid]/oom_score_adj`
-    pub oom_score_adj: std::sync::atomic::AtomicI32,
+    pub oom_score_adj: AtomicI32,
     /// PR_SET_CHILD_SUBREAPER
     pub subreaper: AtomicBool,
     /// It has called `execve` since it was forked (`setpgid` of the parent is EACCES then).
@@ -97,13 +98,14 @@ pub struct ThreadGroup {
     /// Start in nanoseconds of the monotonic clock.
     pub start_ns: AtomicU64,
     /// The signal for the parent at exit, 0 for none.
-    pub exit_signal: std::sync::atomic::AtomicU8,
-    /// Someone outside waits for it to end: its exit status is kept here.
-    pub exit_report: Mutex<Option<ExitStatus>>,
+    pub exit_signal: AtomicU8,
+    /// How it ended, for those outside who wait for it.
+    exit_report: Mutex<Option<ExitStatus>>,
+    exit_reported: parking_lot::Condvar,
 }
 
 /// The relations of a thread group.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Links {
     /// Live threads and an exited leader.
     pub(crate) tasks: Vec<Arc<Task>>,
@@ -119,10 +121,12 @@ pub(crate) struct Links {
     pub(crate) process_group: Option<Arc<ProcessGroup>>,
     /// Set once the group is to exit, with what the parent is to see.
     pub(crate) exiting: Option<ExitStatus>,
+    /// What the leader gave to `exit(2)`: the status if nothing ended the whole group.
+    pub(crate) leader_status: Option<ExitStatus>,
     /// All threads are gone.
     pub(crate) zombie: bool,
     /// A thread of the group that runs `execve` and waits for the others to go.
-    pub(crate) execing: Option<Weak<Task>>,
+    pub(crate) execing: bool,
     /// Of threads that are gone.
     pub(crate) usage: Usage,
     /// Of children that were waited for.
@@ -130,6 +134,119 @@ pub(crate) struct Links {
 }
 
 impl ThreadGroup {
+    /// A group without threads or place. `signals`, `dispositions` and `limits` are its own from here on.
+    pub(crate) fn new(
+        kernel: &Arc<Kernel>,
+        dispositions: SharedDispositions,
+        limits: Limits,
+        exit_signal: u8,
+    ) -> Arc<ThreadGroup> {
+        Arc::new(ThreadGroup {
+            kernel: kernel.clone(),
+            links: Mutex::default(),
+            signals: Mutex::default(),
+            dispositions: Mutex::new(dispositions),
+            limits: Mutex::new(limits),
+            child_events: WaitQueue::new(),
+            exit_event: WaitQueue::new(),
+            timers: crate::kernel::timers::GroupTimers::default(),
+            oom_score_adj: AtomicI32::new(0),
+            subreaper: AtomicBool::new(false),
+            has_execed: AtomicBool::new(false),
+            start_ns: AtomicU64::new(kernel.clock().monotonic_ns()),
+            exit_signal: AtomicU8::new(exit_signal),
+            exit_report: Mutex::new(None),
+            exit_reported: parking_lot::Condvar::new(),
+        })
+    }
+
+    /// The group of a child process of `task`.
+    pub(crate) fn fork(task: &Task, flags: CloneFlags, exit_signal: u8) -> Arc<ThreadGroup> {
+        let parent = task.group();
+        let shared = parent.dispositions.lock().clone();
+        let dispositions = if flags.contains(CloneFlags::SIGHAND) {
+            shared
+        } else if flags.contains(CloneFlags::CLEAR_SIGHAND) {
+            Arc::new(Mutex::new(shared.lock().cleared()))
+        } else {
+            let copy = shared.lock().clone();
+            Arc::new(Mutex::new(copy))
+        };
+        let group = ThreadGroup::new(parent.kernel(), dispositions, parent.limits(), exit_signal);
+        group.oom_score_adj.store(
+            parent.oom_score_adj.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        group
+    }
+
+    /// Takes in another thread. The task set must be locked.
+    pub(crate) fn add_thread(&self, task: &Arc<Task>) {
+        let mut links = self.links.lock();
+        links.tasks.push(task.clone());
+        links.live += 1;
+    }
+
+    /// Takes in its first thread and its place in the tree. The task set must be locked.
+    pub(crate) fn adopt_leader(
+        self: &Arc<Self>,
+        leader: &Arc<Task>,
+        parent: Option<Arc<ThreadGroup>>,
+        process_group: Option<Arc<ProcessGroup>>,
+    ) {
+        if let Some(parent) = &parent {
+            parent.links.lock().children.push(self.clone());
+        }
+        let mut links = self.links.lock();
+        links.tasks.push(leader.clone());
+        links.live = 1;
+        links.leader = Arc::downgrade(leader);
+        links.parent = parent;
+        links.process_group = process_group;
+    }
+
+    /// What its threads have used so far, living and gone.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let links = self.links.lock();
+        let mut usage = links.usage;
+        for task in links
+            .tasks
+            .iter()
+            .filter(|task| task.run_state() != RunState::Zombie)
+        {
+            let (user_ns, system_ns) = task.cpu_time();
+            usage.user_ns += user_ns;
+            usage.system_ns += system_ns;
+            usage.minor_faults += task.faults.load(Ordering::Relaxed);
+        }
+        usage
+    }
+
+    /// What children that were waited for have used.
+    #[must_use]
+    pub fn children_usage(&self) -> Usage {
+        self.links.lock().children_usage
+    }
+
+    /// Tells those outside the kernel that it ended.
+    pub(crate) fn report_exit(&self, status: ExitStatus) {
+        *self.exit_report.lock() = Some(status);
+        self.exit_reported.notify_all();
+    }
+
+    /// For threads that are no tasks (the control server): blocks until the group has ended.
+    #[must_use]
+    pub fn wait_for_exit(&self) -> ExitStatus {
+        let mut report = self.exit_report.lock();
+        loop {
+            if let Some(status) = *report {
+                return status;
+            }
+            self.exit_reported.wait(&mut report);
+        }
+    }
+
     /// The kernel.
     #[must_use]
     pub fn kernel(&self) -> &Arc<Kernel> {

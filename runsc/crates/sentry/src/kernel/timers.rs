@@ -3,3 +3,9 @@
 /// The timers of a thread group.
 #[derive(Debug, Default)]
 pub struct GroupTimers {}
+
+/// The group ended: its timers go.
+pub fn release(_group: &crate::kernel::thread_group::ThreadGroup) {}
+
+/// The group runs another program: timers of `timer_create(2)` go.
+pub fn release_posix(_group: &crate::kernel::thread_group::ThreadGroup) {}

@@ -1,5 +1,7 @@
 //! Clocks (`man 7 time`, `man 2 clock_gettime`) and the page that the vDSO reads.
 
+pub mod vdso;
+
 use std::time::Duration;
 
 use host::rustix::time::{ClockId, clock_gettime};

@@ -87,3 +87,14 @@ impl FdTable {
             .collect()
     }
 }
+
+/// A task no longer uses `files`; the last one closes every descriptor.
+pub fn release(task: &crate::kernel::Task, files: Arc<FdTable>) {
+    let Ok(table) = Arc::try_unwrap(files) else {
+        return;
+    };
+    for descriptor in table.slots.into_inner().into_iter().flatten() {
+        // Nobody is left to be told of a failure.
+        let _ = descriptor.file.file().flush(task);
+    }
+}

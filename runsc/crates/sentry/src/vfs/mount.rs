@@ -10,3 +10,17 @@ pub struct Mount {
     /// The file system.
     pub fs: Arc<dyn FileSystem>,
 }
+
+impl Mount {
+    /// Whether programs can't be executed from it (MS_NOEXEC).
+    #[must_use]
+    pub fn is_no_exec(&self) -> bool {
+        false
+    }
+
+    /// Whether set-ID bits and file capabilities count for nothing (MS_NOSUID).
+    #[must_use]
+    pub fn is_no_suid(&self) -> bool {
+        false
+    }
+}

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::error::SysError;
 use crate::kernel::signal::{Signal, SignalInfo, SignalSet};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
@@ -38,6 +37,42 @@ pub fn force(_task: &Task, _info: SignalInfo) {
     todo!()
 }
 
+/// As [`force`], with what the signal frame tells of the processor's exception: vector and error code.
+pub fn force_fault(_task: &Task, _info: SignalInfo, _vector: u64, _error_code: u64) {
+    todo!()
+}
+
+/// Whether the group told the kernel that it will not wait for children: SIGCHLD ignored, or SA_NOCLDWAIT.
+pub fn discards_children(_group: &ThreadGroup) -> bool {
+    todo!()
+}
+
+/// The signal that stopped the group, if `wait` has not reported it yet; it stays to be reported if `keep`.
+pub fn stop_report(_group: &ThreadGroup, _keep: bool) -> Option<Signal> {
+    todo!()
+}
+
+/// Whether SIGCONT resumed the group and `wait` has not reported it yet.
+pub fn continue_report(_group: &ThreadGroup, _keep: bool) -> bool {
+    todo!()
+}
+
+impl Dispositions {
+    /// With every handler reset to the default (CLONE_CLEAR_SIGHAND); what is ignored stays so.
+    #[must_use]
+    pub fn cleared(&self) -> Dispositions {
+        todo!()
+    }
+}
+
+impl TaskSignals {
+    /// What a new task inherits: the mask, and the alternate stack unless it shares the memory.
+    #[must_use]
+    pub fn fork(&self, _shares_memory: bool) -> TaskSignals {
+        todo!()
+    }
+}
+
 impl Task {
     /// Whether a signal is to be handled, or the task is to stop or exit: sleeps end.
     pub fn is_interrupted(&self) -> bool {
@@ -46,7 +81,11 @@ impl Task {
 
     /// Before going back to the application: handles stops and pending signals, building frames or
     /// exiting, and settles how the call that was interrupted (if any) ends.
-    pub fn handle_signals(&self, _interrupted: Option<SysError>) {
+    pub fn handle_signals(
+        &self,
+        _context: &mut platform::Context,
+        _interrupted: Option<crate::error::Restart>,
+    ) -> Flow {
         todo!()
     }
 
@@ -66,5 +105,19 @@ impl Task {
     }
 }
 
+/// What the run loop does after signals were handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Goes back to the application.
+    Continue,
+    /// The whole thread group ends.
+    Exit(crate::kernel::thread_group::ExitStatus),
+}
+
 /// Shared by CLONE_SIGHAND.
 pub type SharedDispositions = Arc<Mutex<Dispositions>>;
+
+/// Whether the group is stopped.
+pub fn is_stopped(_group: &ThreadGroup) -> bool {
+    todo!()
+}

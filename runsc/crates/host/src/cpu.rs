@@ -1,0 +1,24 @@
+//! What the host's processor offers to programs.
+
+/// The capability words of the auxiliary vector (`man 3 getauxval`).
+#[derive(Clone, Copy, Debug)]
+pub struct HardwareCapabilities {
+    /// AT_HWCAP
+    pub hwcap: u64,
+    /// AT_HWCAP2
+    pub hwcap2: u64,
+    /// AT_MINSIGSTKSZ in bytes
+    pub min_signal_stack: u64,
+}
+
+/// The words as this process got them.
+#[must_use]
+pub fn hardware_capabilities() -> HardwareCapabilities {
+    let (hwcap, hwcap2) = rustix::param::linux_hwcap();
+    let min_signal_stack = rustix::param::linux_minsigstksz() as u64;
+    HardwareCapabilities {
+        hwcap: hwcap as u64,
+        hwcap2: hwcap2 as u64,
+        min_signal_stack,
+    }
+}

@@ -1,0 +1,328 @@
+//! Making tasks: `clone(2)`, `clone3(2)`, `fork(2)`, `vfork(2)`.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use abi::Errno;
+use bitflags::bitflags;
+use platform::{Context, ExtendedState, Space};
+
+use crate::error::Result;
+use crate::kernel::credentials::Capability;
+use crate::kernel::pids::{PidNamespace, PidNumbers};
+use crate::kernel::run;
+use crate::kernel::signal::Signal;
+use crate::kernel::task::{Task, TaskParts, VforkDone};
+use crate::kernel::thread_group::ThreadGroup;
+
+bitflags! {
+    /// Flags of `clone(2)`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct CloneFlags: u64 {
+        const VM = 0x100;
+        const FS = 0x200;
+        const FILES = 0x400;
+        const SIGHAND = 0x800;
+        const PIDFD = 0x1000;
+        const PTRACE = 0x2000;
+        const VFORK = 0x4000;
+        const PARENT = 0x8000;
+        const THREAD = 0x1_0000;
+        const NEWNS = 0x2_0000;
+        const SYSVSEM = 0x4_0000;
+        const SETTLS = 0x8_0000;
+        const PARENT_SETTID = 0x10_0000;
+        const CHILD_CLEARTID = 0x20_0000;
+        const DETACHED = 0x40_0000;
+        const UNTRACED = 0x80_0000;
+        const CHILD_SETTID = 0x100_0000;
+        const NEWCGROUP = 0x200_0000;
+        const NEWUTS = 0x400_0000;
+        const NEWIPC = 0x800_0000;
+        const NEWUSER = 0x1000_0000;
+        const NEWPID = 0x2000_0000;
+        const NEWNET = 0x4000_0000;
+        const IO = 0x8000_0000;
+        const CLEAR_SIGHAND = 0x1_0000_0000;
+        const INTO_CGROUP = 0x2_0000_0000;
+        const NEWTIME = 0x80;
+    }
+}
+
+/// Namespaces that only CAP_SYS_ADMIN may make.
+const PRIVILEGED: CloneFlags = CloneFlags::NEWNS
+    .union(CloneFlags::NEWCGROUP)
+    .union(CloneFlags::NEWUTS)
+    .union(CloneFlags::NEWIPC)
+    .union(CloneFlags::NEWPID)
+    .union(CloneFlags::NEWNET);
+
+/// What `clone(2)` and `clone3(2)` are given.
+#[derive(Clone, Copy, Debug)]
+pub struct CloneRequest {
+    /// Flags.
+    pub flags: CloneFlags,
+    /// The child's stack pointer, 0 for the parent's.
+    pub stack: u64,
+    /// The child's FS base, with SETTLS.
+    pub tls: u64,
+    /// The signal at exit, 0 for none.
+    pub exit_signal: u8,
+    /// Where the parent's copy of the child's id goes.
+    pub parent_tid: usize,
+    /// Where the child's copy goes, and what is cleared when it exits.
+    pub child_tid: usize,
+    /// Where the descriptor that refers to the child goes.
+    pub pidfd: usize,
+}
+
+/// Makes a task; returns its id as the caller sees it.
+pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
+    check(task, request)?;
+    let flags = request.flags;
+    let mm = if flags.contains(CloneFlags::VM) {
+        task.mm()
+    } else {
+        task.mm().fork()?
+    };
+    let extended = task
+        .with_context(|context| context.extended().cloned())
+        .map_err(|_| Errno::EAGAIN)?;
+    let starter = HostThread::start(task, mm.space().clone(), extended)?;
+    let vfork = flags
+        .contains(CloneFlags::VFORK)
+        .then(|| Arc::new(VforkDone::default()));
+    let child = build(task, request, mm, &vfork, starter.context)?;
+    let result =
+        publish(task, request, &child).and_then(|id| write_ids(task, request, &child).map(|()| id));
+    let id = match result {
+        Ok(id) => id,
+        Err(errno) => {
+            crate::kernel::exit::abandon(&child);
+            return Err(errno);
+        }
+    };
+    // The thread is waiting for its task; it has no other way to end.
+    let _ = starter.go.send(child);
+    if let Some(vfork) = vfork {
+        // Only a fatal signal ends the wait, and then the answer is not seen.
+        let _ = task.wait_unless_exiting(&[vfork.queue()], || vfork.is_done().then_some(()));
+    }
+    Ok(u64::from(id))
+}
+
+fn check(task: &Task, request: &CloneRequest) -> Result<()> {
+    let flags = request.flags;
+    let has = |wanted: CloneFlags| flags.contains(wanted);
+    let contradictory = has(CloneFlags::SIGHAND) && !has(CloneFlags::VM)
+        || has(CloneFlags::THREAD) && !has(CloneFlags::SIGHAND)
+        || has(CloneFlags::CLEAR_SIGHAND) && has(CloneFlags::SIGHAND)
+        || has(CloneFlags::NEWNS) && has(CloneFlags::FS)
+        || has(CloneFlags::NEWUSER) && has(CloneFlags::FS)
+        || has(CloneFlags::NEWIPC) && has(CloneFlags::SYSVSEM)
+        || flags.intersects(CloneFlags::NEWPID | CloneFlags::NEWUSER)
+            && flags.intersects(CloneFlags::THREAD | CloneFlags::PARENT);
+    if contradictory {
+        return Err(Errno::EINVAL);
+    }
+    // Linux without CONFIG_USER_NS and CONFIG_TIME_NS answers the same.
+    if flags.intersects(CloneFlags::NEWUSER | CloneFlags::NEWTIME) {
+        return Err(Errno::EINVAL);
+    }
+    let is_init = task.group().parent().is_none();
+    if has(CloneFlags::PARENT) && is_init {
+        return Err(Errno::EINVAL);
+    }
+    if flags.intersects(PRIVILEGED) && !task.has_capability(Capability::SysAdmin) {
+        return Err(Errno::EPERM);
+    }
+    if request.exit_signal != 0 && Signal::new(u64::from(request.exit_signal)).is_none() {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+/// A host thread with a context in the child's space, waiting for its task.
+struct HostThread {
+    context: Box<Context>,
+    go: SyncSender<Arc<Task>>,
+}
+
+/// What a new host thread reports: its context, ready.
+type Ready = Result<Box<Context>>;
+
+impl HostThread {
+    /// Starts a thread whose context is in `space` with the processor state `extended`; EAGAIN.
+    fn start(task: &Task, space: Arc<Space>, extended: ExtendedState) -> Result<HostThread> {
+        let platform = task.kernel().platform().clone();
+        HostThread::spawn(platform, space, Some(extended))
+    }
+
+    fn spawn(
+        platform: Arc<platform::Platform>,
+        space: Arc<Space>,
+        extended: Option<ExtendedState>,
+    ) -> Result<HostThread> {
+        let (ready_sender, ready) = sync_channel(1);
+        let (go, go_receiver) = sync_channel(1);
+        std::thread::Builder::new()
+            .name("task".to_owned())
+            .stack_size(STACK_SIZE)
+            .spawn(move || host_thread(&platform, space, extended, &ready_sender, &go_receiver))
+            .map_err(|_| Errno::EAGAIN)?;
+        let context = ready.recv().map_err(|_| Errno::EAGAIN)??;
+        Ok(HostThread { context, go })
+    }
+}
+
+/// Bytes of host stack for a task's kernel code.
+const STACK_SIZE: usize = 1 << 20;
+
+fn host_thread(
+    platform: &platform::Platform,
+    space: Arc<Space>,
+    extended: Option<ExtendedState>,
+    ready: &SyncSender<Ready>,
+    go: &Receiver<Arc<Task>>,
+) {
+    let mut context = Box::new(platform.new_context());
+    let prepared = context.switch_to(&space).and_then(|()| {
+        if let Some(extended) = extended {
+            *context.extended()? = extended;
+        }
+        Ok(())
+    });
+    let report = prepared.map(|()| context).map_err(|_| Errno::EAGAIN);
+    if ready.send(report).is_err() {
+        return;
+    }
+    // An error: the clone failed after all.
+    if let Ok(task) = go.recv() {
+        task.host_thread.get_or_init(std::thread::current);
+        run::run(&task, space);
+    }
+}
+
+/// Puts the child together from the parent's parts.
+fn build(
+    task: &Task,
+    request: &CloneRequest,
+    mm: Arc<crate::mm::AddressSpace>,
+    vfork: &Option<Arc<VforkDone>>,
+    context: Box<Context>,
+) -> Result<Arc<Task>> {
+    let flags = request.flags;
+    let group = if flags.contains(CloneFlags::THREAD) {
+        task.group().clone()
+    } else {
+        ThreadGroup::fork(task, flags, request.exit_signal)
+    };
+    let mut registers = *task.registers.lock();
+    registers.rax = 0;
+    registers.orig_rax = u64::MAX;
+    if request.stack != 0 {
+        registers.rsp = request.stack;
+    }
+    if flags.contains(CloneFlags::SETTLS) {
+        registers.fs_base = request.tls;
+    }
+    let mut own = task.own.lock().clone();
+    own.clear_child_tid = if flags.contains(CloneFlags::CHILD_CLEARTID) {
+        request.child_tid
+    } else {
+        0
+    };
+    own.robust_list = 0;
+    own.parent_death_signal = 0;
+    own.restart_block = None;
+    let signals = task
+        .signals
+        .lock()
+        .fork(flags.contains(CloneFlags::VM) && !flags.contains(CloneFlags::VFORK));
+    let parts = TaskParts {
+        registers,
+        mm,
+        fs: if flags.contains(CloneFlags::FS) {
+            task.fs()
+        } else {
+            Arc::new(task.fs().fork())
+        },
+        files: if flags.contains(CloneFlags::FILES) {
+            task.files()
+        } else {
+            Arc::new(task.files().fork())
+        },
+        credentials: task.credentials(),
+        namespaces: task.namespaces(),
+        child_pid_ns: child_pid_namespace(task, flags),
+        signals,
+        context,
+        vfork_done: vfork.clone(),
+        own,
+    };
+    let child = Task::new(group, parts);
+    crate::kernel::namespaces::unshare(&child, flags)?;
+    Ok(child)
+}
+
+fn child_pid_namespace(task: &Task, flags: CloneFlags) -> Arc<PidNamespace> {
+    let current = task.child_pid_ns.lock().clone();
+    if !flags.contains(CloneFlags::NEWPID) {
+        return current;
+    }
+    let kernel = task.kernel();
+    PidNamespace::new(
+        kernel.namespace_ids.allocate(),
+        Some(current),
+        task.credentials().user_ns.clone(),
+    )
+}
+
+/// Gives the child its numbers and its place in the tree. From here on others see it.
+fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<u32> {
+    let _tree = task.kernel().task_set.lock();
+    if task.is_exiting() {
+        return Err(Errno::EAGAIN);
+    }
+    let namespace = child.child_pid_ns.lock().clone();
+    let numbers = PidNumbers::allocate(&namespace, child)?;
+    child.set_numbers(numbers);
+    let group = child.group();
+    if request.flags.contains(CloneFlags::THREAD) {
+        group.add_thread(child);
+    } else {
+        let parent = if request.flags.contains(CloneFlags::PARENT) {
+            task.group().parent()
+        } else {
+            Some(task.group().clone())
+        };
+        group.adopt_leader(child, parent, task.group().process_group());
+    }
+    Ok(child.tid_in(&task.pid_namespace()))
+}
+
+/// Stores the child's id where the flags say.
+fn write_ids(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<()> {
+    let id = child.tid_in(&task.pid_namespace());
+    if request.flags.contains(CloneFlags::PIDFD) {
+        let fd = crate::fs::pidfd::open(task, child.group(), crate::vfs::file::OpenFlags::empty())?;
+        task.mm().write_value(request.pidfd, &fd)?;
+    }
+    // As on Linux, an address that can't be written is the caller's loss, not a failure.
+    if request.flags.contains(CloneFlags::PARENT_SETTID) {
+        let _ = task.mm().write_value(request.parent_tid, &id);
+    }
+    if request.flags.contains(CloneFlags::CHILD_SETTID) {
+        let _ = child.mm().write_value(request.child_tid, &child.tid());
+    }
+    Ok(())
+}
+
+/// A host thread for the first task of a process that comes from outside, in `space`.
+pub(crate) fn first_thread(
+    kernel: &Arc<crate::kernel::Kernel>,
+    space: Arc<Space>,
+) -> Result<(Box<Context>, SyncSender<Arc<Task>>)> {
+    let thread = HostThread::spawn(kernel.platform().clone(), space, None)?;
+    Ok((thread.context, thread.go))
+}

@@ -1,0 +1,348 @@
+//! The end of tasks and thread groups: `exit(2)`, `exit_group(2)`, fatal signals, reaping.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::kernel::futex;
+use crate::kernel::pids::PidNamespace;
+use crate::kernel::signal::info::{Detail, SignalInfo, code};
+use crate::kernel::signal::{Signal, state};
+use crate::kernel::task::{RunState, Task};
+use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
+use crate::kernel::wait_queue::Events;
+
+/// `exit(2)`: this thread ends once its call returns.
+pub fn end_task(task: &Task, code: u8) {
+    task.exit_status
+        .lock()
+        .get_or_insert(ExitStatus::Exited(code));
+    task.exit_requested.store(true, Ordering::Release);
+}
+
+/// Ends every thread of the group; the first status counts.
+pub fn end_group(group: &ThreadGroup, status: ExitStatus) {
+    let tasks = {
+        let mut links = group.links.lock();
+        links.exiting.get_or_insert(status);
+        links.tasks.clone()
+    };
+    for task in tasks {
+        request_exit(&task);
+    }
+}
+
+fn request_exit(task: &Task) {
+    task.exit_requested.store(true, Ordering::Release);
+    task.kick();
+}
+
+/// Ends the other threads of the task's group (`execve`).
+pub(crate) fn end_siblings(task: &Task) {
+    for sibling in task.group().tasks() {
+        if !std::ptr::eq(&raw const *sibling, &raw const *task) {
+            request_exit(&sibling);
+        }
+    }
+}
+
+/// Ends every thread group that uses the task's address space, whose stub is gone.
+pub(crate) fn end_space(task: &Task) {
+    let mm = task.mm();
+    let killed = ExitStatus::Killed {
+        signal: Signal::SIGKILL,
+        core: false,
+    };
+    for (_, group) in task.kernel().root_pid_ns().groups() {
+        let uses = group
+            .tasks()
+            .iter()
+            .filter_map(|task| task.mm_if_alive())
+            .any(|other| Arc::ptr_eq(&other, &mm));
+        if uses {
+            end_group(&group, killed);
+        }
+    }
+}
+
+/// A child that could not be published: nothing of it was ever seen.
+pub(crate) fn abandon(child: &Arc<Task>) {
+    let _tree = child.kernel().task_set.lock();
+    let group = child.group();
+    let mut links = group.links.lock();
+    links.tasks.retain(|task| !Arc::ptr_eq(task, child));
+    links.live = links.live.saturating_sub(1);
+    let parent = if links.live == 0 {
+        links.parent.take()
+    } else {
+        None
+    };
+    drop(links);
+    if let Some(parent) = parent {
+        parent
+            .links
+            .lock()
+            .children
+            .retain(|other| !Arc::ptr_eq(other, group));
+    }
+    child.numbers().release();
+    release_resources(child);
+}
+
+/// The end of a task, on its own host thread: gives back what it holds and tells who cares.
+pub(crate) fn finish(task: &Arc<Task>) {
+    futex::exit_robust(task);
+    clear_child_tid(task);
+    if task.group().links.lock().live == 1 {
+        last_thread_of_init(task);
+    }
+    release_resources(task);
+    let exited = leave_group(task);
+    if let Some(group) = exited {
+        finish_group(task, &group);
+    }
+    // Retires the platform's side on the thread that owns it.
+    drop(task.context.lock().take());
+}
+
+/// `set_tid_address(2)`: zero at the address and a futex wake-up, if others still use the memory.
+fn clear_child_tid(task: &Task) {
+    let address = std::mem::take(&mut task.own.lock().clear_child_tid);
+    if address == 0 {
+        return;
+    }
+    let mm = task.mm();
+    if mm.store_u32(address, 0).is_ok() {
+        futex::wake_address(task, address, 1);
+    }
+}
+
+/// Gives back address space, files and file system context.
+fn release_resources(task: &Task) {
+    task.mm.lock().take();
+    finish_vfork(task);
+    let files = std::mem::take(&mut *task.files.lock());
+    crate::vfs::fd_table::release(task, files);
+}
+
+/// The task no longer uses the memory that it shares with the parent of its `vfork(2)`.
+pub(crate) fn finish_vfork(task: &Task) {
+    if let Some(vfork) = task.vfork_done.lock().take() {
+        vfork.finish();
+    }
+}
+
+/// Takes the task out of its group. Returns the group if that was its last thread.
+fn leave_group(task: &Arc<Task>) -> Option<Arc<ThreadGroup>> {
+    let _tree = task.kernel().task_set.lock();
+    let group = task.group().clone();
+    let is_leader = task.is_leader();
+    let mut links = group.links.lock();
+    let (user_ns, system_ns) = task.cpu_time();
+    links.usage.user_ns += user_ns;
+    links.usage.system_ns += system_ns;
+    links.usage.minor_faults += task.faults.load(Ordering::Relaxed);
+    links.live -= 1;
+    if is_leader {
+        *task.state.lock() = RunState::Zombie;
+        let own = *task.exit_status.lock();
+        links.leader_status = own;
+    } else {
+        *task.state.lock() = RunState::Dead;
+        links.tasks.retain(|other| !Arc::ptr_eq(other, task));
+        task.numbers().release();
+    }
+    let last = links.live == 0;
+    if last {
+        links.zombie = true;
+    }
+    drop(links);
+    group.child_events.wake(Events::IN);
+    last.then_some(group)
+}
+
+/// How the group ended, for its parent.
+pub(crate) fn status_of(group: &ThreadGroup) -> ExitStatus {
+    let links = group.links.lock();
+    links
+        .exiting
+        .or(links.leader_status)
+        .unwrap_or(ExitStatus::Exited(0))
+}
+
+/// The last thread of a group is gone: children find new parents, the parent is told.
+fn finish_group(task: &Arc<Task>, group: &Arc<ThreadGroup>) {
+    let kernel = task.kernel();
+    crate::kernel::timers::release(group);
+    crate::kernel::job_control::group_exited(group);
+    let reap = {
+        let _tree = kernel.task_set.lock();
+        adopt_children(group);
+        group
+            .parent()
+            .is_none_or(|parent| notify_parent(group, &parent))
+    };
+    let status = status_of(group);
+    tracing::debug!(pid = group.pid(), ?status, "a thread group exited");
+    group.report_exit(status);
+    group.exit_event.wake(Events::IN);
+    if reap {
+        let _tree = kernel.task_set.lock();
+        reap_locked(group);
+    }
+}
+
+/// Gives the children of an exiting group to the nearest living subreaper, else to the namespace's init.
+fn adopt_children(group: &Arc<ThreadGroup>) {
+    let children = std::mem::take(&mut group.links.lock().children);
+    if children.is_empty() {
+        return;
+    }
+    let adopter = find_adopter(group);
+    for child in children {
+        child.links.lock().parent.clone_from(&adopter);
+        send_parent_death_signals(&child);
+        let Some(adopter) = &adopter else {
+            if child.is_zombie() {
+                reap_locked(&child);
+            }
+            continue;
+        };
+        adopter.links.lock().children.push(child.clone());
+        if child.is_zombie() && notify_parent(&child, adopter) {
+            reap_locked(&child);
+        }
+    }
+}
+
+fn find_adopter(group: &Arc<ThreadGroup>) -> Option<Arc<ThreadGroup>> {
+    let namespace = group.leader()?.pid_namespace();
+    let mut current = group.parent();
+    while let Some(candidate) = current {
+        if !candidate
+            .leader()
+            .is_some_and(|leader| Arc::ptr_eq(&leader.pid_namespace(), &namespace))
+        {
+            break;
+        }
+        if candidate.subreaper.load(Ordering::Relaxed) && !candidate.is_zombie() {
+            return Some(candidate);
+        }
+        current = candidate.parent();
+    }
+    let init = namespace.group(1)?;
+    (!Arc::ptr_eq(&init, group) && !init.is_zombie()).then_some(init)
+}
+
+fn send_parent_death_signals(child: &Arc<ThreadGroup>) {
+    for task in child.tasks() {
+        let signal = task.own.lock().parent_death_signal;
+        if let Some(signal) = Signal::new(u64::from(signal)) {
+            state::send_to_task(&task, SignalInfo::kernel(signal));
+        }
+    }
+}
+
+/// Tells `parent` that the zombie `group` is there to be waited for. Returns whether it is to be reaped at
+/// once, since the parent said that it will not wait (`man 2 wait`, NOTES).
+fn notify_parent(group: &Arc<ThreadGroup>, parent: &Arc<ThreadGroup>) -> bool {
+    let signal = Signal::new(u64::from(group.exit_signal.load(Ordering::Relaxed)));
+    let discards = signal == Some(Signal::SIGCHLD) && state::discards_children(parent);
+    if let Some(signal) = signal {
+        state::send_to_group(parent, child_info(group, parent, signal));
+    }
+    parent.child_events.wake(Events::IN);
+    discards
+}
+
+/// `siginfo_t` of an exit as the parent sees it.
+fn child_info(group: &ThreadGroup, parent: &ThreadGroup, signal: Signal) -> SignalInfo {
+    let (code, status) = match status_of(group) {
+        ExitStatus::Exited(status) => (code::CLD_EXITED, i32::from(status)),
+        ExitStatus::Killed { signal, core: true } => (code::CLD_DUMPED, i32::from(signal.number())),
+        ExitStatus::Killed {
+            signal,
+            core: false,
+        } => (code::CLD_KILLED, i32::from(signal.number())),
+    };
+    let usage = group.usage();
+    let namespace = parent.leader().map(|leader| leader.pid_namespace());
+    let pid = namespace.map_or(0, |namespace| group.pid_in(&namespace));
+    let uid = group.leader().map_or(0, |leader| leader.credentials().uid);
+    let ticks = |ns: u64| ns / (crate::time::NANOS_PER_SEC / 100);
+    let detail = Detail::Child {
+        pid,
+        uid,
+        status,
+        utime: ticks(usage.user_ns),
+        stime: ticks(usage.system_ns),
+    };
+    SignalInfo {
+        signal,
+        errno: 0,
+        code,
+        detail,
+    }
+}
+
+/// Takes a zombie out of the tree and frees its numbers. The task set must be locked.
+pub(crate) fn reap_locked(group: &Arc<ThreadGroup>) {
+    let (parent, leader) = {
+        let mut links = group.links.lock();
+        links.process_group = None;
+        links.tasks.clear();
+        (links.parent.take(), links.leader.upgrade())
+    };
+    if let Some(leader) = leader {
+        *leader.state.lock() = RunState::Dead;
+        leader.numbers().release();
+    }
+    if let Some(parent) = parent {
+        let mut usage = group.usage();
+        usage.add(&group.links.lock().children_usage);
+        let mut links = parent.links.lock();
+        links.children.retain(|child| !Arc::ptr_eq(child, group));
+        links.children_usage.add(&usage);
+    }
+}
+
+/// The init of a pid namespace goes last: everything else in the namespace is killed and reaped first
+/// (`man 7 pid_namespaces`).
+fn last_thread_of_init(task: &Arc<Task>) {
+    let namespace = task.pid_namespace();
+    if task.group().pid() != 1 {
+        return;
+    }
+    namespace.set_dead();
+    let killed = ExitStatus::Killed {
+        signal: Signal::SIGKILL,
+        core: false,
+    };
+    let others = || others_in(&namespace, task.group());
+    for group in others() {
+        end_group(&group, killed);
+    }
+    // What ends below becomes a child of this group; it waits for nobody, so reap it here.
+    let queue = &task.group().child_events;
+    task.wait_regardless(&[queue], || {
+        reap_children(task.group());
+        others().is_empty().then_some(())
+    });
+}
+
+fn others_in(namespace: &Arc<PidNamespace>, init: &Arc<ThreadGroup>) -> Vec<Arc<ThreadGroup>> {
+    namespace
+        .groups()
+        .into_iter()
+        .map(|(_, group)| group)
+        .filter(|group| !Arc::ptr_eq(group, init))
+        .collect()
+}
+
+fn reap_children(group: &Arc<ThreadGroup>) {
+    let _tree = group.kernel().task_set.lock();
+    let children = group.links.lock().children.clone();
+    children
+        .iter()
+        .filter(|child| child.is_zombie())
+        .for_each(reap_locked);
+}

@@ -1,0 +1,204 @@
+//! The run loop of a task's host thread: application code, its system calls and faults, its signals, its end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use platform::{Exception, Exit, Fault, FaultAccess, Space};
+
+use crate::error::{Restart, SysError};
+use crate::kernel::exit;
+use crate::kernel::limits::Resource;
+use crate::kernel::signal::state::{self, Flow};
+use crate::kernel::signal::{Signal, SignalInfo};
+use crate::kernel::task::Task;
+use crate::kernel::thread_group::ExitStatus;
+use crate::mm::address_space::FaultSignal;
+use crate::strace;
+use crate::syscalls::{SyscallArgs, table};
+
+/// `orig_rax` outside a system call.
+const NO_CALL: u64 = u64::MAX;
+
+/// Runs `task` on the calling host thread until it exits. `space` is where its context is already.
+pub(crate) fn run(task: &Arc<Task>, space: Arc<Space>) {
+    let mut space = space;
+    let mut interrupted = None;
+    while let Flow::Continue = before_return(task, interrupted.take()) {
+        if !follow_exec(task, &mut space) {
+            exit::end_group(task.group(), killed());
+            continue;
+        }
+        interrupted = step(task);
+    }
+    exit::finish(task);
+}
+
+fn killed() -> ExitStatus {
+    ExitStatus::Killed {
+        signal: Signal::SIGKILL,
+        core: false,
+    }
+}
+
+/// Deals with exit and signals before application code runs.
+fn before_return(task: &Arc<Task>, interrupted: Option<Restart>) -> Flow {
+    loop {
+        if task.is_exiting() {
+            return Flow::Exit(killed());
+        }
+        if interrupted.is_none() && !task.is_interrupted() {
+            return Flow::Continue;
+        }
+        let mut context = task
+            .context
+            .lock()
+            .take()
+            .expect("the context is in its slot while the task is in the kernel");
+        let flow = task.handle_signals(&mut context, interrupted);
+        *task.context.lock() = Some(context);
+        match flow {
+            Flow::Continue if task.is_exiting() => {}
+            Flow::Continue => return Flow::Continue,
+            Flow::Exit(status) => {
+                exit::end_group(task.group(), status);
+                return flow;
+            }
+        }
+    }
+}
+
+/// After `execve`, moves the context to the new address space. Returns false if the host can't.
+fn follow_exec(task: &Task, space: &mut Arc<Space>) -> bool {
+    let current = task.mm().space().clone();
+    if Arc::ptr_eq(&current, space) {
+        return true;
+    }
+    let moved = task.with_context(|context| {
+        context.reset_extended();
+        context.switch_to(&current)
+    });
+    *space = current;
+    moved.is_ok()
+}
+
+/// Runs application code up to its next exit and answers that. Returns how an interrupted call ends.
+fn step(task: &Arc<Task>) -> Option<Restart> {
+    let clock = task.kernel().clock();
+    let mut registers = *task.registers.lock();
+    let mut context = task
+        .context
+        .lock()
+        .take()
+        .expect("the context is in its slot while the task is in the kernel");
+    let entered = clock.monotonic_ns();
+    let exit = context.run(&mut registers);
+    let left = clock.monotonic_ns();
+    *task.context.lock() = Some(context);
+    task.user_ns.fetch_add(left - entered, Ordering::Relaxed);
+    if !matches!(exit, Ok(Exit::Syscall)) {
+        registers.orig_rax = NO_CALL;
+    }
+    *task.registers.lock() = registers;
+    let interrupted = match exit {
+        Ok(Exit::Syscall) => answer(task, &registers),
+        Ok(Exit::Fault(fault)) => {
+            serve_fault(task, &fault, &registers);
+            None
+        }
+        Ok(Exit::Exception(exception)) => {
+            raise(task, &exception);
+            None
+        }
+        Ok(Exit::Interrupted) => None,
+        Ok(Exit::SpaceLost) | Err(_) => {
+            tracing::warn!(
+                tid = task.tid(),
+                "a stub process is gone: killing the tasks in it"
+            );
+            exit::end_space(task);
+            None
+        }
+    };
+    task.system_ns
+        .fetch_add(clock.monotonic_ns() - left, Ordering::Relaxed);
+    interrupted
+}
+
+/// Answers a system call and stores its result.
+fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart> {
+    let args = SyscallArgs {
+        number: registers.orig_rax,
+        raw: [
+            registers.rdi,
+            registers.rsi,
+            registers.rdx,
+            registers.r10,
+            registers.r8,
+            registers.r9,
+        ],
+    };
+    let traced = strace::enter(task, &args);
+    let result = table::dispatch(task, &args);
+    if let Some(traced) = traced {
+        strace::exit(task, traced, &args, &result);
+    }
+    let value = match result {
+        Ok(value) => value,
+        Err(SysError::Errno(errno)) => i64::from(-errno.raw()).cast_unsigned(),
+        Err(SysError::NoReturn) => return None,
+        Err(SysError::Restart(restart)) => return Some(restart),
+    };
+    let mut registers = task.registers.lock();
+    registers.rax = value;
+    registers.orig_rax = NO_CALL;
+    None
+}
+
+/// Maps what a fault asks for, or raises the signal that Linux would.
+fn serve_fault(task: &Arc<Task>, fault: &Fault, registers: &platform::ThreadState) {
+    task.faults.fetch_add(1, Ordering::Relaxed);
+    if crate::kernel::vsyscall::emulate(task, fault) {
+        return;
+    }
+    let stack = task.group().limits().get(Resource::Stack).soft;
+    if let Err(FaultSignal {
+        signal,
+        code,
+        address,
+    }) = task
+        .mm()
+        .handle_fault(fault, registers.rip, registers.rsp, stack)
+        && let Some(signal) = Signal::new(u64::from(signal))
+    {
+        let error_code = page_fault_error(fault, code);
+        state::force_fault(
+            task,
+            SignalInfo::fault(signal, code, address),
+            14,
+            error_code,
+        );
+    }
+}
+
+/// The processor's error code as far as it can be told: present, write, user, fetch.
+fn page_fault_error(fault: &Fault, code: i32) -> u64 {
+    let present = u64::from(code == 2);
+    let access = match fault.access {
+        FaultAccess::Write => 2,
+        FaultAccess::Execute => 16,
+        FaultAccess::Read | FaultAccess::Unknown => 0,
+    };
+    present | access | 4
+}
+
+fn raise(task: &Task, exception: &Exception) {
+    if let Some(signal) = Signal::new(u64::from(exception.signal)) {
+        let info = SignalInfo::fault(signal, exception.code, exception.address);
+        state::force_fault(
+            task,
+            info,
+            u64::from(exception.vector),
+            exception.error_code,
+        );
+    }
+}
