@@ -145,6 +145,19 @@ impl Node {
         *self.place.lock() = place;
     }
 
+    /// The node was recognised as `name` in `dir`, which may be another hard link than the one it was
+    /// found by, if that is gone. Directories have one name; a bind mount that shows one twice must not
+    /// become a loop of parents.
+    pub(super) fn found_at(&self, dir: &Arc<Node>, name: CString) {
+        let mut place = self.place.lock();
+        let same = matches!(&*place, Place::Child(parent, old) if Arc::ptr_eq(parent, dir) && **old == *name);
+        if self.kind != FileKind::Directory && !same && !matches!(&*place, Place::Root) {
+            let old = std::mem::replace(&mut *place, Place::Child(dir.clone(), name.into()));
+            drop(place);
+            drop(old);
+        }
+    }
+
     pub(super) fn is(&self, attr: &Attr) -> bool {
         self.identity == attr.identity()
     }

@@ -82,7 +82,10 @@ fn descend(
     }
     let attr = sys::stat_at(parent.as_fd(), &name)?;
     match known {
-        Some(known) if known.is(&attr) => Ok((known, attr)),
+        Some(known) if known.is(&attr) => {
+            known.found_at(dir, name);
+            Ok((known, attr))
+        }
         _ => Ok((table.add_child(dir, name, &attr)?, attr)),
     }
 }

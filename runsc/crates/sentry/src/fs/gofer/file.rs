@@ -1,0 +1,198 @@
+//! An open regular file of the host, and the host's page cache as something to map.
+
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use ::gofer::file;
+use abi::{Errno, PAGE_SIZE};
+use platform::Access;
+
+use super::host_file::Use;
+use super::inode::GoferInode;
+use crate::error::Result;
+use crate::kernel::task::Task;
+use crate::mm::mappable::{Extent, Mappable};
+use crate::mm::mapping_set::MappingSet;
+use crate::vfs::file::{File, OpenFlags, Position, Whence, Written};
+use crate::vfs::inode::Inode;
+use crate::vfs::io::{Sink, Source};
+
+/// An open regular file.
+#[derive(Debug)]
+pub(super) struct GoferFile {
+    inode: Arc<GoferInode>,
+    flags: OpenFlags,
+    needs: Use,
+}
+
+impl GoferFile {
+    /// Opens the inode: the host descriptor is at hand from now on, so that no later failure of the
+    /// gofer becomes a failure of `read(2)`.
+    pub(super) fn open(inode: Arc<GoferInode>, flags: OpenFlags) -> Result<Arc<GoferFile>> {
+        let needs = if flags.writable() {
+            Use::Write
+        } else {
+            Use::Read
+        };
+        inode.add_user(needs)?;
+        Ok(Arc::new(GoferFile {
+            inode,
+            flags,
+            needs,
+        }))
+    }
+
+    fn write_at(
+        &self,
+        source: &mut Source<'_>,
+        fd: BorrowedFd<'_>,
+        offset: u64,
+    ) -> Result<Written> {
+        let len = match source {
+            Source::User(io) => io.write_host(fd, Some(offset))?,
+            Source::Kernel(bytes) => {
+                let len = file::write_at(fd, bytes, offset)?;
+                *bytes = bytes.get(len..).unwrap_or_default();
+                len
+            }
+        };
+        if self
+            .flags
+            .intersects(OpenFlags::DSYNC | OpenFlags::SYNC_BIT)
+            && len > 0
+        {
+            file::sync(fd)?;
+        }
+        Ok(Written {
+            len,
+            end: offset.saturating_add(len as u64),
+        })
+    }
+
+    /// [`File::read`] without a task.
+    pub(super) fn read_into(&self, sink: &mut Sink<'_>, offset: u64) -> Result<usize> {
+        self.inode.read_into(sink, offset)
+    }
+
+    /// [`File::write`] without a task.
+    pub(super) fn write_from(
+        &self,
+        source: &mut Source<'_>,
+        position: Position,
+    ) -> Result<Written> {
+        let host = self.inode.host_file(Use::Write)?;
+        match position {
+            Position::At(offset) => self.write_at(source, host.as_fd(), offset),
+            Position::End => {
+                let _end_stays = self.inode.append.lock();
+                let end = file::attributes(host.as_fd())?.size;
+                self.write_at(source, host.as_fd(), end)
+            }
+        }
+    }
+}
+
+impl GoferInode {
+    /// Reads contents from `offset` on.
+    pub(crate) fn read_into(&self, sink: &mut Sink<'_>, offset: u64) -> Result<usize> {
+        let host = self.host_file(Use::Read)?;
+        match sink {
+            Sink::User(io) => io.read_host(host.as_fd(), Some(offset)),
+            Sink::Kernel(buffer) => {
+                let len = file::read_at(host.as_fd(), buffer, offset)?;
+                let rest = std::mem::take(buffer);
+                *buffer = rest.get_mut(len..).unwrap_or_default();
+                Ok(len)
+            }
+        }
+    }
+}
+
+impl Drop for GoferFile {
+    fn drop(&mut self) {
+        self.inode.remove_user(self.needs);
+    }
+}
+
+impl File for GoferFile {
+    fn read(&self, _task: &Task, sink: &mut Sink<'_>, offset: u64) -> Result<usize> {
+        self.read_into(sink, offset)
+    }
+
+    fn write(&self, _task: &Task, source: &mut Source<'_>, position: Position) -> Result<Written> {
+        self.write_from(source, position)
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn seek_special(&self, whence: Whence, offset: i64) -> Result<u64> {
+        let host = self.inode.host_file(Use::Read)?;
+        let from = || u64::try_from(offset).map_err(|_| Errno::ENXIO);
+        match whence {
+            Whence::End => {
+                let size = file::attributes(host.as_fd())?.size;
+                let target = i128::from(size) + i128::from(offset);
+                if target < 0 {
+                    return Err(Errno::EINVAL);
+                }
+                i64::try_from(target).map_err(|_| Errno::EOVERFLOW)?;
+                u64::try_from(target).map_err(|_| Errno::EOVERFLOW)
+            }
+            Whence::Data => file::seek_data(host.as_fd(), from()?),
+            Whence::Hole => file::seek_hole(host.as_fd(), from()?),
+            Whence::Set | Whence::Current => Err(Errno::EINVAL),
+        }
+    }
+
+    fn mappable(&self) -> Result<Arc<dyn Mappable>> {
+        Ok(self.inode.clone())
+    }
+
+    fn sync(&self) -> Result<()> {
+        file::sync(self.inode.host_file(Use::Read)?.as_fd())
+    }
+
+    fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
+        let host = self.inode.host_file(Use::Write)?;
+        file::allocate(host.as_fd(), mode, offset, len)?;
+        self.inode.attr_changed();
+        Ok(())
+    }
+}
+
+impl Mappable for GoferInode {
+    fn extent(&self, offsets: Range<u64>, access: Access) -> Result<(Extent, u64)> {
+        // A writable shared mapping has an open file that writes, and so a writable descriptor.
+        let wanted = if access.contains(Access::WRITE) {
+            Use::Write
+        } else {
+            Use::Read
+        };
+        let host = self.host_file(wanted)?;
+        let size = file::attributes(host.as_fd())?.size;
+        let end = size
+            .checked_next_multiple_of(PAGE_SIZE as u64)
+            .unwrap_or(u64::MAX);
+        if offsets.start >= end {
+            return Err(Errno::EFAULT);
+        }
+        let len = offsets.end.min(end).saturating_sub(offsets.start);
+        Ok((Extent::Host(host, offsets.start), len))
+    }
+
+    fn mappings(&self) -> Option<&MappingSet> {
+        Some(&self.shared().mappings)
+    }
+
+    fn sync(&self, _offsets: Range<u64>) -> Result<()> {
+        file::sync(self.host_file(Use::Read)?.as_fd())
+    }
+
+    fn id(&self) -> u64 {
+        // Given when the file was opened, and only an open file is mapped.
+        self.mapping_id.get().copied().unwrap_or(0)
+    }
+}

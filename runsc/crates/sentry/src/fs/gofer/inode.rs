@@ -1,0 +1,312 @@
+//! [`GoferInode`]: one file of the host.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use ::gofer::{Found, HostTree, NodeId, XattrMode};
+use abi::Errno;
+use parking_lot::Mutex;
+
+use super::dir::GoferDirectory;
+use super::file::GoferFile;
+use super::host_file::{END, HostSlot};
+use super::{Core, Identity, attr};
+use crate::error::Result;
+use crate::kernel::task::Task;
+use crate::mm::mapping_set::Invalidate;
+use crate::vfs::attr::{Attr, FileType, SetAttr};
+use crate::vfs::file::{File, OpenFlags};
+use crate::vfs::inode::{
+    CachePolicy, FileSystem, Inode, InodeRef, LinkTarget, NewNode, RenameFlags, XattrFlags,
+};
+use crate::vfs::shared::InodeShared;
+
+/// How long attributes of a tree that the host changes too are believed: a walk asks for them, and the
+/// call that walked looks at them several times.
+const FRESH: Duration = Duration::from_millis(2);
+
+/// One file of the host.
+#[derive(Debug)]
+pub struct GoferInode {
+    pub(super) core: Arc<Core>,
+    me: Weak<GoferInode>,
+    node: AtomicU64,
+    pub(super) identity: Identity,
+    shared: InodeShared,
+    attr: Mutex<CachedAttr>,
+    /// The entries that have been looked up and are in use.
+    pub(super) children: Mutex<HashMap<Vec<u8>, Weak<GoferInode>>>,
+    pub(super) host: Mutex<HostSlot>,
+    pub(super) recently_used: AtomicBool,
+    /// Held by writers that append: between looking for the end and writing there.
+    pub(super) append: Mutex<()>,
+    /// The target of a symbolic link, which never changes.
+    pub(super) target: OnceLock<Vec<u8>>,
+    /// The identity of shared futexes, given on first opening.
+    pub(super) mapping_id: OnceLock<u64>,
+}
+
+#[derive(Debug)]
+struct CachedAttr {
+    attr: ::gofer::Attr,
+    /// When the host said so; none if it is known to be wrong.
+    as_of: Option<Instant>,
+}
+
+impl GoferInode {
+    pub(super) fn new(
+        core: &Arc<Core>,
+        node: NodeId,
+        identity: Identity,
+        attr: &::gofer::Attr,
+    ) -> Arc<GoferInode> {
+        Arc::new_cyclic(|me| GoferInode {
+            core: core.clone(),
+            me: me.clone(),
+            node: AtomicU64::new(node.0),
+            identity,
+            shared: InodeShared::default(),
+            attr: Mutex::new(CachedAttr {
+                attr: *attr,
+                as_of: Some(Instant::now()),
+            }),
+            children: Mutex::default(),
+            host: Mutex::default(),
+            recently_used: AtomicBool::new(false),
+            append: Mutex::new(()),
+            target: OnceLock::new(),
+            mapping_id: OnceLock::new(),
+        })
+    }
+
+    /// The inode as a shared reference.
+    pub(super) fn arc(&self) -> Result<Arc<GoferInode>> {
+        // `self` was reached through an `Arc`, except while it is being dropped.
+        self.me.upgrade().ok_or(Errno::ESTALE)
+    }
+
+    /// Its node in the tree.
+    pub(super) fn node(&self) -> NodeId {
+        NodeId(self.node.load(Ordering::Acquire))
+    }
+
+    /// Asks the tree about this node; once more if another name was found for it meanwhile, which
+    /// closes the node that was asked about.
+    pub(super) fn ask<T>(
+        &self,
+        question: impl Fn(&dyn HostTree, NodeId) -> Result<T>,
+    ) -> Result<T> {
+        let node = self.node();
+        match question(&*self.core.tree, node) {
+            Err(Errno::ESTALE | Errno::EBADF) if self.node() != node => {
+                question(&*self.core.tree, self.node())
+            }
+            result => result,
+        }
+    }
+
+    /// The file has been found once more, perhaps by another name.
+    pub(super) fn found_again(&self, found: &Found) {
+        self.remember(&found.attr);
+        let old = self.node.swap(found.node.0, Ordering::AcqRel);
+        if old != found.node.0 {
+            self.core.tree.close(&[NodeId(old)]);
+        }
+    }
+
+    pub(super) fn remember(&self, attr: &::gofer::Attr) {
+        *self.attr.lock() = CachedAttr {
+            attr: *attr,
+            as_of: Some(Instant::now()),
+        };
+    }
+
+    /// Notes that the attributes have changed, and how is not known.
+    pub(super) fn attr_changed(&self) {
+        self.attr.lock().as_of = None;
+    }
+
+    fn cached_attr(&self) -> Option<::gofer::Attr> {
+        let cached = self.attr.lock();
+        let fresh = match self.core.options.policy {
+            CachePolicy::Keep => true,
+            CachePolicy::Revalidate => cached.as_of?.elapsed() <= FRESH,
+        };
+        (fresh && cached.as_of.is_some()).then_some(cached.attr)
+    }
+
+    /// The attributes as the host has them.
+    pub(super) fn host_attr(&self) -> Result<::gofer::Attr> {
+        if let Some(attr) = self.attr_of_open_file() {
+            return attr;
+        }
+        if let Some(attr) = self.cached_attr() {
+            return Ok(attr);
+        }
+        let attr = self.ask(|tree, node| tree.attributes(node))?;
+        self.remember(&attr);
+        Ok(attr)
+    }
+
+    /// The type of the file, which never changes.
+    #[must_use]
+    pub fn file_type(&self) -> FileType {
+        self.identity.kind
+    }
+
+    fn resize(&self, size: u64) -> Result<()> {
+        if !self.truncate_open_file(size)? {
+            let change = ::gofer::SetAttr {
+                size: Some(size),
+                ..::gofer::SetAttr::default()
+            };
+            let attr = self.ask(|tree, node| tree.set_attributes(node, &change))?;
+            self.remember(&attr);
+        }
+        let from = size
+            .checked_next_multiple_of(abi::PAGE_SIZE as u64)
+            .ok_or(Errno::EFBIG)?;
+        self.shared
+            .mappings
+            .invalidate(from..END, Invalidate::CopiesToo);
+        Ok(())
+    }
+}
+
+impl Drop for GoferInode {
+    fn drop(&mut self) {
+        self.core.descriptors.dropped(self.host.get_mut());
+        self.core.forget(&self.identity, self.node());
+    }
+}
+
+impl Inode for GoferInode {
+    fn shared(&self) -> &InodeShared {
+        &self.shared
+    }
+
+    fn file_system(&self) -> Arc<dyn FileSystem> {
+        let me = self
+            .me
+            .upgrade()
+            .expect("called through an `Arc` that is alive");
+        self.core.file_system(&me)
+    }
+
+    fn attr(&self) -> Result<Attr> {
+        attr::from_host(&self.host_attr()?)
+    }
+
+    fn set_attr(&self, change: &SetAttr) -> Result<()> {
+        if let Some(size) = change.size {
+            self.resize(size)?;
+        }
+        let rest = SetAttr {
+            size: None,
+            ..*change
+        };
+        if rest == SetAttr::default() {
+            self.attr_changed();
+            return Ok(());
+        }
+        let change = attr::to_host(&rest);
+        let attr = self.ask(|tree, node| tree.set_attributes(node, &change))?;
+        self.remember(&attr);
+        Ok(())
+    }
+
+    fn lookup(&self, name: &[u8]) -> Result<InodeRef> {
+        let mut found = self.walk(&[name])?;
+        found
+            .pop()
+            .map(|inode| inode as InodeRef)
+            .ok_or(Errno::ENOENT)
+    }
+
+    fn lookup_path(&self, names: &[&[u8]]) -> Result<Vec<InodeRef>> {
+        Ok(self
+            .walk(names)?
+            .into_iter()
+            .map(|inode| inode as InodeRef)
+            .collect())
+    }
+
+    fn create(&self, name: &[u8], node: &NewNode<'_>) -> Result<InodeRef> {
+        Ok(self.make(name, node)?)
+    }
+
+    fn create_unnamed(&self, permissions: u32, uid: u32, gid: u32) -> Result<InodeRef> {
+        Ok(self.make_unnamed(permissions, uid, gid)?)
+    }
+
+    fn link(&self, name: &[u8], target: &InodeRef) -> Result<()> {
+        self.add_link(name, target)
+    }
+
+    fn unlink(&self, name: &[u8]) -> Result<()> {
+        self.remove(name, ::gofer::Remove::File)
+    }
+
+    fn rmdir(&self, name: &[u8]) -> Result<()> {
+        self.remove(name, ::gofer::Remove::Directory)
+    }
+
+    fn rename(
+        &self,
+        name: &[u8],
+        new_parent: &InodeRef,
+        new_name: &[u8],
+        flags: RenameFlags,
+    ) -> Result<()> {
+        self.move_entry(name, new_parent, new_name, flags)
+    }
+
+    fn read_link(&self, _task: &Task) -> Result<LinkTarget> {
+        self.link_target().map(LinkTarget::Path)
+    }
+
+    fn open(self: Arc<Self>, flags: OpenFlags, task: &Task) -> Result<Arc<dyn File>> {
+        match self.identity.kind {
+            FileType::Regular => {
+                self.mapping_id.get_or_init(|| task.kernel().unique_id());
+                Ok(GoferFile::open(self, flags)?)
+            }
+            FileType::Directory => Ok(Arc::new(GoferDirectory::new(self))),
+            FileType::Symlink => Err(Errno::ELOOP),
+            _ => Err(Errno::ENXIO),
+        }
+    }
+
+    fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>> {
+        self.ask(|tree, node| tree.get_xattr(node, name))
+    }
+
+    fn set_xattr(&self, name: &[u8], value: &[u8], flags: XattrFlags) -> Result<()> {
+        let mode = if flags.contains(XattrFlags::CREATE | XattrFlags::REPLACE) {
+            return Err(Errno::EINVAL);
+        } else if flags.contains(XattrFlags::CREATE) {
+            XattrMode::Create
+        } else if flags.contains(XattrFlags::REPLACE) {
+            XattrMode::Replace
+        } else {
+            XattrMode::Any
+        };
+        self.attr_changed();
+        self.ask(|tree, node| tree.set_xattr(node, name, value, mode))
+    }
+
+    fn list_xattr(&self) -> Result<Vec<Vec<u8>>> {
+        let names = self.ask(|tree, node| tree.list_xattrs(node))?;
+        let names = names
+            .split(|&byte| byte == 0)
+            .filter(|name| !name.is_empty());
+        Ok(names.map(<[u8]>::to_vec).collect())
+    }
+
+    fn remove_xattr(&self, name: &[u8]) -> Result<()> {
+        self.attr_changed();
+        self.ask(|tree, node| tree.remove_xattr(node, name))
+    }
+}

@@ -1,0 +1,147 @@
+//! Finding entries: a walk is one round trip, however many components.
+
+use std::sync::{Arc, Weak};
+
+use ::gofer::{Step, Walk, WalkEnd};
+use abi::Errno;
+
+use super::inode::GoferInode;
+use crate::error::Result;
+use crate::vfs::attr::FileType;
+use crate::vfs::inode::CachePolicy;
+
+/// How many dead entries a directory may remember before they are cleared out.
+const CHILDREN_SLACK: usize = 64;
+
+impl GoferInode {
+    /// The inodes along `names`, as far as they exist and cross directories only; an error if the
+    /// first is not there.
+    pub(super) fn walk(&self, names: &[&[u8]]) -> Result<Vec<Arc<GoferInode>>> {
+        if self.file_type() != FileType::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let mut found = Vec::with_capacity(names.len());
+        if self.core.options.policy == CachePolicy::Keep {
+            found = self.known_prefix(names);
+        }
+        let Some(rest) = names.get(found.len()..).filter(|rest| !rest.is_empty()) else {
+            return Ok(found);
+        };
+        let from = match found.last() {
+            None => self.arc()?,
+            Some(last) if last.file_type() == FileType::Directory => last.clone(),
+            Some(_) => return Ok(found),
+        };
+        match from.ask_walk(rest) {
+            Ok(more) => found.extend(more),
+            Err(error) if found.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        Ok(found)
+    }
+
+    /// The entry `name`, if it is in use.
+    pub(super) fn known_child(&self, name: &[u8]) -> Option<Arc<GoferInode>> {
+        self.children.lock().get(name).and_then(Weak::upgrade)
+    }
+
+    fn known_prefix(&self, names: &[&[u8]]) -> Vec<Arc<GoferInode>> {
+        let mut known: Vec<Arc<GoferInode>> = Vec::new();
+        for name in names {
+            let dir = known.last().map_or(self, |last| &**last);
+            let Some(child) = dir.known_child(name) else {
+                break;
+            };
+            known.push(child);
+        }
+        known
+    }
+
+    fn ask_walk(self: &Arc<Self>, names: &[&[u8]]) -> Result<Vec<Arc<GoferInode>>> {
+        let known = self.known_prefix(names);
+        let step = |(index, &name)| Step {
+            name,
+            known: known.get(index).map(|inode: &Arc<GoferInode>| inode.node()),
+        };
+        let steps: Vec<Step<'_>> = names.iter().enumerate().map(step).collect();
+        let walk = self.ask(|tree, node| match tree.walk(node, &steps) {
+            // A known node was closed because its file was found by another name: ask without.
+            Err(Errno::EBADF) => {
+                let plain: Vec<Step<'_>> = names.iter().map(|name| Step::new(name)).collect();
+                tree.walk(node, &plain)
+            }
+            walk => walk,
+        });
+        // A directory that the host has removed or replaced has no entries.
+        self.take_in(
+            names,
+            &walk.map_err(|error| {
+                if error == Errno::ESTALE {
+                    Errno::ENOENT
+                } else {
+                    error
+                }
+            })?,
+        )
+    }
+
+    fn take_in(self: &Arc<Self>, names: &[&[u8]], walk: &Walk) -> Result<Vec<Arc<GoferInode>>> {
+        let mut dir = self.clone();
+        let mut inodes = Vec::with_capacity(walk.found.len());
+        for (name, found) in names.iter().zip(&walk.found) {
+            let inode = self.core.adopt(found)?;
+            dir.add_child(name, &inode);
+            inodes.push(inode.clone());
+            dir = inode;
+        }
+        match &walk.end {
+            WalkEnd::Symlink(target) => {
+                // Set already if the link was walked before.
+                let _ = dir.target.set(target.clone());
+            }
+            WalkEnd::Missing => {
+                if let Some(name) = names.get(inodes.len()) {
+                    dir.children.lock().remove(*name);
+                }
+                if inodes.is_empty() {
+                    return Err(Errno::ENOENT);
+                }
+            }
+            WalkEnd::Failed(error) if inodes.is_empty() => {
+                return Err(if *error == Errno::ESTALE {
+                    Errno::ENOENT
+                } else {
+                    *error
+                });
+            }
+            WalkEnd::NotDirectory if inodes.is_empty() => return Err(Errno::ENOTDIR),
+            WalkEnd::Done | WalkEnd::NotDirectory | WalkEnd::Failed(_) => {}
+        }
+        Ok(inodes)
+    }
+
+    /// Remembers that `name` is `inode`.
+    pub(super) fn add_child(&self, name: &[u8], inode: &Arc<GoferInode>) {
+        let mut children = self.children.lock();
+        if let Some(known) = children.get_mut(name) {
+            *known = Arc::downgrade(inode);
+            return;
+        }
+        if children.len() >= CHILDREN_SLACK && children.len() == children.capacity() {
+            children.retain(|_, child| child.strong_count() > 0);
+        }
+        children.insert(name.to_vec(), Arc::downgrade(inode));
+    }
+
+    /// The target of a symbolic link.
+    pub(super) fn link_target(&self) -> Result<Vec<u8>> {
+        if self.file_type() != FileType::Symlink {
+            return Err(Errno::EINVAL);
+        }
+        if let Some(target) = self.target.get() {
+            return Ok(target.clone());
+        }
+        let target = self.ask(|tree, node| tree.read_link(node))?;
+        Ok(self.target.get_or_init(|| target).clone())
+    }
+}
