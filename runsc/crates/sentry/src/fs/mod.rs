@@ -1,6 +1,7 @@
 //! The file systems.
 
 pub mod gofer;
+pub mod page_store;
 pub mod pidfd;
 pub mod pipe;
 pub mod tty;
