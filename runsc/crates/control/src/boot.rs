@@ -1,8 +1,32 @@
 //! What the sandbox and the gofer are started with, and how they report.
 
+use std::fs::File;
+use std::io::Read;
+
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::Container;
+use crate::{ConnectionError, Container, MAX_BODY_BYTES};
+
+/// Reads the configuration that a parent donated as descriptor `number`, a memfd.
+///
+/// # Errors
+/// [`ConnectionError`] when there is none, or when it is not of this form.
+pub fn read_config<T: DeserializeOwned>(number: i32) -> Result<T, ConnectionError> {
+    let failed = |errno| ConnectionError::Host {
+        step: "read the configuration, as",
+        errno,
+    };
+    let mut file = File::from(host::spawn::take_donated(number).map_err(failed)?);
+    host::rustix::fs::seek(&file, host::rustix::fs::SeekFrom::Start(0))
+        .map_err(|error| failed(host::errno(error)))?;
+    let mut text = Vec::new();
+    Read::by_ref(&mut file)
+        .take(MAX_BODY_BYTES)
+        .read_to_end(&mut text)
+        .map_err(|e| failed(host::Errno::from_raw(e.raw_os_error().unwrap_or(5))))?;
+    Ok(serde_json::from_slice(&text)?)
+}
 
 /// The sandbox's whole configuration, passed as a sealed memfd.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

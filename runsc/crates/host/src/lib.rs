@@ -5,6 +5,7 @@
 pub mod at;
 pub mod cpu;
 pub mod denied_call;
+pub mod empty_root;
 pub mod privilege;
 pub mod signal_fd;
 pub mod spawn;

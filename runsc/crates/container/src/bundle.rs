@@ -1,0 +1,225 @@
+//! A bundle: a directory with a `config.json`, or a spec made up in memory (`do`).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use host::spawn::{IdRange, Namespaces};
+use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, Spec};
+
+use crate::spec::invalid;
+use crate::{ContainerError, Result};
+
+/// Most bytes of a `config.json`.
+const MAX_CONFIG_BYTES: u64 = 16 << 20;
+
+/// A bundle whose spec was read and checked.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    directory: PathBuf,
+    rootfs: PathBuf,
+    spec: Spec,
+}
+
+/// A namespace of the host that a process is to be in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// A new one.
+    New,
+    /// The one at this path.
+    At(PathBuf),
+    /// The caller's.
+    Shared,
+}
+
+impl Bundle {
+    /// Reads the bundle at `directory`.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`], [`ContainerError::Parse`], [`ContainerError::Spec`].
+    pub fn load(directory: &Path) -> Result<Bundle> {
+        let directory =
+            fs::canonicalize(directory).map_err(ContainerError::path("find bundle", directory))?;
+        let path = directory.join("config.json");
+        let text = read_bounded(&path)?;
+        let spec: Spec = serde_json::from_slice(&text).map_err(|e| ContainerError::Parse {
+            path: path.clone(),
+            reason: e.to_string(),
+        })?;
+        Bundle::from_spec(&directory, spec)
+    }
+
+    /// Uses a spec made up for `directory`.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`], [`ContainerError::Spec`].
+    pub fn from_spec(directory: &Path, spec: Spec) -> Result<Bundle> {
+        check_version(spec.version())?;
+        let root = spec
+            .root()
+            .as_ref()
+            .ok_or_else(|| invalid("root is missing"))?;
+        let rootfs = directory.join(root.path());
+        let rootfs =
+            fs::canonicalize(&rootfs).map_err(ContainerError::path("find root", &rootfs))?;
+        if !rootfs.is_dir() {
+            return Err(invalid(format!(
+                "root {} is not a directory",
+                rootfs.display()
+            )));
+        }
+        Ok(Bundle {
+            directory: directory.to_owned(),
+            rootfs,
+            spec,
+        })
+    }
+
+    /// The bundle's directory, absolute.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The root file system's directory, absolute.
+    #[must_use]
+    pub fn rootfs(&self) -> &Path {
+        &self.rootfs
+    }
+
+    /// The spec.
+    #[must_use]
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The network namespace that the sandbox is to be in.
+    #[must_use]
+    pub fn network_namespace(&self) -> Joined {
+        let namespaces = self
+            .spec
+            .linux()
+            .as_ref()
+            .and_then(|l| l.namespaces().as_deref());
+        let network = namespaces
+            .unwrap_or_default()
+            .iter()
+            .find(|n| n.typ() == LinuxNamespaceType::Network);
+        match network.map(|n| n.path()) {
+            None => Joined::Shared,
+            Some(Some(path)) if !path.as_os_str().is_empty() => Joined::At(path.clone()),
+            Some(_) => Joined::New,
+        }
+    }
+
+    /// The id maps of the spec's own user namespace, if it asks for one.
+    #[must_use]
+    pub fn user_namespace(&self) -> Option<(Vec<IdRange>, Vec<IdRange>)> {
+        let linux = self.spec.linux().as_ref()?;
+        let wanted = linux
+            .namespaces()
+            .as_deref()?
+            .iter()
+            .any(|n| n.typ() == LinuxNamespaceType::User);
+        let ranges = |mappings: &Option<Vec<LinuxIdMapping>>| -> Vec<IdRange> {
+            mappings
+                .as_deref()
+                .unwrap_or_default()
+                .iter()
+                .map(|m| IdRange {
+                    inside: m.container_id(),
+                    outside: m.host_id(),
+                    count: m.size(),
+                })
+                .collect()
+        };
+        let (uids, gids) = (ranges(linux.uid_mappings()), ranges(linux.gid_mappings()));
+        (wanted && !uids.is_empty() && !gids.is_empty()).then_some((uids, gids))
+    }
+
+    /// Whether the spec wants the network kept apart from the caller's.
+    #[must_use]
+    pub fn network_flag(&self) -> Namespaces {
+        match self.network_namespace() {
+            Joined::New => Namespaces::NETWORK,
+            _ => Namespaces::empty(),
+        }
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>> {
+    let length = fs::metadata(path)
+        .map_err(ContainerError::path("read", path))?
+        .len();
+    if length > MAX_CONFIG_BYTES {
+        return Err(ContainerError::path("read", path)(io::Error::from(
+            io::ErrorKind::FileTooLarge,
+        )));
+    }
+    fs::read(path).map_err(ContainerError::path("read", path))
+}
+
+fn check_version(version: &str) -> Result<()> {
+    let major = version.split('.').next().unwrap_or_default();
+    if major == "1" {
+        Ok(())
+    } else {
+        Err(invalid(format!(
+            "ociVersion {version:?} is not a version 1"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::{any, proptest};
+
+    use super::Bundle;
+
+    fn error(config: Option<&str>) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("rootfs")).unwrap();
+        if let Some(config) = config {
+            fs::write(directory.path().join("config.json"), config).unwrap();
+        }
+        let text = Bundle::load(directory.path()).unwrap_err().to_string();
+        text.replace(&directory.path().to_string_lossy().into_owned(), "B")
+    }
+
+    #[test]
+    fn bad_bundles_are_named() {
+        for (config, text) in [
+            (
+                None,
+                "cannot read B/config.json: No such file or directory (os error 2)",
+            ),
+            (
+                Some("{"),
+                "cannot parse B/config.json: EOF while parsing an object at line 1 column 1",
+            ),
+            (
+                Some(r#"{"ociVersion":"2.0.0"}"#),
+                "invalid spec: ociVersion \"2.0.0\" is not a version 1",
+            ),
+            (
+                Some(r#"{"ociVersion":"1.0.2"}"#),
+                "invalid spec: root is missing",
+            ),
+            (
+                Some(r#"{"ociVersion":"1.0.2","root":{"path":"none"}}"#),
+                "cannot find root B/none: No such file or directory (os error 2)",
+            ),
+        ] {
+            assert_eq!(error(config), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_specs_never_panic(text in any::<String>()) {
+            let _ = serde_json::from_str::<oci_spec::runtime::Spec>(&text);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `exec`: another process in a running container, and the watcher that stands for it on the host.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use control::{Connection, ExecSpec, LogConfig, Process, Reply, Report, Request};
+use host::errno;
+use host::signal_fd::SignalFd;
+use host::spawn::{Spawn, take_donated};
+use serde::{Deserialize, Serialize};
+
+use crate::console::{self, Pty, RawTerminal};
+use crate::launch::{config_slot, write_config};
+use crate::lifecycle::{self, write_pid_file};
+use crate::state::{StateDir, Status};
+use crate::{ContainerError, Result, Settings, foreground};
+
+/// What `exec` is asked for.
+#[derive(Debug)]
+pub struct Exec<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// Makes the process from the init process's own.
+    pub process: Process,
+    /// Return once it runs.
+    pub detach: bool,
+    /// Where to write the watcher's process id.
+    pub pid_file: Option<PathBuf>,
+    /// Where to write the process's id in the container.
+    pub internal_pid_file: Option<PathBuf>,
+    /// Where to send the terminal.
+    pub console_socket: Option<PathBuf>,
+}
+
+/// The init process of container `id`: what `exec` takes its defaults from.
+///
+/// # Errors
+/// [`ContainerError::DoesNotExist`], [`ContainerError::WrongState`].
+pub fn defaults(settings: &Settings, id: &str) -> Result<Process> {
+    let state = StateDir::new(&settings.root).load(id)?;
+    match state.status() {
+        Status::Running => Ok(state.process),
+        Status::Stopped => Err(ContainerError::NotRunning(id.to_owned())),
+        status @ Status::Created => Err(ContainerError::WrongState {
+            verb: "execute in",
+            id: id.to_owned(),
+            status: status.as_str(),
+        }),
+    }
+}
+
+/// Runs it. Returns the exit code: the process's own, or 0 when detached.
+///
+/// # Errors
+/// Of every step.
+pub fn exec(settings: &Settings, mut request: Exec<'_>) -> Result<u8> {
+    let signals = SignalFd::block_all().map_err(ContainerError::host("receive signals"))?;
+    let directory = StateDir::new(&settings.root);
+    let state = directory.load(request.id)?;
+    let connection = lifecycle::connect(&directory, &state)?;
+    let stdio = stdio(&mut request)?;
+    let terminal = request.process.terminal && request.console_socket.is_none() && !request.detach;
+    let spec = ExecSpec {
+        id: request.id.to_owned(),
+        process: request.process,
+    };
+    let fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
+    let _raw = if terminal {
+        RawTerminal::new(std::io::stdin().as_fd())?
+    } else {
+        None
+    };
+    connection.send(&Request::Exec(Box::new(spec)), &fds)?;
+    let Reply::Started { pid } = lifecycle::answer(&connection, request.id)? else {
+        return Err(ContainerError::Refused(
+            "an answer that does not fit the question".into(),
+        ));
+    };
+    drop(stdio);
+    if let Some(path) = &request.internal_pid_file {
+        write_pid_file(path, pid)?;
+    }
+    if request.detach {
+        let watcher = spawn_watcher(settings, request.id, connection)?;
+        if let Some(path) = &request.pid_file {
+            write_pid_file(path, watcher)?;
+        }
+        return Ok(0);
+    }
+    if let Some(path) = &request.pid_file {
+        write_pid_file(path, i32::try_from(std::process::id()).unwrap_or(0))?;
+    }
+    foreground::supervise(&signals, &connection, request.id)
+}
+
+fn stdio(request: &mut Exec<'_>) -> Result<[OwnedFd; 3]> {
+    if let Some(socket) = &request.console_socket {
+        request.process.terminal = true;
+        let pty = Pty::open(None)?;
+        pty.send_master(socket)?;
+        return console::thrice(&pty.slave);
+    }
+    if request.process.terminal && !host::rustix::termios::isatty(std::io::stdin()) {
+        tracing::warn!("a terminal is asked for, but standard input is none: going on without");
+        request.process.terminal = false;
+    }
+    console::own_stdio()
+}
+
+/// What a watcher is started with.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WatchConfig {
+    /// The container's id.
+    pub id: String,
+    /// Where it reports that it is ready.
+    pub report: i32,
+    /// The control connection whose end kills the process.
+    pub connection: i32,
+    /// Logging.
+    pub log: LogConfig,
+}
+
+fn spawn_watcher(settings: &Settings, id: &str, connection: Connection) -> Result<i32> {
+    let mut spawn = Spawn::new(["runsc", "watch", id]);
+    let (slot, mut fill) = config_slot()?;
+    spawn.donate(slot);
+    let (report, report_end) = Connection::pair()?;
+    let log = match &settings.debug_log {
+        Some(log) => {
+            let file = log.open("watch", id, &crate::clock::now())?;
+            LogConfig {
+                debug: settings.debug,
+                fd: Some(spawn.donate(file.into())),
+            }
+        }
+        None => LogConfig {
+            debug: settings.debug,
+            fd: None,
+        },
+    };
+    let config = WatchConfig {
+        id: id.to_owned(),
+        report: spawn.donate(report_end),
+        connection: spawn.donate(connection.into()),
+        log,
+    };
+    write_config(&mut fill, &config)?;
+    let child = spawn
+        .spawn()
+        .map_err(ContainerError::host("start the watcher"))?;
+    match report.receive::<Report>() {
+        Ok(received) if received.message == Report::Ready => Ok(child.pid()),
+        _ => Err(ContainerError::Child {
+            child: "watcher",
+            reason: "it ended before it was ready".into(),
+        }),
+    }
+}
+
+/// Reads the configuration that the parent donated.
+///
+/// # Errors
+/// [`ContainerError::Control`] when this is not a child of this program's.
+pub fn load_watch_config() -> Result<WatchConfig> {
+    Ok(control::read_config(host::spawn::FIRST_DONATED)?)
+}
+
+/// What runs as `runsc watch`: stands for one executed process until it ends. Returns its exit code.
+///
+/// # Errors
+/// Of every step.
+pub fn watch(config: &WatchConfig) -> Result<u8> {
+    let step = ContainerError::host;
+    let report = Connection::new(take_donated(config.report).map_err(step("take a socket"))?);
+    let connection =
+        Connection::new(take_donated(config.connection).map_err(step("take a socket"))?);
+    let signals = SignalFd::block_all().map_err(step("receive signals"))?;
+    let _ = host::rustix::thread::set_name(c"runsc-watch");
+    host::rustix::thread::set_no_new_privs(true).map_err(|e| step("set no_new_privs")(errno(e)))?;
+    let refused = |error: seccomp::FilterError| ContainerError::Refused(error.to_string());
+    host::denied_call::install_handler(config.log.fd.unwrap_or(-1))
+        .map_err(step("handle SIGSYS"))?;
+    seccomp::Filter::new(seccomp::watcher::ENTRIES, &[])
+        .map_err(refused)?
+        .install()
+        .map_err(refused)?;
+    report.send(&Report::Ready, &[])?;
+    drop(report);
+    foreground::supervise(&signals, &connection, &config.id)
+}

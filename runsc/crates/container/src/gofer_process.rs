@@ -1,0 +1,140 @@
+//! What runs as `runsc gofer`: detaches the trees it is to serve from the host's mounts, gives up
+//! the rest, and serves.
+//!
+//! The root of its own mount namespace is empty; each tree is a private copy of the host's mounts
+//! below one path, reached through a descriptor alone.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use control::{Connection, GoferConfig, GoferTree, Report};
+use gofer::{LocalTree, Policy, Root, Server};
+use host::rustix::fs::CWD;
+use host::rustix::mount::{OpenTreeFlags, open_tree};
+use host::rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
+use host::spawn::take_donated;
+use host::{empty_root, errno, privilege};
+
+use crate::{ContainerError, Result};
+
+/// Reads the configuration that the parent donated.
+///
+/// # Errors
+/// [`ContainerError::Control`] when this is not a child of this program's.
+pub fn load_config() -> Result<GoferConfig> {
+    Ok(control::read_config(host::spawn::FIRST_DONATED)?)
+}
+
+/// Serves until the sandbox is gone. Returns the process's exit code.
+#[must_use]
+pub fn run(config: &GoferConfig) -> u8 {
+    let Ok(report) = take_donated(config.report).map(Connection::new) else {
+        return 128;
+    };
+    match prepare(config) {
+        Ok((server, socket, lifeline)) => {
+            if report.send(&Report::Ready, &[]).is_err() {
+                return 128;
+            }
+            drop(report);
+            let result = server.serve(socket);
+            drop(lifeline);
+            if let Err(error) = result {
+                tracing::warn!(%error, "serving ended");
+                return 128;
+            }
+            tracing::debug!("the sandbox is gone");
+            0
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot serve");
+            let _ = report.send(
+                &Report::Failed {
+                    reason: error.to_string(),
+                },
+                &[],
+            );
+            128
+        }
+    }
+}
+
+type Prepared = (std::sync::Arc<Server>, OwnedFd, OwnedFd);
+
+fn prepare(config: &GoferConfig) -> Result<Prepared> {
+    let step = ContainerError::host;
+    let _ = set_name(c"runsc-gofer");
+    let lifeline = take_donated(config.lifeline).map_err(step("take the lifeline"))?;
+    let number = *config
+        .sockets
+        .first()
+        .ok_or_else(|| ContainerError::Refused("no socket".into()))?;
+    let socket = take_donated(number).map_err(step("take the sandbox's socket"))?;
+    empty_root::make_mounts_private().map_err(step("keep mounts private"))?;
+    let roots = config
+        .trees
+        .iter()
+        .map(|tree| open(tree, config))
+        .collect::<Result<Vec<_>>>()?;
+    empty_root::enter().map_err(step("enter an empty root"))?;
+    let keep =
+        CapabilitySet::from_bits_retain(config.capabilities) & privilege::permitted_capabilities();
+    privilege::limit_capabilities(keep).map_err(step("give up capabilities"))?;
+    set_no_new_privs(true).map_err(|e| step("set no_new_privs")(errno(e)))?;
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let tree = LocalTree::new(roots);
+    install_filter(config)?;
+    Ok((Server::new(tree), socket, lifeline))
+}
+
+fn install_filter(config: &GoferConfig) -> Result<()> {
+    let report_to = config.log.fd.unwrap_or(-1);
+    host::denied_call::install_handler(report_to).map_err(ContainerError::host("handle SIGSYS"))?;
+    let refused = |error: seccomp::FilterError| ContainerError::Refused(error.to_string());
+    let mut filter =
+        seccomp::Filter::new(seccomp::gofer::ENTRIES, seccomp::gofer::REFUSALS).map_err(refused)?;
+    if config.host_uds {
+        for entry in seccomp::gofer::HOST_SOCKETS {
+            filter.add(entry).map_err(refused)?;
+        }
+    }
+    filter.install().map_err(refused)
+}
+
+fn open(tree: &GoferTree, config: &GoferConfig) -> Result<Root> {
+    let policy = Policy {
+        read_only: tree.read_only,
+        host_sockets: config.host_uds,
+        host_fifos: config.host_fifo,
+        devices: config.capabilities & (1 << 27) != 0,
+    };
+    let path = Path::new(&tree.path);
+    let failed = |error: host::Errno| ContainerError::at("open", path)(error);
+    if path.is_dir() {
+        let directory = detach(path, tree.recursive).map_err(failed)?;
+        if tree.read_only {
+            privilege::make_tree_read_only(&directory).map_err(failed)?;
+        }
+        return Ok(Root::directory(directory, policy));
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(failed(host::Errno::EINVAL));
+    };
+    let directory = detach(parent, true).map_err(failed)?;
+    let inside = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
+    Root::open_path(&inside, policy).map_err(failed)
+}
+
+/// A private copy of the mounts at `path`, attached nowhere.
+fn detach(path: &Path, recursive: bool) -> host::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let all = flags | OpenTreeFlags::AT_RECURSIVE;
+    if recursive {
+        return open_tree(CWD, path, all).map_err(errno);
+    }
+    // In a user namespace, mounts that came with it can't be left out.
+    open_tree(CWD, path, flags)
+        .or_else(|_| open_tree(CWD, path, all))
+        .map_err(errno)
+}

@@ -1,0 +1,361 @@
+//! Starts the gofer and the sandbox of a container and waits until both are ready.
+//!
+//! Until the caller says [`Launched::detach`], both end with this process: the sandbox holds the
+//! read end of a lifeline whose write end is here, and the gofer ends with the sandbox.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use control::{BootConfig, BootFds, Connection, ConnectionError, GoferConfig, LogConfig, Report};
+use host::errno;
+use host::rustix::fs::{self, MemfdFlags, SealFlags};
+use host::rustix::pipe::{PipeFlags, pipe_with};
+use host::rustix::process::{getegid, geteuid};
+use host::spawn::{Child, IdRange, Namespaces, Spawn};
+use serde::Serialize;
+
+use crate::bundle::{Bundle, Joined};
+use crate::spec::{Resolved, capability_bit};
+use crate::{ContainerError, Result, Settings, clock, exit_code};
+
+/// The user that the sandbox is, inside its user namespace and, started by root, outside too.
+const NOBODY: u32 = 65534;
+/// A byte on the lifeline: nobody waits any more.
+pub const DETACHED: u8 = b'd';
+
+/// What a container's processes are started with.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// Its bundle.
+    pub bundle: &'a Bundle,
+    /// What its spec amounts to.
+    pub resolved: Resolved,
+    /// Global flags.
+    pub settings: &'a Settings,
+    /// Standard descriptors of the init process.
+    pub stdio: [OwnedFd; 3],
+    /// Its descriptors from 3 on.
+    pub preserved: Vec<OwnedFd>,
+    /// The control socket, listening.
+    pub control: OwnedFd,
+}
+
+/// The processes of a container, killed when dropped unless given up before.
+#[derive(Debug)]
+pub struct Launched {
+    sandbox: Child,
+    gofer: Child,
+    lifeline: Option<OwnedFd>,
+    keep: bool,
+}
+
+impl Launched {
+    /// The sandbox.
+    #[must_use]
+    pub fn sandbox(&self) -> &Child {
+        &self.sandbox
+    }
+
+    /// The gofer.
+    #[must_use]
+    pub fn gofer(&self) -> &Child {
+        &self.gofer
+    }
+
+    /// Lets both outlive this process.
+    ///
+    /// # Errors
+    /// [`ContainerError::Host`] when the sandbox is gone.
+    pub fn detach(&mut self) -> Result<()> {
+        if let Some(lifeline) = self.lifeline.take() {
+            host::rustix::io::write(&lifeline, &[DETACHED])
+                .map_err(|e| ContainerError::host("leave the sandbox on its own")(errno(e)))?;
+        }
+        self.keep = true;
+        Ok(())
+    }
+
+    /// Waits for the sandbox's end, which is the init process's, and then for the gofer's.
+    ///
+    /// # Errors
+    /// [`ContainerError::Host`].
+    pub fn wait(mut self) -> Result<u8> {
+        let status = self
+            .sandbox
+            .wait()
+            .map_err(ContainerError::host("wait for the sandbox"))?;
+        self.keep = true;
+        self.gofer
+            .wait()
+            .map_err(ContainerError::host("wait for the gofer"))?;
+        Ok(exit_code(status))
+    }
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        if !self.keep {
+            end(&self.sandbox);
+            end(&self.gofer);
+        }
+    }
+}
+
+fn end(child: &Child) {
+    child.kill();
+    let _ = child.wait();
+}
+
+/// Starts both processes.
+///
+/// # Errors
+/// [`ContainerError::Child`] with the child's own reason.
+pub fn launch(plan: Plan<'_>) -> Result<Launched> {
+    let (gofer_socket, sandbox_socket) = Connection::pair()?;
+    let (lifeline, sandbox_lifeline) = pipe()?;
+    let (gofer_lifeline_write, gofer_lifeline_read) = pipe()?;
+    let (gofer_report, report) = Connection::pair()?;
+    let gofer = spawn_gofer(&plan, report, gofer_socket.into(), gofer_lifeline_write)?;
+    let (sandbox_report, report) = Connection::pair()?;
+    let ends = SandboxEnds {
+        report,
+        gofer: sandbox_socket,
+        gofer_lifeline: gofer_lifeline_read,
+        lifeline: sandbox_lifeline,
+    };
+    let sandbox = spawn_sandbox(plan, ends).inspect_err(|_| end(&gofer))?;
+    let launched = Launched {
+        sandbox,
+        gofer,
+        lifeline: Some(lifeline),
+        keep: false,
+    };
+    // The sandbox first: when the gofer fails, it knows only that, and the gofer knows why.
+    let sandbox = ready("sandbox", &sandbox_report, &launched.sandbox);
+    ready("gofer", &gofer_report, &launched.gofer)?;
+    sandbox?;
+    Ok(launched)
+}
+
+fn ready(name: &'static str, report: &Connection, child: &Child) -> Result<()> {
+    let failed = |reason: String| ContainerError::Child {
+        child: name,
+        reason,
+    };
+    match report.receive::<Report>().map(|received| received.message) {
+        Ok(Report::Ready) => Ok(()),
+        Ok(Report::Failed { reason }) => Err(failed(reason)),
+        Err(ConnectionError::Closed) => {
+            child.kill();
+            let status = child
+                .wait()
+                .map_err(ContainerError::host("wait for a child"))?;
+            let code = exit_code(status);
+            Err(failed(format!(
+                "it ended with exit code {code} before it was ready"
+            )))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn spawn_gofer(
+    plan: &Plan<'_>,
+    report: OwnedFd,
+    socket: OwnedFd,
+    lifeline: OwnedFd,
+) -> Result<Child> {
+    let mut spawn = Spawn::new(["runsc", "gofer", plan.id]);
+    let (config_fd, mut fill) = config_slot()?;
+    spawn.donate(config_fd);
+    let mut config = GoferConfig {
+        report: spawn.donate(report),
+        sockets: vec![spawn.donate(socket)],
+        lifeline: spawn.donate(lifeline),
+        trees: plan.resolved.trees.clone(),
+        capabilities: gofer_capabilities(plan)?,
+        host_uds: plan.settings.host_uds,
+        host_fifo: plan.settings.host_fifo,
+        log: LogConfig::default(),
+    };
+    config.log = child_log(&mut spawn, plan, "gofer")?;
+    write_config(&mut fill, &config)?;
+    let mut namespaces = Namespaces::MOUNT
+        | Namespaces::PID
+        | Namespaces::IPC
+        | Namespaces::UTS
+        | Namespaces::NETWORK;
+    if let Some((uids, gids)) = plan.bundle.user_namespace() {
+        namespaces |= Namespaces::USER;
+        spawn.map_ids(uids, gids).keep_capabilities();
+    } else if !geteuid().is_root() {
+        namespaces |= Namespaces::USER;
+        let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+        spawn
+            .map_ids(vec![one(uid, uid)], vec![one(gid, gid)])
+            .keep_capabilities();
+    }
+    spawn.namespaces(namespaces);
+    spawn
+        .spawn()
+        .map_err(ContainerError::host("start the gofer"))
+}
+
+/// The sandbox's ends of what connects it with the others.
+struct SandboxEnds {
+    report: OwnedFd,
+    gofer: OwnedFd,
+    gofer_lifeline: OwnedFd,
+    lifeline: OwnedFd,
+}
+
+fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
+    let mut spawn = Spawn::new(["runsc", "boot", plan.id]);
+    let (config_fd, mut fill) = config_slot()?;
+    spawn.donate(config_fd);
+    let log = child_log(&mut spawn, &plan, "boot")?;
+    let Plan {
+        bundle,
+        resolved,
+        settings,
+        stdio,
+        preserved,
+        control,
+        ..
+    } = plan;
+    let config = BootConfig {
+        container: resolved.container,
+        fds: BootFds {
+            report: spawn.donate(ends.report),
+            gofer: vec![spawn.donate(ends.gofer)],
+            gofer_lifeline: spawn.donate(ends.gofer_lifeline),
+            lifeline: spawn.donate(ends.lifeline),
+            control: spawn.donate(control),
+            stdio: stdio.into_iter().map(|fd| spawn.donate(fd)).collect(),
+            preserved: preserved.into_iter().map(|fd| spawn.donate(fd)).collect(),
+        },
+        platform: settings.platform.clone(),
+        network: settings.network,
+        strace: settings.strace.clone(),
+        log,
+        user: NOBODY,
+        exclusive_files: settings.exclusive_files,
+    };
+    write_config(&mut fill, &config)?;
+    let outside = |own: u32| if geteuid().is_root() { NOBODY } else { own };
+    let uids = vec![one(NOBODY, outside(geteuid().as_raw()))];
+    let gids = vec![one(NOBODY, outside(getegid().as_raw()))];
+    spawn.map_ids(uids, gids).keep_capabilities();
+    let namespaces =
+        Namespaces::USER | Namespaces::PID | Namespaces::MOUNT | Namespaces::IPC | Namespaces::UTS;
+    in_network_namespace(bundle, settings, spawn, namespaces)
+}
+
+/// Spawns within the container's network namespace; this process's own stays as it was.
+fn in_network_namespace(
+    bundle: &Bundle,
+    settings: &Settings,
+    mut spawn: Spawn,
+    namespaces: Namespaces,
+) -> Result<Child> {
+    const STEP: &str = "start the sandbox";
+    let wanted = match settings.network {
+        control::Network::Host => Joined::Shared,
+        _ => bundle.network_namespace(),
+    };
+    if wanted == Joined::New && !geteuid().is_root() {
+        spawn.namespaces(namespaces | Namespaces::NETWORK);
+        return spawn.spawn().map_err(ContainerError::host(STEP));
+    }
+    spawn.namespaces(namespaces);
+    if wanted == Joined::Shared {
+        return spawn.spawn().map_err(ContainerError::host(STEP));
+    }
+    let own = File::open("/proc/self/ns/net").map_err(ContainerError::path(
+        "open network namespace",
+        "/proc/self/ns/net",
+    ))?;
+    match &wanted {
+        Joined::At(path) => {
+            let other =
+                File::open(path).map_err(ContainerError::path("open network namespace", path))?;
+            host::privilege::enter(&other, Namespaces::NETWORK)
+                .map_err(ContainerError::at("enter network namespace", path))?;
+        }
+        _ => host::privilege::unshare(Namespaces::NETWORK)
+            .map_err(ContainerError::host("make a network namespace"))?,
+    }
+    let child = spawn.spawn().map_err(ContainerError::host(STEP));
+    host::privilege::enter(own.as_fd(), Namespaces::NETWORK)
+        .map_err(ContainerError::host("return to the own network namespace"))?;
+    child
+}
+
+/// design.md, *Capabilities*: what files need, and two that the spec must grant.
+fn gofer_capabilities(plan: &Plan<'_>) -> Result<u64> {
+    let mut keep = 0;
+    for name in [
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "FSETID",
+    ] {
+        keep |= capability_bit(name)?;
+    }
+    let granted = plan.resolved.container.process.capabilities.bounding;
+    Ok(keep | granted & (capability_bit("MKNOD")? | capability_bit("SETFCAP")?))
+}
+
+fn one(inside: u32, outside: u32) -> IdRange {
+    IdRange {
+        inside,
+        outside,
+        count: 1,
+    }
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    pipe_with(PipeFlags::CLOEXEC)
+        .map(|(read, write)| (write, read))
+        .map_err(|e| ContainerError::host("make a pipe")(errno(e)))
+}
+
+fn child_log(spawn: &mut Spawn, plan: &Plan<'_>, role: &str) -> Result<LogConfig> {
+    let debug = plan.settings.debug;
+    let file: Option<OwnedFd> = match &plan.settings.debug_log {
+        Some(log) => Some(log.open(role, plan.id, &clock::now())?.into()),
+        None if plan.settings.children_log_to_stderr => {
+            let [_, _, stderr] = crate::console::own_stdio()?;
+            Some(stderr)
+        }
+        None => None,
+    };
+    Ok(LogConfig {
+        debug,
+        fd: file.map(|fd| spawn.donate(fd)),
+    })
+}
+
+/// A memfd for the child's configuration: one end to donate, one to fill once all numbers are known.
+pub(crate) fn config_slot() -> Result<(OwnedFd, File)> {
+    let memfd = fs::memfd_create(
+        "runsc-config",
+        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+    )
+    .map_err(|e| ContainerError::host("make the configuration's memfd")(errno(e)))?;
+    let fill = memfd.try_clone().map_err(|e| ContainerError::Host {
+        step: "make the configuration's memfd",
+        errno: host::Errno::from_raw(e.raw_os_error().unwrap_or(5)),
+    })?;
+    Ok((memfd, File::from(fill)))
+}
+
+pub(crate) fn write_config(file: &mut File, config: &impl Serialize) -> Result<()> {
+    serde_json::to_writer(&mut *file, config).map_err(ConnectionError::Decode)?;
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
+    fs::fcntl_add_seals(&*file, seals)
+        .map_err(|e| ContainerError::host("seal the configuration")(errno(e)))
+}

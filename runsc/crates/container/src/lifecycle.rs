@@ -1,0 +1,349 @@
+//! The verbs: create, start, kill, delete, wait. Each locks the container's state while it changes it.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use control::{Connection, Endpoint, FailureKind, Reply, Request, Target};
+use host::rustix::process::getuid;
+use host::spawn::take_donated;
+
+use crate::bundle::Bundle;
+use crate::console::{self, Pty};
+use crate::launch::{Launched, Plan, launch};
+use crate::process_ref::ProcessRef;
+use crate::state::{Lock, State, StateDir, Status, write_atomically};
+use crate::{ContainerError, Result, Settings, clock, hooks, id, program, signal, spec};
+
+/// How long a killed process may take to be gone.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What `create` is asked for.
+#[derive(Debug)]
+pub struct Create<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// Its bundle.
+    pub bundle: &'a Bundle,
+    /// Where to write the sandbox's process id.
+    pub pid_file: Option<PathBuf>,
+    /// Where to send the terminal.
+    pub console_socket: Option<PathBuf>,
+    /// How many descriptors from 3 on go to the guest.
+    pub preserve_fds: u32,
+    /// The caller stays, and its terminal is the container's.
+    pub foreground: bool,
+}
+
+/// A container just created.
+#[derive(Debug)]
+pub struct Created {
+    /// Its state, saved.
+    pub state: State,
+    /// Its processes.
+    pub launched: Launched,
+}
+
+/// Creates a container: its sandbox runs and has loaded nothing.
+///
+/// # Errors
+/// Of every step; then nothing is left of it.
+pub fn create(settings: &Settings, request: Create<'_>) -> Result<Created> {
+    let directory = StateDir::new(&settings.root);
+    id::validate(request.id)?;
+    directory.create()?;
+    let lock = directory.lock(request.id)?;
+    if directory.exists(request.id) {
+        return Err(ContainerError::AlreadyExists(request.id.to_owned()));
+    }
+    let endpoint = Endpoint::new(directory.path(), request.id)
+        .map_err(ContainerError::host("open the state directory"))?;
+    let made = create_locked(settings, &directory, &endpoint, &request, &lock);
+    if made.is_err() {
+        let _ = endpoint.remove();
+        let _ = directory.remove(request.id, lock);
+    }
+    made
+}
+
+fn create_locked(
+    settings: &Settings,
+    directory: &StateDir,
+    endpoint: &Endpoint,
+    request: &Create<'_>,
+    lock: &Lock,
+) -> Result<Created> {
+    let bundle = request.bundle;
+    let mut resolved = spec::resolve(request.id, bundle, settings)?;
+    program::check(&resolved.container, bundle.rootfs())?;
+    let stdio = stdio(request, &mut resolved.container.process)?;
+    let process = resolved.container.process.clone();
+    let plan = Plan {
+        id: request.id,
+        bundle,
+        resolved,
+        settings,
+        stdio,
+        preserved: preserved(request.preserve_fds)?,
+        control: endpoint
+            .listen()
+            .map_err(ContainerError::host("make the control socket"))?,
+    };
+    let launched = launch(plan)?;
+    let spec_hooks = bundle.spec().hooks().clone().unwrap_or_default();
+    let state = State {
+        version: State::version(),
+        id: request.id.to_owned(),
+        oci_version: bundle.spec().version().clone(),
+        bundle: bundle.directory().to_owned(),
+        rootfs: bundle.rootfs().to_owned(),
+        created: clock::now().rfc3339(),
+        owner: owner(),
+        annotations: bundle
+            .spec()
+            .annotations()
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
+        started: false,
+        sandbox: ProcessRef::of(launched.sandbox().pid()),
+        gofer: ProcessRef::of(launched.gofer().pid()),
+        process,
+        hooks: hooks::saved(&spec_hooks),
+    };
+    hooks::run_all(&hooks::at_create(&spec_hooks), &state, "creating")?;
+    if let Some(path) = &request.pid_file {
+        write_pid_file(path, launched.sandbox().pid())?;
+    }
+    directory.save(&state, lock)?;
+    Ok(Created { state, launched })
+}
+
+/// Writes a process id as engines read it: a bare decimal.
+///
+/// # Errors
+/// [`ContainerError::Path`].
+pub fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
+    write_atomically(path, pid.to_string().as_bytes(), 0o644)
+}
+
+fn stdio(request: &Create<'_>, process: &mut control::Process) -> Result<[OwnedFd; 3]> {
+    if let Some(socket) = &request.console_socket {
+        if !process.terminal {
+            return Err(ContainerError::Spec(
+                "--console-socket is given, but process.terminal is false".into(),
+            ));
+        }
+        let pty = Pty::open(console_size(request.bundle))?;
+        pty.send_master(socket)?;
+        return console::thrice(&pty.slave);
+    }
+    if process.terminal && !request.foreground {
+        return Err(ContainerError::Spec(
+            "process.terminal is true, but there is no --console-socket to send the terminal to"
+                .into(),
+        ));
+    }
+    if process.terminal && !host::rustix::termios::isatty(std::io::stdin()) {
+        tracing::warn!(
+            "process.terminal is true, but standard input is no terminal: going on without"
+        );
+        process.terminal = false;
+    }
+    console::own_stdio()
+}
+
+fn console_size(bundle: &Bundle) -> Option<(u16, u16)> {
+    let size = bundle.spec().process().as_ref()?.console_size()?;
+    Some((
+        u16::try_from(size.width()).ok()?,
+        u16::try_from(size.height()).ok()?,
+    ))
+}
+
+fn preserved(count: u32) -> Result<Vec<OwnedFd>> {
+    (0..count)
+        .map(|index| {
+            let number = i32::try_from(index).unwrap_or(i32::MAX).saturating_add(3);
+            take_donated(number).map_err(ContainerError::host("preserve a descriptor"))
+        })
+        .collect()
+}
+
+fn owner() -> String {
+    let uid = getuid().as_raw();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let field = |line: &str, n: usize| line.split(':').nth(n).map(ToOwned::to_owned);
+    passwd
+        .lines()
+        .find(|line| field(line, 2).and_then(|id| id.parse().ok()) == Some(uid))
+        .and_then(|line| field(line, 0))
+        .unwrap_or_else(|| uid.to_string())
+}
+
+/// Starts the init process of a created container.
+///
+/// # Errors
+/// [`ContainerError::WrongState`], and the kernel's own reason.
+pub fn start(settings: &Settings, id: &str) -> Result<()> {
+    let directory = StateDir::new(&settings.root);
+    let lock = directory.lock_existing(id)?;
+    let mut state = directory.load(id)?;
+    let status = state.status();
+    if status != Status::Created {
+        return Err(ContainerError::WrongState {
+            verb: "start",
+            id: id.to_owned(),
+            status: status.as_str(),
+        });
+    }
+    if !state.hooks.start_container.is_empty() {
+        tracing::warn!(
+            "startContainer hooks are not run: they belong inside the container, where \
+             this runtime does not run host programs"
+        );
+    }
+    let connection = connect(&directory, &state)?;
+    ask(&connection, &Request::Start { id: id.to_owned() }, id)?;
+    state.started = true;
+    directory.save(&state, &lock)?;
+    if let Err(error) = hooks::run_all(&state.hooks.poststart, &state, "running") {
+        // The specification: the runtime logs it and goes on.
+        tracing::warn!(%error, "poststart");
+    }
+    Ok(())
+}
+
+/// Connects to the sandbox of `state`.
+///
+/// # Errors
+/// [`ContainerError::NotRunning`].
+pub fn connect(directory: &StateDir, state: &State) -> Result<Connection> {
+    let not_running = |_| ContainerError::NotRunning(state.id.clone());
+    if state.status() == Status::Stopped {
+        return Err(ContainerError::NotRunning(state.id.clone()));
+    }
+    Endpoint::new(directory.path(), &state.id)
+        .and_then(|endpoint| endpoint.connect())
+        .map_err(not_running)
+}
+
+/// Sends a request and waits for its answer.
+///
+/// # Errors
+/// The answer's, in the words that engines look for.
+pub fn ask(connection: &Connection, request: &Request, id: &str) -> Result<Reply> {
+    connection.send(request, &[]).map_err(gone(id))?;
+    answer(connection, id)
+}
+
+/// Waits for the next answer.
+///
+/// # Errors
+/// The answer's.
+pub fn answer(connection: &Connection, id: &str) -> Result<Reply> {
+    match connection.receive::<Reply>().map_err(gone(id))?.message {
+        Reply::Failed { kind, reason } => Err(match kind {
+            FailureKind::NoSuchContainer => ContainerError::DoesNotExist(id.to_owned()),
+            FailureKind::NoSuchProcess => ContainerError::NoSuchProcess(reason),
+            FailureKind::Program => ContainerError::Program(reason),
+            FailureKind::WrongState | FailureKind::Failed => ContainerError::Refused(reason),
+        }),
+        reply => Ok(reply),
+    }
+}
+
+fn gone(id: &str) -> impl FnOnce(control::ConnectionError) -> ContainerError {
+    let id = id.to_owned();
+    move |error| match error {
+        control::ConnectionError::Closed => ContainerError::NotRunning(id),
+        error => error.into(),
+    }
+}
+
+/// Sends a signal.
+///
+/// # Errors
+/// [`ContainerError::NotRunning`] when the container has ended.
+pub fn kill(settings: &Settings, id: &str, target: Target, number: i32) -> Result<()> {
+    let directory = StateDir::new(&settings.root);
+    let state = directory.load(id)?;
+    let connection = connect(&directory, &state)?;
+    let request = Request::Signal {
+        id: id.to_owned(),
+        target,
+        signal: number,
+    };
+    match ask(&connection, &request, id) {
+        // A killed sandbox may be gone before its answer is read.
+        Err(ContainerError::NotRunning(_)) if number == signal::KILL => Ok(()),
+        answered => answered.map(drop),
+    }
+}
+
+/// Deletes a container, whatever is left of it.
+///
+/// # Errors
+/// [`ContainerError::NotStopped`] when it runs and `force` is false.
+pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
+    let directory = StateDir::new(&settings.root);
+    id::validate(id)?;
+    let lock = match directory.lock_existing(id) {
+        Err(ContainerError::DoesNotExist(_)) if force => return Ok(()),
+        lock => lock?,
+    };
+    let state = directory.load(id)?;
+    if state.status() == Status::Running && !force {
+        return Err(ContainerError::NotStopped(id.to_owned()));
+    }
+    state.sandbox.kill_and_wait(END_TIMEOUT)?;
+    state.gofer.kill_and_wait(END_TIMEOUT)?;
+    if let Ok(endpoint) = Endpoint::new(directory.path(), id) {
+        endpoint
+            .remove()
+            .map_err(ContainerError::host("remove the control socket"))?;
+    }
+    directory.remove(id, lock)?;
+    if let Err(error) = hooks::run_all(&state.hooks.poststop, &state, "stopped") {
+        tracing::warn!(%error, "poststop");
+    }
+    Ok(())
+}
+
+/// Waits for a process of the container to end: its init process, or the guest process `pid`.
+///
+/// # Errors
+/// [`ContainerError::NotRunning`] when the container has ended.
+pub fn wait(settings: &Settings, id: &str, pid: Option<i32>) -> Result<u8> {
+    let directory = StateDir::new(&settings.root);
+    let state = directory.load(id)?;
+    let connection = connect(&directory, &state)?;
+    match ask(
+        &connection,
+        &Request::Wait {
+            id: id.to_owned(),
+            pid,
+        },
+        id,
+    )? {
+        Reply::Exited { status } => Ok(status),
+        _ => Err(ContainerError::Refused(
+            "an answer that does not fit the question".into(),
+        )),
+    }
+}
+
+/// Opens `/dev/null` for a process without input and output.
+///
+/// # Errors
+/// [`ContainerError::Path`].
+pub fn null() -> Result<OwnedFd> {
+    File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map(OwnedFd::from)
+        .map_err(ContainerError::path("open", "/dev/null"))
+}

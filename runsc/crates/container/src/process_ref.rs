@@ -1,0 +1,122 @@
+//! A host process that outlives the command that made it, told apart from later users of its id.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use host::errno;
+use host::rustix::event::{PollFd, PollFlags, Timespec, poll};
+use host::rustix::process::{self, Pid, PidfdFlags, Signal};
+use serde::{Deserialize, Serialize};
+
+use crate::{ContainerError, Result};
+
+/// A process id with the moment the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRef {
+    /// Its id; 0 is no process.
+    pub pid: i32,
+    /// When it started, in clock ticks since the host's boot (`man 5 proc`, stat, field 22).
+    pub start_ticks: u64,
+}
+
+impl ProcessRef {
+    /// The process that has this id now.
+    #[must_use]
+    pub fn of(pid: i32) -> ProcessRef {
+        let start_ticks = status(pid).map_or(0, |(_, ticks)| ticks);
+        ProcessRef { pid, start_ticks }
+    }
+
+    /// Whether it still runs. A zombie does not.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.pid > 0
+            && status(self.pid).is_some_and(|(state, ticks)| {
+                ticks == self.start_ticks && state != 'Z' && state != 'X'
+            })
+    }
+
+    /// Kills it and waits until it is gone, at most `timeout`. Having ended already is no error.
+    ///
+    /// # Errors
+    /// [`ContainerError::Host`] when it does not end.
+    pub fn kill_and_wait(&self, timeout: Duration) -> Result<()> {
+        let Some(pidfd) = self.open()? else {
+            return Ok(());
+        };
+        let _ = process::pidfd_send_signal(&pidfd, Signal::KILL);
+        self.wait(&pidfd, timeout)
+    }
+
+    /// Waits until it is gone, at most `timeout`.
+    ///
+    /// # Errors
+    /// [`ContainerError::Host`] when it does not end.
+    pub fn wait_for_end(&self, timeout: Duration) -> Result<()> {
+        match self.open()? {
+            Some(pidfd) => self.wait(&pidfd, timeout),
+            None => Ok(()),
+        }
+    }
+
+    fn open(&self) -> Result<Option<OwnedFd>> {
+        let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.is_alive()) else {
+            return Ok(None);
+        };
+        match process::pidfd_open(pid, PidfdFlags::empty()) {
+            // Checked again, now that the descriptor keeps the id from being used anew.
+            Ok(pidfd) => Ok(self.is_alive().then_some(pidfd)),
+            Err(host::rustix::io::Errno::SRCH) => Ok(None),
+            Err(error) => Err(ContainerError::host("open a descriptor of a process")(
+                errno(error),
+            )),
+        }
+    }
+
+    fn wait(&self, pidfd: &OwnedFd, timeout: Duration) -> Result<()> {
+        let timeout = Timespec::try_from(timeout).unwrap_or(Timespec {
+            tv_sec: 10,
+            tv_nsec: 0,
+        });
+        let mut polled = [PollFd::new(pidfd, PollFlags::IN)];
+        match poll(&mut polled, Some(&timeout)) {
+            Ok(0) => Err(ContainerError::Host {
+                step: "end a process of the sandbox in time",
+                errno: host::Errno::ETIMEDOUT,
+            }),
+            Ok(_) => Ok(()),
+            Err(_) if !self.is_alive() => Ok(()),
+            Err(error) => Err(ContainerError::host("wait for the end of a process")(
+                errno(error),
+            )),
+        }
+    }
+}
+
+/// State letter and start time.
+fn status(pid: i32) -> Option<(char, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command's name may hold anything, `)` too: fields count from its last one.
+    let mut fields = text.get(text.rfind(')')? + 2..)?.split(' ');
+    let state = fields.next()?.chars().next()?;
+    let ticks = fields.nth(18)?.parse().ok()?;
+    Some((state, ticks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ProcessRef;
+
+    #[test]
+    fn an_id_used_again_is_another_process() {
+        let own = ProcessRef::of(i32::try_from(std::process::id()).unwrap());
+        assert!(own.is_alive());
+        let earlier = ProcessRef {
+            start_ticks: own.start_ticks - 1,
+            ..own
+        };
+        assert!(!earlier.is_alive());
+        assert!(!ProcessRef::default().is_alive());
+    }
+}

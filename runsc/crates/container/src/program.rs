@@ -1,0 +1,158 @@
+//! Whether the init program exists, found out before anything is started: from these errors engines
+//! derive exit codes 127 and 126.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use control::{Container, MountKind, Process};
+use host::rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, statx};
+
+use crate::{ContainerError, Result};
+
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What was found under one name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Candidate {
+    Missing,
+    NotExecutable,
+    Good,
+}
+
+/// Checks the program of `container`'s init process below `rootfs`. Where a mount could hold it, the
+/// kernel's own answer at start decides.
+///
+/// # Errors
+/// [`ContainerError::ProgramNotFound`], [`ContainerError::ProgramNotExecutable`].
+pub(crate) fn check(container: &Container, rootfs: &Path) -> Result<()> {
+    let directory_mounted = |mount: &control::Mount| {
+        matches!(
+            mount.kind,
+            MountKind::Bind {
+                directory: true,
+                ..
+            } | MountKind::Tmpfs { .. }
+        )
+    };
+    let name = container
+        .process
+        .args
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default();
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(root) = fs::open(rootfs, flags, Mode::empty()) else {
+        return Ok(());
+    };
+    let mut denied = false;
+    for path in candidates(&container.process, name) {
+        match look(&root, &path) {
+            Candidate::Good => return Ok(()),
+            Candidate::NotExecutable => denied = true,
+            Candidate::Missing => {}
+        }
+    }
+    if container.mounts.iter().any(directory_mounted) {
+        return Ok(());
+    }
+    Err(if denied {
+        ContainerError::ProgramNotExecutable(name.to_owned())
+    } else {
+        ContainerError::ProgramNotFound(name.to_owned())
+    })
+}
+
+fn candidates(process: &Process, name: &str) -> Vec<String> {
+    if name.contains('/') {
+        let path = Path::new(&process.cwd).join(name);
+        return vec![path.to_string_lossy().into_owned()];
+    }
+    let path = process
+        .env
+        .iter()
+        .rev()
+        .find_map(|pair| pair.strip_prefix("PATH="));
+    let directories = path.unwrap_or(DEFAULT_PATH).split(':');
+    directories
+        .map(|directory| {
+            if directory.is_empty() {
+                process.cwd.as_str()
+            } else {
+                directory
+            }
+        })
+        .map(|directory| {
+            Path::new(directory)
+                .join(name)
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect()
+}
+
+fn look(root: &OwnedFd, path: &str) -> Candidate {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let Ok(file) = fs::openat2(root, path, flags, Mode::empty(), resolve) else {
+        return Candidate::Missing;
+    };
+    let Ok(attributes) = statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS) else {
+        return Candidate::Missing;
+    };
+    let mode = u32::from(attributes.stx_mode);
+    if FileType::from_raw_mode(mode) != FileType::RegularFile || mode & 0o111 == 0 {
+        return Candidate::NotExecutable;
+    }
+    Candidate::Good
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use control::{Container, Process};
+
+    use super::check;
+
+    fn answer(root: &std::path::Path, name: &str) -> String {
+        let process = Process {
+            args: vec![name.to_owned()],
+            env: vec!["PATH=/bin:/sbin".to_owned()],
+            cwd: "/".to_owned(),
+            ..Process::default()
+        };
+        let container = Container {
+            process,
+            ..Container::default()
+        };
+        check(&container, root)
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn programs_are_looked_up_inside_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("usr/bin")).unwrap();
+        symlink("/usr/bin", root.path().join("bin")).unwrap();
+        let path = root.path().join("usr/bin/good");
+        fs::write(&path, "").unwrap();
+        assert_eq!(
+            answer(root.path(), "good"),
+            "exec: \"good\": permission denied"
+        );
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(answer(root.path(), "good"), "");
+        assert_eq!(answer(root.path(), "/bin/good"), "");
+        assert_eq!(
+            answer(root.path(), "no"),
+            "exec: \"no\": executable file not found in $PATH"
+        );
+        assert_eq!(
+            answer(root.path(), "/usr"),
+            "exec: \"/usr\": permission denied"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! The process of a spec, or of `exec --process`.
+
+use control::{Process, Rlimit, User};
+use oci_spec::runtime::{PosixRlimit, PosixRlimitType, Process as SpecProcess};
+
+use crate::Result;
+use crate::spec::{capability, invalid};
+
+/// Turns a spec's process into the kernel's terms, checked.
+///
+/// # Errors
+/// [`crate::ContainerError::Spec`].
+pub fn convert_process(process: &SpecProcess) -> Result<Process> {
+    let user = process.user();
+    let converted = Process {
+        args: process.args().clone().unwrap_or_default(),
+        env: process.env().clone().unwrap_or_default(),
+        cwd: process.cwd().to_string_lossy().into_owned(),
+        user: User {
+            uid: user.uid(),
+            gid: user.gid(),
+            additional_gids: user.additional_gids().clone().unwrap_or_default(),
+            umask: user.umask(),
+        },
+        capabilities: capability::convert(process.capabilities().as_ref())?,
+        rlimits: process
+            .rlimits()
+            .as_deref()
+            .unwrap_or_default()
+            .iter()
+            .map(rlimit)
+            .collect::<Result<_>>()?,
+        no_new_privileges: process.no_new_privileges().unwrap_or(false),
+        terminal: process.terminal().unwrap_or(false),
+        oom_score_adj: process.oom_score_adj(),
+    };
+    check_process(&converted)?;
+    Ok(converted)
+}
+
+/// Checks what any process must have.
+///
+/// # Errors
+/// [`crate::ContainerError::Spec`].
+pub fn check_process(process: &Process) -> Result<()> {
+    if process.args.first().is_none_or(String::is_empty) {
+        return Err(invalid("process.args must not be empty"));
+    }
+    if !process.cwd.starts_with('/') {
+        return Err(invalid(format!(
+            "process.cwd {:?} must be an absolute path",
+            process.cwd
+        )));
+    }
+    let strings = process
+        .args
+        .iter()
+        .chain(&process.env)
+        .chain([&process.cwd]);
+    if strings.clone().any(|s| s.contains('\0')) {
+        return Err(invalid("process has a string with a NUL byte"));
+    }
+    if let Some(bad) = process.env.iter().find(|pair| !pair.contains('=')) {
+        return Err(invalid(format!("process.env entry {bad:?} has no =")));
+    }
+    Ok(())
+}
+
+fn rlimit(limit: &PosixRlimit) -> Result<Rlimit> {
+    let (soft, hard) = (limit.soft(), limit.hard());
+    let name = format!("{:?}", limit.typ());
+    if soft > hard {
+        return Err(invalid(format!(
+            "rlimit {name}: soft limit {soft} is above hard limit {hard}"
+        )));
+    }
+    Ok(Rlimit {
+        resource: resource(limit.typ()),
+        soft,
+        hard,
+    })
+}
+
+/// The resource's number on x86-64 (`asm-generic/resource.h`).
+fn resource(kind: PosixRlimitType) -> u32 {
+    match kind {
+        PosixRlimitType::RlimitCpu => 0,
+        PosixRlimitType::RlimitFsize => 1,
+        PosixRlimitType::RlimitData => 2,
+        PosixRlimitType::RlimitStack => 3,
+        PosixRlimitType::RlimitCore => 4,
+        PosixRlimitType::RlimitRss => 5,
+        PosixRlimitType::RlimitNproc => 6,
+        PosixRlimitType::RlimitNofile => 7,
+        PosixRlimitType::RlimitMemlock => 8,
+        PosixRlimitType::RlimitAs => 9,
+        PosixRlimitType::RlimitLocks => 10,
+        PosixRlimitType::RlimitSigpending => 11,
+        PosixRlimitType::RlimitMsgqueue => 12,
+        PosixRlimitType::RlimitNice => 13,
+        PosixRlimitType::RlimitRtprio => 14,
+        PosixRlimitType::RlimitRttime => 15,
+    }
+}
