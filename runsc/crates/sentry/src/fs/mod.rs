@@ -1,5 +1,6 @@
 //! The file systems.
 
+pub mod anon;
 pub mod gofer;
 pub mod page_store;
 pub mod pidfd;

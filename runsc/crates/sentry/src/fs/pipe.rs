@@ -13,3 +13,13 @@ impl Pipe {
         Arc::new(Pipe {})
     }
 }
+
+/// Opens a fifo (`man 7 fifo`): a reader waits for a writer and the other way round.
+pub fn open_fifo(
+    _task: &crate::kernel::Task,
+    _pipe: &Arc<Pipe>,
+    _flags: crate::vfs::file::OpenFlags,
+) -> Result<Arc<dyn crate::vfs::file::File>, crate::error::SysError> {
+    // Skeleton: no fifo can be opened until pipes are there.
+    Err(abi::Errno::ENXIO.into())
+}

@@ -28,6 +28,8 @@ pub struct Kernel {
     pub futexes: crate::kernel::futex::FutexTable,
     /// What strace logs, if anything.
     pub strace: crate::strace::Settings,
+    /// Mount ids, device numbers and drivers, files without names (`Vfs::default()`).
+    pub vfs: crate::vfs::Vfs,
     /// Bound abstract unix sockets and the like.
     pub sockets: crate::socket::SocketTables,
 }

@@ -75,6 +75,20 @@ pub struct Timestamp {
     pub nanoseconds: u32,
 }
 
+impl Timestamp {
+    /// The time now, as precise as Linux keeps the times of files (`man 2 clock_gettime`,
+    /// CLOCK_REALTIME_COARSE).
+    #[must_use]
+    pub fn now() -> Timestamp {
+        use host::rustix::time::{ClockId, clock_gettime};
+        let now = clock_gettime(ClockId::RealtimeCoarse);
+        Timestamp {
+            seconds: now.tv_sec,
+            nanoseconds: u32::try_from(now.tv_nsec).unwrap_or(0),
+        }
+    }
+}
+
 /// A device number as the kernel's `dev_t` holds it, encoded for user space by [`Device::encode`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Device {

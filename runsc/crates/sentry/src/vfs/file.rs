@@ -18,6 +18,7 @@ use crate::socket::Socket;
 use crate::syscalls::SyscallArgs;
 use crate::vfs::inode::{DirEntry, InodeRef};
 use crate::vfs::io::{Sink, Source};
+use crate::vfs::locks::{LockOwner, WriteAccess};
 use crate::vfs::path::Path;
 
 bitflags! {
@@ -221,6 +222,8 @@ pub struct OpenFile {
     file: Arc<dyn File>,
     flags: AtomicU32,
     offset: Mutex<u64>,
+    /// Held as long as it is open for writing.
+    write_access: Option<WriteAccess>,
     /// Who gets SIGIO, and which signal instead (`F_SETOWN`, `F_SETSIG`).
     pub owner: Mutex<crate::vfs::owner::FileOwner>,
 }
@@ -248,6 +251,18 @@ impl OpenFile {
         file: Arc<dyn File>,
         flags: OpenFlags,
     ) -> Arc<OpenFile> {
+        OpenFile::with_write_access(path, inode, file, flags, None)
+    }
+
+    /// As [`OpenFile::new`], for a file that is open for writing.
+    #[must_use]
+    pub fn with_write_access(
+        path: Path,
+        inode: InodeRef,
+        file: Arc<dyn File>,
+        flags: OpenFlags,
+        write_access: Option<WriteAccess>,
+    ) -> Arc<OpenFile> {
         let flags = flags.difference(OPENING);
         Arc::new(OpenFile {
             path,
@@ -255,6 +270,7 @@ impl OpenFile {
             file,
             flags: AtomicU32::new(flags.bits()),
             offset: Mutex::new(0),
+            write_access,
             owner: Mutex::default(),
         })
     }
@@ -304,6 +320,18 @@ impl OpenFile {
         self.flags().contains(OpenFlags::NONBLOCK)
     }
 
+    /// To whom its `flock(2)` and open file description locks belong.
+    #[must_use]
+    pub fn lock_owner(&self) -> LockOwner {
+        LockOwner::OpenFile(std::ptr::from_ref(self).addr())
+    }
+
+    /// Whether it counts as a writer of its inode.
+    #[must_use]
+    pub fn has_write_access(&self) -> bool {
+        self.write_access.is_some()
+    }
+
     /// The file offset; held over reads and writes that use it (`man 2 read`, POSIX atomicity).
     pub fn offset(&self) -> &Mutex<u64> {
         &self.offset
@@ -312,6 +340,7 @@ impl OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        self.inode.shared().locks.release(self.lock_owner());
         self.file.release(self);
     }
 }

@@ -111,6 +111,11 @@ pub trait Inode: Any + Send + Sync + fmt::Debug {
     /// The attributes, fresh enough for `stat`.
     fn attr(&self) -> Result<Attr>;
 
+    /// The type, which never changes.
+    fn kind(&self) -> Result<FileType> {
+        Ok(self.attr()?.file_type)
+    }
+
     /// Changes attributes and ctime.
     fn set_attr(&self, change: &SetAttr) -> Result<()>;
 
@@ -163,9 +168,15 @@ pub trait Inode: Any + Send + Sync + fmt::Debug {
         Err(Errno::EPERM)
     }
 
-    /// Where a symbolic link leads. `task` matters to `/proc/self` and the like.
-    fn read_link(&self, _task: &Task) -> Result<LinkTarget> {
+    /// The content of a symbolic link that is the same for everybody: all that an ordinary file system
+    /// needs to offer for links.
+    fn symlink_text(&self) -> Result<Vec<u8>> {
         Err(Errno::EINVAL)
+    }
+
+    /// Where a symbolic link leads, if that depends on `task` (`/proc/self`) or is an object itself.
+    fn read_link(&self, _task: &Task) -> Result<LinkTarget> {
+        self.symlink_text().map(LinkTarget::Path)
     }
 
     /// The text of a symbolic link, for `readlink(2)`; differs from [`Inode::read_link`] for links that jump.

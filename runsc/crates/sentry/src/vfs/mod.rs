@@ -12,14 +12,21 @@
 
 pub mod attr;
 pub mod dentry;
+pub mod device;
+pub mod edit;
 pub mod fd_table;
 pub mod file;
 pub mod inode;
 pub mod io;
 pub mod locks;
 pub mod mount;
+pub mod open;
 pub mod owner;
 pub mod path;
 pub mod permission;
+pub mod setup;
 pub mod shared;
+pub mod state;
 pub mod walk;
+
+pub use state::Vfs;

@@ -54,3 +54,16 @@ pub fn check_sticky(credentials: &Credentials, directory: &Attr, entry: &Attr) -
         Err(Errno::EPERM)
     }
 }
+
+/// The permission bits that are left when someone else than CAP_FSETID changes the content of a file
+/// (`man 2 write`: set-user-ID and set-group-ID are cleared); none if nothing changes.
+#[must_use]
+pub fn without_set_id(credentials: &Credentials, attr: &Attr) -> Option<u32> {
+    let mut cleared = attr.permissions & 0o4000;
+    if attr.permissions & 0o2010 == 0o2010 {
+        cleared |= 0o2000;
+    }
+    let clears =
+        attr.file_type == FileType::Regular && cleared != 0 && !credentials.has(Capability::Fsetid);
+    clears.then_some(attr.permissions & !cleared)
+}

@@ -1,0 +1,386 @@
+//! Mount namespaces, and the changes of their trees.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use abi::Errno;
+use bitflags::bitflags;
+use parking_lot::Mutex;
+
+use super::{Mount, MountFlags, Propagation};
+use crate::error::Result;
+use crate::kernel::namespaces::UserNamespace;
+use crate::kernel::wait_queue::{Events, WaitQueue};
+use crate::vfs::Vfs;
+use crate::vfs::path::Path;
+
+/// Mounts in a namespace, as `/proc/sys/fs/mount-max` has it.
+const MOST_MOUNTS: usize = 100_000;
+
+bitflags! {
+    /// Flags of `umount2(2)`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct Unmount: u32 {
+        /// MNT_FORCE
+        const FORCE = 1;
+        /// MNT_DETACH
+        const DETACH = 2;
+        /// MNT_EXPIRE
+        const EXPIRE = 4;
+        /// UMOUNT_NOFOLLOW
+        const NO_FOLLOW = 8;
+    }
+}
+
+/// Each mount of a namespace with its copy in another.
+pub type Copies = Vec<(Arc<Mount>, Arc<Mount>)>;
+
+/// A mount namespace.
+#[derive(Debug)]
+pub struct MountNamespace {
+    /// Inode number.
+    pub ino: u64,
+    /// Whose capabilities count in it.
+    pub user_ns: Arc<UserNamespace>,
+    root: Mutex<Arc<Mount>>,
+    /// Serialises changes of all mount trees of the kernel.
+    topology: Arc<Mutex<()>>,
+    /// Changes of the tree so far, for those who poll `/proc/[pid]/mounts`.
+    changes: AtomicU64,
+    /// Woken (ERR and PRI) when the tree changes.
+    pub events: WaitQueue,
+}
+
+impl MountNamespace {
+    /// A namespace with `root` as its only mount.
+    #[must_use]
+    pub fn new(
+        vfs: &Vfs,
+        ino: u64,
+        user_ns: Arc<UserNamespace>,
+        root: Arc<Mount>,
+    ) -> Arc<MountNamespace> {
+        let namespace = Arc::new(MountNamespace {
+            ino,
+            user_ns,
+            root: Mutex::new(root.clone()),
+            topology: vfs.topology.clone(),
+            changes: AtomicU64::new(0),
+            events: WaitQueue::new(),
+        });
+        for mount in root.subtree() {
+            mount.state.lock().namespace = Arc::downgrade(&namespace);
+        }
+        namespace
+    }
+
+    /// The root mount.
+    #[must_use]
+    pub fn root(&self) -> Arc<Mount> {
+        self.root.lock().clone()
+    }
+
+    /// The topmost directory at the root.
+    #[must_use]
+    pub fn root_path(&self) -> Path {
+        self.root().root_path().topmost()
+    }
+
+    /// All mounts, parents first.
+    #[must_use]
+    pub fn mounts(&self) -> Vec<Arc<Mount>> {
+        let _topology = self.topology.lock();
+        self.root().subtree()
+    }
+
+    /// How often the tree has changed.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.events.wake(Events::ERR | Events::PRI);
+    }
+
+    /// Puts `mount` (with what is below it) on top of `at`, and its copies where `at` propagates to.
+    pub fn attach(self: &Arc<Self>, vfs: &Vfs, mount: &Arc<Mount>, at: &Path) -> Result<()> {
+        let _topology = self.topology.lock();
+        let at = at.topmost();
+        self.check_inside(&at.mount)?;
+        if at.dentry.is_deleted() {
+            return Err(Errno::ENOENT);
+        }
+        if self.root().subtree().len() + mount.subtree().len() > MOST_MOUNTS {
+            return Err(Errno::ENOSPC);
+        }
+        let shared = at.mount.group_id().is_some();
+        let receivers = if shared {
+            at.mount.receivers()
+        } else {
+            Vec::new()
+        };
+        if shared {
+            for member in mount.subtree() {
+                member.set_propagation(Propagation::Shared, || vfs.mount_id());
+            }
+        }
+        for receiver in receivers {
+            propagate(vfs, mount, &at, &receiver);
+        }
+        mount.attach(&at, &Arc::downgrade(self));
+        self.changed();
+        Ok(())
+    }
+
+    /// A copy of `from`, with what is mounted below it if `recursive`, for a bind mount. EINVAL:
+    /// unbindable, or of another namespace.
+    pub fn copy(self: &Arc<Self>, vfs: &Vfs, from: &Path, recursive: bool) -> Result<Arc<Mount>> {
+        let _topology = self.topology.lock();
+        self.check_inside(&from.mount)?;
+        if from.mount.is_unbindable() {
+            return Err(Errno::EINVAL);
+        }
+        Ok(copy_tree(vfs, from, |mount| {
+            recursive && !mount.is_unbindable()
+        }))
+    }
+
+    /// MS_MOVE.
+    pub fn move_to(self: &Arc<Self>, from: &Path, to: &Path) -> Result<()> {
+        let _topology = self.topology.lock();
+        let to = to.topmost();
+        let mount = from.mount.clone();
+        self.check_inside(&mount)?;
+        self.check_inside(&to.mount)?;
+        let parent = mount.mountpoint().ok_or(Errno::EINVAL)?;
+        if !Arc::ptr_eq(&from.dentry, mount.root()) || parent.mount.group_id().is_some() {
+            return Err(Errno::EINVAL);
+        }
+        if mount
+            .subtree()
+            .iter()
+            .any(|below| Arc::ptr_eq(below, &to.mount))
+        {
+            return Err(Errno::ELOOP);
+        }
+        let moved = mount.detach();
+        mount.attach(&to, &Arc::downgrade(self));
+        drop(moved);
+        self.changed();
+        Ok(())
+    }
+
+    /// `umount2(2)` of the mount whose root is at `at`.
+    pub fn unmount(self: &Arc<Self>, at: &Path, flags: Unmount) -> Result<()> {
+        let topology = self.topology.lock();
+        let mount = &at.mount;
+        if !Arc::ptr_eq(&at.dentry, mount.root()) {
+            return Err(Errno::EINVAL);
+        }
+        self.check_inside(mount)?;
+        let Some(parent) = mount.mountpoint() else {
+            return Err(Errno::EINVAL);
+        };
+        if flags.contains(Unmount::EXPIRE) {
+            // Whoever expires a mount calls twice; the first time marks it, which is not kept here.
+            return Err(Errno::EAGAIN);
+        }
+        let detach = flags.contains(Unmount::DETACH);
+        // The parent's list, the caller's path.
+        if !detach && (!mount.children().is_empty() || Arc::strong_count(mount) > 2) {
+            return Err(Errno::EBUSY);
+        }
+        let mut gone = take_off(mount);
+        for receiver in parent.mount.receivers() {
+            if let Some(copy) = receiver.child_at(&parent.dentry)
+                && (detach || copy.children().is_empty())
+            {
+                gone.append(&mut take_off(&copy));
+            }
+        }
+        drop(topology);
+        drop(gone);
+        self.changed();
+        Ok(())
+    }
+
+    /// Changes the propagation of a mount, or of it and all below.
+    pub fn set_propagation(
+        self: &Arc<Self>,
+        vfs: &Vfs,
+        at: &Path,
+        to: Propagation,
+        recursive: bool,
+    ) -> Result<()> {
+        let _topology = self.topology.lock();
+        self.check_inside(&at.mount)?;
+        if !Arc::ptr_eq(&at.dentry, at.mount.root()) {
+            return Err(Errno::EINVAL);
+        }
+        let all = if recursive {
+            at.mount.subtree()
+        } else {
+            vec![at.mount.clone()]
+        };
+        for mount in all {
+            mount.set_propagation(to, || vfs.mount_id());
+        }
+        Ok(())
+    }
+
+    /// `pivot_root(2)`: the mount at `new_root` becomes the root, the old one, at whose root `root`
+    /// is, goes to `put_old`.
+    pub fn pivot(self: &Arc<Self>, root: &Path, new_root: &Path, put_old: &Path) -> Result<()> {
+        let _topology = self.topology.lock();
+        let (new, old) = (&new_root.mount, &root.mount);
+        for mount in [new, old, &put_old.mount] {
+            self.check_inside(mount)?;
+        }
+        if Arc::ptr_eq(new, old) || Arc::ptr_eq(&put_old.mount, old) {
+            return Err(Errno::EBUSY);
+        }
+        let at_roots =
+            Arc::ptr_eq(&new_root.dentry, new.root()) && Arc::ptr_eq(&root.dentry, old.root());
+        let new_place = new.mountpoint().ok_or(Errno::EINVAL)?;
+        let shared = [&new_place.mount, old, new]
+            .iter()
+            .any(|mount| mount.group_id().is_some());
+        if !at_roots || shared || !put_old.is_reachable_from(new_root) {
+            return Err(Errno::EINVAL);
+        }
+        if new_root.dentry.is_deleted() {
+            return Err(Errno::ENOENT);
+        }
+        let weak = Arc::downgrade(self);
+        let old_place = old.detach();
+        new.detach();
+        old.attach(&put_old.topmost(), &weak);
+        match old_place {
+            Some(place) => new.attach(&place, &weak),
+            None => *self.root.lock() = new.clone(),
+        }
+        self.changed();
+        Ok(())
+    }
+
+    /// A copy of the whole namespace (CLONE_NEWNS), and a function's worth of where old mounts went:
+    /// pairs of an old mount and its copy.
+    #[must_use]
+    pub fn duplicate(
+        &self,
+        vfs: &Vfs,
+        ino: u64,
+        user_ns: Arc<UserNamespace>,
+    ) -> (Arc<MountNamespace>, Copies) {
+        let topology = self.topology.lock();
+        let old = self.root().subtree();
+        let root = copy_tree(vfs, &self.root().root_path(), |_| true);
+        let pairs = old.into_iter().zip(root.subtree()).collect();
+        drop(topology);
+        (MountNamespace::new(vfs, ino, user_ns, root), pairs)
+    }
+
+    fn check_inside(&self, mount: &Mount) -> Result<()> {
+        let namespace = mount.state.lock().namespace.clone();
+        if std::ptr::eq(namespace.as_ptr(), self) {
+            Ok(())
+        } else {
+            Err(Errno::EINVAL)
+        }
+    }
+}
+
+/// Where `path` of a duplicated namespace is in the copy.
+#[must_use]
+pub fn translate(path: &Path, pairs: &[(Arc<Mount>, Arc<Mount>)]) -> Path {
+    pairs
+        .iter()
+        .find(|(old, _)| Arc::ptr_eq(old, &path.mount))
+        .map_or_else(
+            || path.clone(),
+            |(_, new)| Path {
+                mount: new.clone(),
+                dentry: path.dentry.clone(),
+            },
+        )
+}
+
+/// Takes `mount` and what is below it out of their namespace and off each other, except for the
+/// places that paths still held see. Returns them, to be dropped without locks.
+fn take_off(mount: &Arc<Mount>) -> Vec<Arc<Mount>> {
+    let all = mount.subtree();
+    for gone in &all {
+        gone.set_propagation(Propagation::Private, || 0);
+        gone.state.lock().namespace = Weak::new();
+    }
+    mount.detach();
+    all
+}
+
+/// Copies the mount at `from`, rooted there, and those below it that `wanted` chooses.
+fn copy_tree(vfs: &Vfs, from: &Path, wanted: impl Fn(&Arc<Mount>) -> bool) -> Arc<Mount> {
+    let top = copy_one(vfs, &from.mount, from);
+    let mut pending = vec![(from.mount.clone(), top.clone())];
+    let mut next = 0;
+    while let Some((old, new)) = pending.get(next).cloned() {
+        next += 1;
+        for child in old.children() {
+            let Some(place) = child.mountpoint() else {
+                continue;
+            };
+            if !wanted(&child) || !place.dentry.is_within(new.root()) {
+                continue;
+            }
+            let copy = copy_one(vfs, &child, &child.root_path());
+            let place = Path {
+                mount: new.clone(),
+                dentry: place.dentry,
+            };
+            copy.attach(&place, &Weak::new());
+            pending.push((child, copy));
+        }
+    }
+    top
+}
+
+fn copy_one(vfs: &Vfs, mount: &Arc<Mount>, root: &Path) -> Arc<Mount> {
+    let copy = Mount::new(
+        vfs.mount_id(),
+        mount.tree().clone(),
+        root.dentry.clone(),
+        mount.source(),
+        mount.flags(),
+    );
+    copy.inherit_propagation(mount);
+    copy
+}
+
+/// Puts a copy of `mount` where `receiver` shows the place `at`, if it does.
+fn propagate(vfs: &Vfs, mount: &Arc<Mount>, at: &Path, receiver: &Arc<Mount>) {
+    if !at.dentry.is_within(receiver.root()) {
+        return;
+    }
+    let copy = copy_tree(vfs, &mount.root_path(), |_| true);
+    if receiver.group_id().is_none() {
+        for member in copy.subtree() {
+            member.set_propagation(Propagation::Slave, || 0);
+        }
+    }
+    let place = Path {
+        mount: receiver.clone(),
+        dentry: at.dentry.clone(),
+    };
+    let namespace = receiver.state.lock().namespace.clone();
+    copy.attach(&place, &namespace);
+    if let Some(namespace) = namespace.upgrade() {
+        namespace.changed();
+    }
+}
+
+/// The flags that a new mount gets if none are asked for.
+impl MountFlags {
+    /// `relatime`.
+    pub const DEFAULT: MountFlags = MountFlags::RELATIME;
+}

@@ -1,0 +1,136 @@
+//! Shared subtrees: mounts that appear and vanish together (`man 7 mount_namespaces`).
+
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::{Mount, MountState};
+
+/// Mounts between which mounts and unmounts below them propagate.
+#[derive(Debug)]
+pub(crate) struct PeerGroup {
+    /// Its number in mountinfo.
+    pub(crate) id: u64,
+    members: Mutex<Vec<Weak<Mount>>>,
+    slaves: Mutex<Vec<Weak<Mount>>>,
+}
+
+/// The types of `mount(2)`'s MS_SHARED, MS_PRIVATE, MS_SLAVE and MS_UNBINDABLE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// Gives and receives.
+    Shared,
+    /// Neither gives nor receives.
+    Private,
+    /// Receives.
+    Slave,
+    /// Private, and can't be bound.
+    Unbindable,
+}
+
+impl PeerGroup {
+    fn new(id: u64) -> Arc<PeerGroup> {
+        Arc::new(PeerGroup {
+            id,
+            members: Mutex::default(),
+            slaves: Mutex::default(),
+        })
+    }
+
+    fn live(list: &Mutex<Vec<Weak<Mount>>>) -> Vec<Arc<Mount>> {
+        let mut list = list.lock();
+        list.retain(|mount| mount.strong_count() > 0);
+        list.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn remove(list: &Mutex<Vec<Weak<Mount>>>, mount: &Arc<Mount>) {
+        list.lock()
+            .retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(mount)));
+    }
+}
+
+impl Mount {
+    /// Changes how mounts below it propagate. `group_id` is used if it starts a peer group.
+    pub(super) fn set_propagation(
+        self: &Arc<Mount>,
+        to: Propagation,
+        group_id: impl FnOnce() -> u64,
+    ) {
+        if to == Propagation::Shared {
+            if self.state.lock().group.is_none() {
+                self.join(&PeerGroup::new(group_id()));
+            }
+            self.state.lock().unbindable = false;
+            return;
+        }
+        let group = self.state.lock().group.take();
+        if let Some(group) = &group {
+            PeerGroup::remove(&group.members, self);
+        }
+        let others_remain = group
+            .as_ref()
+            .is_some_and(|group| !PeerGroup::live(&group.members).is_empty());
+        match to {
+            Propagation::Slave => {
+                if let Some(group) = group.filter(|_| others_remain) {
+                    self.enslave(&group);
+                }
+            }
+            Propagation::Private | Propagation::Unbindable | Propagation::Shared => {
+                let master = self.state.lock().master.take();
+                if let Some(master) = master {
+                    PeerGroup::remove(&master.slaves, self);
+                }
+            }
+        }
+        self.state.lock().unbindable = to == Propagation::Unbindable;
+    }
+
+    fn join(self: &Arc<Mount>, group: &Arc<PeerGroup>) {
+        group.members.lock().push(Arc::downgrade(self));
+        self.state.lock().group = Some(group.clone());
+    }
+
+    fn enslave(self: &Arc<Mount>, group: &Arc<PeerGroup>) {
+        group.slaves.lock().push(Arc::downgrade(self));
+        let old = self.state.lock().master.replace(group.clone());
+        if let Some(old) = old {
+            PeerGroup::remove(&old.slaves, self);
+        }
+    }
+
+    /// A copy of a mount is its peer, and a slave of the same master.
+    pub(super) fn inherit_propagation(self: &Arc<Mount>, original: &Mount) {
+        let (group, master) = {
+            let MountState { group, master, .. } = &*original.state.lock();
+            (group.clone(), master.clone())
+        };
+        if let Some(group) = group {
+            self.join(&group);
+        }
+        if let Some(master) = master {
+            self.enslave(&master);
+        }
+    }
+
+    /// The mounts that receive what is mounted on this one: peers, slaves, their peers and slaves.
+    pub(super) fn receivers(self: &Arc<Mount>) -> Vec<Arc<Mount>> {
+        let mut found: Vec<Arc<Mount>> = vec![self.clone()];
+        let mut next = 0;
+        while let Some(mount) = found.get(next).cloned() {
+            next += 1;
+            let group = mount.state.lock().group.clone();
+            let Some(group) = group else { continue };
+            let reached = PeerGroup::live(&group.members)
+                .into_iter()
+                .chain(PeerGroup::live(&group.slaves));
+            for other in reached {
+                if !found.iter().any(|known| Arc::ptr_eq(known, &other)) {
+                    found.push(other);
+                }
+            }
+        }
+        found.remove(0);
+        found
+    }
+}

@@ -1,0 +1,83 @@
+//! What one kernel keeps for its file systems.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::fs::anon::AnonymousMount;
+use crate::kernel::Kernel;
+use crate::kernel::namespaces::UserNamespace;
+use crate::vfs::attr::Device;
+use crate::vfs::dentry::DentryTree;
+use crate::vfs::device::DeviceTable;
+use crate::vfs::inode::FileSystem;
+use crate::vfs::locks::LockWaits;
+use crate::vfs::mount::{Mount, MountFlags, MountNamespace};
+
+/// Mount ids, device numbers, the device table, the mount of files without names.
+#[derive(Debug)]
+pub struct Vfs {
+    next_mount_id: AtomicU64,
+    next_minor: AtomicU32,
+    /// Shared by all mount namespaces of the kernel.
+    pub(crate) topology: Arc<Mutex<()>>,
+    /// What opens character and block devices.
+    pub devices: DeviceTable,
+    /// Who waits for whose record locks.
+    pub lock_waits: LockWaits,
+    anonymous: OnceLock<AnonymousMount>,
+}
+
+impl Default for Vfs {
+    fn default() -> Vfs {
+        Vfs {
+            next_mount_id: AtomicU64::new(20),
+            next_minor: AtomicU32::new(20),
+            topology: Arc::default(),
+            devices: DeviceTable::default(),
+            lock_waits: LockWaits::default(),
+            anonymous: OnceLock::new(),
+        }
+    }
+}
+
+impl Vfs {
+    /// A mount id or peer group id never given before.
+    pub fn mount_id(&self) -> u64 {
+        self.next_mount_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A device number for a file system that has no device.
+    pub fn anonymous_device(&self) -> Device {
+        Device::new(0, self.next_minor.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A mount of a file system that is nowhere yet.
+    #[must_use]
+    pub fn mount(&self, fs: Arc<dyn FileSystem>, source: &[u8], flags: MountFlags) -> Arc<Mount> {
+        let tree = DentryTree::new(fs);
+        let root = tree.root().clone();
+        Mount::new(self.mount_id(), tree, root, source, flags)
+    }
+
+    /// The mount of pipes, sockets and anonymous inodes.
+    pub(crate) fn anonymous(&self) -> &AnonymousMount {
+        self.anonymous.get_or_init(|| AnonymousMount::new(self))
+    }
+}
+
+impl Kernel {
+    /// A mount namespace with `root` mounted as its root: the first step of a container.
+    #[must_use]
+    pub fn new_mount_namespace(
+        &self,
+        user_ns: Arc<UserNamespace>,
+        root: Arc<dyn FileSystem>,
+        source: &[u8],
+        flags: MountFlags,
+    ) -> Arc<MountNamespace> {
+        let mount = self.vfs.mount(root, source, flags);
+        MountNamespace::new(&self.vfs, self.namespace_ids.allocate(), user_ns, mount)
+    }
+}
