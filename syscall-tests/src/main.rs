@@ -13,7 +13,6 @@
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
-    clippy::cast_lossless,
     reason = "the tests move values between the C library's integer types all the time"
 )]
 #![expect(

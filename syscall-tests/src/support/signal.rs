@@ -43,17 +43,19 @@ struct Slot {
 }
 
 impl Slot {
-    const EMPTY: Self = Self {
-        signo: AtomicI32::new(0),
-        code: AtomicI32::new(0),
-        pid: AtomicI32::new(0),
-        uid: AtomicI32::new(0),
-        value: AtomicI64::new(0),
-        addr: AtomicUsize::new(0),
-    };
+    const fn new() -> Self {
+        Self {
+            signo: AtomicI32::new(0),
+            code: AtomicI32::new(0),
+            pid: AtomicI32::new(0),
+            uid: AtomicI32::new(0),
+            value: AtomicI64::new(0),
+            addr: AtomicUsize::new(0),
+        }
+    }
 }
 
-static SLOTS: [Slot; 64] = [const { Slot::EMPTY }; 64];
+static SLOTS: [Slot; 64] = [const { Slot::new() }; 64];
 
 /// The handler that records what it sees.
 pub(crate) extern "C" fn record(

@@ -356,9 +356,8 @@ fn orphan_goes_to_init_or_the_subreaper() -> Outcome {
 fn parent_death_signal() -> Outcome {
     let (reader, writer) = crate::support::fd::pipe(0)?;
     let mut middle = process::fork(|| {
-        let (ready, tell) = match crate::support::fd::pipe(0) {
-            Ok(ends) => ends,
-            Err(_) => return 1,
+        let Ok((ready, tell)) = crate::support::fd::pipe(0) else {
+            return 1;
         };
         let orphan = process::fork(|| {
             let _ = signal::block(signal::bit(libc::SIGUSR2));

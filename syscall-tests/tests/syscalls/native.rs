@@ -1,0 +1,29 @@
+//! Every behaviour test passes on the host kernel, however the guest program is linked.
+
+use crate::{harness, report};
+use fixtures::build::{self, Linkage};
+
+fn passes_natively(linkage: Linkage) {
+    let program = build::guest("syscall-tests", linkage).unwrap();
+    let results = harness::run_all(&program, |names| {
+        let mut command = std::process::Command::new(&program);
+        command.arg("run").args(names);
+        command
+    });
+    report::check("the host kernel", &results, &report::Expectations::none());
+}
+
+#[test]
+fn static_and_position_independent() {
+    passes_natively(Linkage::StaticPie);
+}
+
+#[test]
+fn static_at_a_fixed_address() {
+    passes_natively(Linkage::Static);
+}
+
+#[test]
+fn dynamically_linked() {
+    passes_natively(Linkage::Dynamic);
+}
