@@ -5,6 +5,9 @@
 
 pub mod elf;
 mod errno;
+pub mod futex;
+pub mod signal;
+pub mod time;
 
 pub use errno::Errno;
 pub use linux_raw_sys as raw;

@@ -77,3 +77,22 @@ impl Interrupter {
         todo!()
     }
 }
+#[derive(Clone, Copy, Debug)]
+pub struct ExtendedLayout {
+    pub len_bytes: usize,
+    pub features: u64,
+}
+impl ExtendedState {
+    pub fn layout(&self) -> ExtendedLayout {
+        todo!()
+    }
+    pub fn as_bytes(&self) -> &[u8] {
+        todo!()
+    }
+    pub fn set(&mut self, image: &[u8]) -> Result<()> {
+        todo!()
+    }
+    pub fn set_legacy(&mut self, image: &[u8; 512]) -> Result<()> {
+        todo!()
+    }
+}

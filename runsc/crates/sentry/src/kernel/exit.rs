@@ -90,6 +90,7 @@ pub(crate) fn abandon(child: &Arc<Task>) {
 
 /// The end of a task, on its own host thread: gives back what it holds and tells who cares.
 pub(crate) fn finish(task: &Arc<Task>) {
+    task.leave_signals();
     futex::exit_robust(task);
     clear_child_tid(task);
     if task.group().links.lock().live == 1 {

@@ -38,6 +38,9 @@ pub struct Task {
     pub(crate) host_thread: OnceLock<std::thread::Thread>,
     /// The platform's side of the task, while the task is in the kernel; only its own thread uses it.
     pub(crate) context: Mutex<Option<Box<Context>>>,
+    /// A signal is to be handled, or a stop to be joined (`Task::is_interrupted`). Set at first, so that a
+    /// new thread looks at what its group has for it.
+    pub(crate) signal_pending: AtomicBool,
     /// The task is to exit as soon as it can: set before a kick.
     pub(crate) exit_requested: AtomicBool,
     /// What `exit(2)` was given.
@@ -194,6 +197,7 @@ impl Task {
             interrupter: parts.context.interrupter(),
             host_thread: OnceLock::new(),
             context: Mutex::new(Some(parts.context)),
+            signal_pending: AtomicBool::new(true),
             exit_requested: AtomicBool::new(false),
             exit_status: Mutex::new(None),
             vfork_done: Mutex::new(parts.vfork_done),

@@ -4,6 +4,10 @@
 //! result. Each file exports its `CALLS`; [`table`] puts them together.
 
 pub mod args;
+mod futex;
+mod kill;
+mod restart;
+mod signal;
 pub mod table;
 
 pub use args::SyscallArgs;

@@ -104,6 +104,12 @@ impl SignalSet {
         SignalSet(self.0 | other.0)
     }
 
+    /// What is in both.
+    #[must_use]
+    pub const fn and(self, other: SignalSet) -> SignalSet {
+        SignalSet(self.0 & other.0)
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub const fn is_empty(self) -> bool {

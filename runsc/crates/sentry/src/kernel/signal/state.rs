@@ -1,123 +1,201 @@
 //! What a task, a thread group and a set of handlers remember of signals.
-//!
-//! Skeleton: the owner of signals fills these in.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
-use crate::kernel::signal::{Signal, SignalInfo, SignalSet};
+use crate::kernel::signal::alt_stack::AltStack;
+use crate::kernel::signal::frame::SavedExtended;
+use crate::kernel::signal::queue::Queue;
+use crate::kernel::signal::stop::StopState;
+use crate::kernel::signal::{Action, Signal, SignalSet};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
+use crate::kernel::wait_queue::WaitQueue;
 
-/// Dispositions: what CLONE_SIGHAND shares.
-#[derive(Clone, Debug, Default)]
-pub struct Dispositions {}
-
-/// A thread group's share: process-directed signals, stop state.
-#[derive(Debug, Default)]
-pub struct GroupSignals {}
-
-/// A task's share: mask, thread-directed signals, alternate stack.
-#[derive(Debug, Default)]
-pub struct TaskSignals {}
-
-/// Sends a thread-directed signal.
-pub fn send_to_task(_task: &Arc<Task>, _info: SignalInfo) {
-    todo!()
-}
-
-/// Sends a process-directed signal.
-pub fn send_to_group(_group: &Arc<ThreadGroup>, _info: SignalInfo) {
-    todo!()
-}
-
-/// A fault of the task itself: delivered even if blocked or ignored (then the default action kills).
-pub fn force(_task: &Task, _info: SignalInfo) {
-    todo!()
-}
-
-/// As [`force`], with what the signal frame tells of the processor's exception: vector and error code.
-pub fn force_fault(_task: &Task, _info: SignalInfo, _vector: u64, _error_code: u64) {
-    todo!()
-}
-
-/// Whether the group told the kernel that it will not wait for children: SIGCHLD ignored, or SA_NOCLDWAIT.
-pub fn discards_children(_group: &ThreadGroup) -> bool {
-    todo!()
-}
-
-/// The signal that stopped the group, if `wait` has not reported it yet; it stays to be reported if `keep`.
-pub fn stop_report(_group: &ThreadGroup, _keep: bool) -> Option<Signal> {
-    todo!()
-}
-
-/// Whether SIGCONT resumed the group and `wait` has not reported it yet.
-pub fn continue_report(_group: &ThreadGroup, _keep: bool) -> bool {
-    todo!()
-}
-
-impl Dispositions {
-    /// With every handler reset to the default (CLONE_CLEAR_SIGHAND); what is ignored stays so.
-    #[must_use]
-    pub fn cleared(&self) -> Dispositions {
-        todo!()
-    }
-}
-
-impl TaskSignals {
-    /// What a new task inherits: the mask, and the alternate stack unless it shares the memory.
-    #[must_use]
-    pub fn fork(&self, _shares_memory: bool) -> TaskSignals {
-        todo!()
-    }
-}
-
-impl Task {
-    /// Whether a signal is to be handled, or the task is to stop or exit: sleeps end.
-    pub fn is_interrupted(&self) -> bool {
-        todo!()
-    }
-
-    /// Before going back to the application: handles stops and pending signals, building frames or
-    /// exiting, and settles how the call that was interrupted (if any) ends.
-    pub fn handle_signals(
-        &self,
-        _context: &mut platform::Context,
-        _interrupted: Option<crate::error::Restart>,
-    ) -> Flow {
-        todo!()
-    }
-
-    /// The mask.
-    pub fn signal_mask(&self) -> SignalSet {
-        todo!()
-    }
-
-    /// Whether `signal` would be ignored now.
-    pub fn ignores(&self, _signal: Signal) -> bool {
-        todo!()
-    }
-
-    /// For `execve`: handlers become default, the alternate stack goes.
-    pub fn reset_signals_for_exec(&self) {
-        todo!()
-    }
-}
-
-/// What the run loop does after signals were handled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// Goes back to the application.
-    Continue,
-    /// The whole thread group ends.
-    Exit(crate::kernel::thread_group::ExitStatus),
-}
+pub use crate::kernel::signal::action::Dispositions;
+pub use crate::kernel::signal::deliver::Flow;
+pub use crate::kernel::signal::send::{force, force_fault, send_to_group, send_to_task};
+pub use crate::kernel::signal::stop::{
+    continue_report, discards_children, is_stopped, stop_report,
+};
 
 /// Shared by CLONE_SIGHAND.
 pub type SharedDispositions = Arc<Mutex<Dispositions>>;
 
-/// Whether the group is stopped.
-pub fn is_stopped(_group: &ThreadGroup) -> bool {
-    todo!()
+/// A thread group's share: process-directed signals, stop state.
+#[derive(Debug, Default)]
+pub struct GroupSignals {
+    pub(super) pending: Queue,
+    pub(super) stop: StopState,
+    /// The init of a namespace loses its protection once a fault of its own is to kill it.
+    pub(super) killable_init: bool,
+    /// Woken when a signal arrives for the group or one of its tasks (signalfd).
+    pub(super) arrivals: WaitQueue,
+}
+
+/// A task's share: mask, thread-directed signals, alternate stack.
+#[derive(Debug, Default)]
+pub struct TaskSignals {
+    pub(super) mask: SignalSet,
+    /// The mask to go back to after `sigsuspend`, `ppoll` and the like.
+    pub(super) saved_mask: Option<SignalSet>,
+    /// What `sigtimedwait` waits for, blocked or not.
+    pub(super) waiting_for: SignalSet,
+    pub(super) pending: Queue,
+    pub(super) alt_stack: AltStack,
+    /// It has joined a group stop.
+    pub(super) stopped: bool,
+    /// It takes no more signals.
+    pub(super) exiting: bool,
+    pub(super) trap: Trap,
+    /// What `rt_sigreturn` found for the extended registers, to be loaded before the application runs.
+    pub(super) extended: Option<SavedExtended>,
+}
+
+/// The processor's account of the last fault, for the frames of handlers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trap {
+    /// The exception's vector.
+    pub vector: u64,
+    /// The processor's error code.
+    pub error_code: u64,
+    /// The address of the last page fault.
+    pub address: u64,
+}
+
+impl TaskSignals {
+    /// What a new task inherits: the mask, and the alternate stack unless it shares the memory without
+    /// being a vfork child (`man 2 sigaltstack`). Nothing is pending.
+    #[must_use]
+    pub fn fork(&self, shares_memory: bool) -> TaskSignals {
+        TaskSignals {
+            mask: self.saved_mask.unwrap_or(self.mask),
+            alt_stack: if shares_memory {
+                AltStack::default()
+            } else {
+                self.alt_stack
+            },
+            ..TaskSignals::default()
+        }
+    }
+
+    /// With `mask` blocked: for a process that is put in from outside.
+    #[must_use]
+    pub fn with_mask(mask: SignalSet) -> TaskSignals {
+        TaskSignals {
+            mask: mask.minus(SignalSet::UNBLOCKABLE),
+            ..TaskSignals::default()
+        }
+    }
+
+    /// The signals that would be taken if they were pending.
+    pub(super) fn wanted(&self) -> SignalSet {
+        SignalSet(!self.mask.0).union(self.waiting_for)
+    }
+}
+
+/// What `/proc/[pid]/status` tells of a task's signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalSummary {
+    /// `SigPnd`
+    pub pending: SignalSet,
+    /// `ShdPnd`
+    pub group_pending: SignalSet,
+    /// `SigBlk`
+    pub blocked: SignalSet,
+    /// `SigIgn`
+    pub ignored: SignalSet,
+    /// `SigCgt`
+    pub caught: SignalSet,
+}
+
+impl Task {
+    /// Whether a signal is to be handled, or the task is to stop or exit: sleeps end.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.signal_pending.load(Ordering::Acquire) || self.is_exiting()
+    }
+
+    /// The mask.
+    #[must_use]
+    pub fn signal_mask(&self) -> SignalSet {
+        self.signals.lock().mask
+    }
+
+    /// Whether `signal` would be ignored now.
+    #[must_use]
+    pub fn ignores(&self, signal: Signal) -> bool {
+        self.group().action(signal).ignores(signal)
+    }
+
+    /// For `execve`: handlers become default, the alternate stack goes. Dispositions that were shared
+    /// with another group are no longer.
+    pub fn reset_signals_for_exec(&self) {
+        let group = self.group();
+        let mut shared = group.dispositions.lock();
+        let own = shared.lock().cleared();
+        *shared = Arc::new(Mutex::new(own));
+        drop(shared);
+        let mut signals = self.signals.lock();
+        signals.alt_stack = AltStack::default();
+        signals.trap = Trap::default();
+        signals.extended = None;
+    }
+
+    /// Sets whether sleeps are to end and [`Task::handle_signals`] has something to do. On the task's own
+    /// thread, or under its group's signals lock.
+    pub(super) fn recalculate(&self, group: &GroupSignals, own: &TaskSignals) {
+        let pending = own.pending.set().union(group.pending.set());
+        let interrupted = !pending.and(own.wanted()).is_empty()
+            || group.stop.is_requested()
+            || own.extended.is_some();
+        self.signal_pending.store(interrupted, Ordering::Release);
+    }
+
+    /// For `/proc/[pid]/status`.
+    #[must_use]
+    pub fn signal_summary(&self) -> SignalSummary {
+        let group = self.group().signals.lock();
+        let own = self.signals.lock();
+        let (pending, group_pending, blocked) = (own.pending.set(), group.pending.set(), own.mask);
+        drop((own, group));
+        let dispositions = self.group().shared_dispositions();
+        let dispositions = dispositions.lock();
+        SignalSummary {
+            pending,
+            group_pending,
+            blocked,
+            ignored: dispositions.ignored(),
+            caught: dispositions.caught(),
+        }
+    }
+}
+
+impl ThreadGroup {
+    /// What the group does about `signal`.
+    #[must_use]
+    pub fn action(&self, signal: Signal) -> Action {
+        self.shared_dispositions().lock().get(signal)
+    }
+
+    /// The dispositions, perhaps shared with other groups.
+    #[must_use]
+    pub fn shared_dispositions(&self) -> SharedDispositions {
+        self.dispositions.lock().clone()
+    }
+
+    /// Woken when a signal arrives for the group or one of its tasks.
+    #[must_use]
+    pub fn signal_arrivals(&self) -> WaitQueue {
+        self.signals.lock().arrivals.clone()
+    }
+
+    /// Whether it is the init of its pid namespace, which ignores what it has no handler for
+    /// (`man 7 pid_namespaces`).
+    #[must_use]
+    pub fn is_init(&self) -> bool {
+        self.pid() == 1
+    }
 }
