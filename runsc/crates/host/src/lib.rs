@@ -6,9 +6,13 @@ pub mod at;
 pub mod cpu;
 pub mod denied_call;
 pub mod empty_root;
+pub mod kick;
 pub mod privilege;
+pub mod ptrace;
 pub mod signal_fd;
 pub mod spawn;
+pub mod stub;
+pub mod wait;
 
 pub use abi::Errno;
 pub use rustix;

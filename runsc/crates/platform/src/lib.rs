@@ -1,10 +1,126 @@
 //! How application code is run and its system calls are caught.
 //!
-//! [`Platform`], [`Space`] and [`Context`] are enums over the platforms, so that the Sentry has
-//! neither type parameters nor downcasts. A platform never knows what a system call means.
+//! [`Platform`], [`Space`] and [`Context`] hide the mechanism, so that the Sentry has neither type
+//! parameters nor downcasts. A platform never knows what a system call means.
+//!
+//! * A [`Space`] is one address space of application code. It maps ranges of host files, always
+//!   shared: copy-on-write, permissions and accounting are the Sentry's.
+//! * A [`Context`] is one thread of application code. It belongs to the OS thread that first
+//!   switches it into a space, and alternates between [`Context::run`] and the Sentry's own code.
+//! * An [`Interrupter`] makes a running context come back, from any thread.
+//!
+//! The mechanisms: `ptrace` (module [`ptrace`] tells how it works) and a scripted `mock` for tests.
 
+mod context;
+mod error;
+mod extended;
+mod limits;
+pub mod mock;
+pub mod ptrace;
+mod space;
 mod state;
 
+pub use context::{Context, Interrupter};
+pub use error::SetupError;
+pub use extended::{ExtendedLayout, ExtendedState};
+pub use limits::{HostCall, Limits};
+pub use ptrace::Config as PtraceConfig;
+pub use space::Space;
 pub use state::{Access, Exception, Exit, Fault, FaultAccess, ThreadState};
-mod skeleton;
-pub use skeleton::{Context, ExtendedState, Interrupter, Limits, Platform, Space};
+
+use std::sync::Arc;
+
+/// What a platform's call returns.
+pub type Result<T> = std::result::Result<T, abi::Errno>;
+
+/// A way to run application code.
+#[derive(Debug)]
+pub struct Platform {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Ptrace(Arc<ptrace::Machine>),
+    Mock,
+}
+
+impl Platform {
+    /// The ptrace platform. Call it on any thread, before the lockdown but after the process has
+    /// its final user and pid namespaces and user id: a stub has them from here, and can only be
+    /// traced by its like. Giving up capabilities later is fine.
+    ///
+    /// Makes one helper thread and one stub process, and sets SIGCHLD to its default with
+    /// `SA_NOCLDSTOP`.
+    ///
+    /// # Errors
+    /// Names the step that failed.
+    pub fn ptrace(config: PtraceConfig) -> std::result::Result<Arc<Platform>, SetupError> {
+        let kind = Kind::Ptrace(ptrace::Machine::new(config)?);
+        Ok(Arc::new(Platform { kind }))
+    }
+
+    /// A platform that runs nothing: contexts play scripts (see [`mock`]).
+    #[must_use]
+    pub fn mock() -> Arc<Platform> {
+        Arc::new(Platform { kind: Kind::Mock })
+    }
+
+    /// The name as `--platform` spells it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Ptrace(_) => "ptrace",
+            Kind::Mock => "mock",
+        }
+    }
+
+    /// Makes an empty address space.
+    ///
+    /// # Errors
+    /// `EAGAIN` when the host gives no more processes, `ENOMEM`.
+    pub fn new_space(&self) -> Result<Arc<Space>> {
+        let space = match &self.kind {
+            Kind::Ptrace(machine) => Space::from(ptrace::Space::new(machine)?),
+            Kind::Mock => Space::from(mock::Space::default()),
+        };
+        Ok(Arc::new(space))
+    }
+
+    /// Makes a context that is in no space yet; nothing happens on the host.
+    #[must_use]
+    pub fn new_context(&self) -> Context {
+        match &self.kind {
+            Kind::Ptrace(machine) => Context::from(ptrace::Context::new(machine)),
+            Kind::Mock => Context::from(mock::Context::default()),
+        }
+    }
+
+    /// What application code may use here.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        match &self.kind {
+            Kind::Ptrace(machine) => machine.limits(),
+            Kind::Mock => mock::limits(),
+        }
+    }
+
+    /// The host calls that this platform makes in the sandbox process once it is set up: what the
+    /// sandbox's filter must allow on its behalf.
+    #[must_use]
+    pub fn host_calls(&self) -> &'static [HostCall] {
+        match self.kind {
+            Kind::Ptrace(_) => limits::PTRACE_HOST_CALLS,
+            Kind::Mock => &[],
+        }
+    }
+
+    /// The layout of [`ExtendedState`] images on this machine.
+    #[must_use]
+    pub fn extended_layout(&self) -> ExtendedLayout {
+        match &self.kind {
+            Kind::Ptrace(machine) => machine.extended_layout(),
+            Kind::Mock => ExtendedLayout::LEGACY,
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What crosses between the Sentry and a platform: registers, exits, faults.
 
 use bitflags::bitflags;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 bitflags! {
     /// What application code may do with a mapped page.
@@ -18,7 +19,9 @@ bitflags! {
 /// The general registers of one application thread, named and ordered as `struct user_regs_struct`
 /// (`PTRACE_GETREGS`, `man 2 ptrace`), so that the ptrace platform reads and writes it in one call.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[expect(missing_docs, reason = "the fields are the registers of their names")]
 pub struct ThreadState {
     pub r15: u64,
@@ -49,6 +52,29 @@ pub struct ThreadState {
     pub es: u64,
     pub fs: u64,
     pub gs: u64,
+}
+
+impl ThreadState {
+    /// The code segment selector of 64-bit user code.
+    pub const USER_CS: u64 = 0x33;
+    /// The stack segment selector of user code.
+    pub const USER_SS: u64 = 0x2b;
+    /// `eflags` at the start of a program: interrupts on, and the bit that is always set.
+    pub const INITIAL_EFLAGS: u64 = 0x202;
+
+    /// The state in which Linux starts a program: all registers 0 but these.
+    #[must_use]
+    pub fn initial(rip: u64, rsp: u64) -> ThreadState {
+        ThreadState {
+            rip,
+            rsp,
+            cs: ThreadState::USER_CS,
+            ss: ThreadState::USER_SS,
+            eflags: ThreadState::INITIAL_EFLAGS,
+            orig_rax: u64::MAX,
+            ..ThreadState::default()
+        }
+    }
 }
 
 /// Why application code stopped running.

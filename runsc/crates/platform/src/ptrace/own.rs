@@ -1,0 +1,81 @@
+//! Which stopped stub threads the calling OS thread has: those of the contexts bound to it.
+
+use super::stub::{Claimed, Stub};
+use super::tracee::Tracee;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A context's stub thread. Outside of a context's run it is stopped.
+#[derive(Debug)]
+pub(super) struct Own {
+    stub: Arc<Stub>,
+    tracee: Tracee,
+    /// Its registers are not what the context left in them.
+    clobbered: AtomicBool,
+}
+
+thread_local! {
+    static OWN: RefCell<Vec<Arc<Own>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Own {
+    /// Takes note of a thread that the calling OS thread has claimed.
+    pub(super) fn enter(stub: &Arc<Stub>, tracee: Tracee) -> Arc<Own> {
+        let own = Arc::new(Own {
+            stub: Arc::clone(stub),
+            tracee,
+            clobbered: AtomicBool::new(true),
+        });
+        OWN.with_borrow_mut(|all| all.push(Arc::clone(&own)));
+        own
+    }
+
+    /// Gives the thread back to its stub.
+    pub(super) fn leave(own: Arc<Own>, cpu: Option<usize>) {
+        // Without thread-local storage the OS thread is ending, and is not asked anything more.
+        let _ending =
+            OWN.try_with(|all| all.borrow_mut().retain(|other| !Arc::ptr_eq(other, &own)));
+        if let Ok(Own { stub, tracee, .. }) = Arc::try_unwrap(own) {
+            stub.give_back(Claimed { tracee, cpu });
+        }
+    }
+
+    /// The process that the thread is of.
+    pub(super) fn stub(&self) -> &Arc<Stub> {
+        &self.stub
+    }
+
+    /// The thread, stopped.
+    pub(super) fn tracee(&self) -> &Tracee {
+        &self.tracee
+    }
+
+    /// Notes that the registers were used for something else.
+    pub(super) fn mark_clobbered(&self) {
+        self.clobbered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they were, since the last time that this was asked.
+    pub(super) fn take_clobbered(&self) -> bool {
+        self.clobbered.load(Ordering::Relaxed) && self.clobbered.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether the calling OS thread is the thread's tracer.
+    pub(super) fn is_mine(self: &Arc<Own>) -> bool {
+        OWN.try_with(|all| all.borrow().iter().any(|other| Arc::ptr_eq(other, self)))
+            .unwrap_or(false)
+    }
+}
+
+/// The calling OS thread's own stopped thread in a stub.
+pub(super) fn in_stub(stub: &Arc<Stub>) -> Option<Arc<Own>> {
+    OWN.try_with(|all| {
+        all.borrow()
+            .iter()
+            .find(|own| Arc::ptr_eq(&own.stub, stub))
+            .cloned()
+    })
+    .ok()
+    .flatten()
+}

@@ -1,0 +1,86 @@
+//! An address space: a stub process, and mapping in it.
+
+use super::machine::Machine;
+use super::stub::Stub;
+use crate::{Access, Result};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+
+/// A space of the ptrace platform.
+#[derive(Debug)]
+pub(crate) struct Space {
+    machine: Arc<Machine>,
+    stub: Arc<Stub>,
+}
+
+impl Space {
+    pub(crate) fn new(machine: &Arc<Machine>) -> Result<Space> {
+        let stub = machine.take_stub()?;
+        Ok(Space {
+            machine: Arc::clone(machine),
+            stub,
+        })
+    }
+
+    pub(super) fn stub(&self) -> &Arc<Stub> {
+        &self.stub
+    }
+
+    pub(crate) fn host_pid(&self) -> i32 {
+        self.stub.pid()
+    }
+
+    pub(crate) fn map(
+        &self,
+        at: Range<usize>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        access: Access,
+        populate: bool,
+    ) -> Result<()> {
+        let populate = if populate { libc::MAP_POPULATE } else { 0 };
+        let flags = libc::MAP_SHARED | libc::MAP_FIXED | populate;
+        let arguments = [
+            word(at.start),
+            word(at.len()),
+            protection(access),
+            u64::from(flags.cast_unsigned()),
+            u64::from(file.as_raw_fd().cast_unsigned()),
+            offset,
+        ];
+        self.stub.call((libc::SYS_mmap, arguments)).map(drop)
+    }
+
+    pub(crate) fn protect(&self, range: Range<usize>, access: Access) -> Result<()> {
+        let arguments = [
+            word(range.start),
+            word(range.len()),
+            protection(access),
+            0,
+            0,
+            0,
+        ];
+        self.stub.call((libc::SYS_mprotect, arguments)).map(drop)
+    }
+
+    pub(crate) fn unmap(&self, range: Range<usize>) -> Result<()> {
+        let arguments = [word(range.start), word(range.len()), 0, 0, 0, 0];
+        self.stub.call((libc::SYS_munmap, arguments)).map(drop)
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        self.machine.give_back_stub(&self.stub);
+    }
+}
+
+fn word(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+/// `PROT_…` of an access: the bits are the same.
+fn protection(access: Access) -> u64 {
+    u64::from(access.bits())
+}

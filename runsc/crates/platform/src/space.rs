@@ -1,0 +1,117 @@
+//! An address space of application code.
+
+use crate::{Access, Result, mock, ptrace};
+use abi::{Errno, PAGE_SIZE};
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+
+/// One address space. Every method may be called from any thread, while contexts run in it.
+///
+/// Ranges are page-aligned, not empty and within [`Limits::user_range`](crate::Limits): others are
+/// `EINVAL`. `ESRCH` from any method says that the host process behind the space is gone; contexts
+/// in it report [`Exit::SpaceLost`](crate::Exit::SpaceLost).
+#[derive(Debug)]
+pub struct Space {
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Ptrace(ptrace::Space),
+    Mock(mock::Space),
+}
+
+impl From<ptrace::Space> for Space {
+    fn from(space: ptrace::Space) -> Space {
+        Space {
+            kind: Kind::Ptrace(space),
+        }
+    }
+}
+
+impl From<mock::Space> for Space {
+    fn from(space: mock::Space) -> Space {
+        Space {
+            kind: Kind::Mock(space),
+        }
+    }
+}
+
+impl Space {
+    /// Maps a range of a host file, shared, in place of whatever was there. With `populate` the
+    /// pages that the file has are entered in the page tables at once.
+    ///
+    /// # Errors
+    /// `ENOMEM` when the host has no memory or the space no room for another mapping: drop
+    /// mappings and try again. `EACCES` where the descriptor does not allow the access, and what
+    /// else `man 2 mmap` lists.
+    pub fn map(
+        &self,
+        at: Range<usize>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        access: Access,
+        populate: bool,
+    ) -> Result<()> {
+        let at = checked(at)?;
+        match &self.kind {
+            Kind::Ptrace(space) => space.map(at, file, offset, access, populate),
+            Kind::Mock(space) => space.map(at, file, offset, access),
+        }
+    }
+
+    /// Changes what application code may do with mapped pages. On return no thread of the space
+    /// can use them otherwise.
+    ///
+    /// # Errors
+    /// `ENOMEM` when part of the range is not mapped (what comes before has changed) or the space
+    /// has no room for another mapping.
+    pub fn protect(&self, range: Range<usize>, access: Access) -> Result<()> {
+        let range = checked(range)?;
+        match &self.kind {
+            Kind::Ptrace(space) => space.protect(range, access),
+            Kind::Mock(space) => space.protect(range, access),
+        }
+    }
+
+    /// Removes what is mapped in the range, if anything. On return no thread of the space can use
+    /// the pages.
+    ///
+    /// # Errors
+    /// `ENOMEM` when the space has no room for another mapping (the hole splits one).
+    pub fn unmap(&self, range: Range<usize>) -> Result<()> {
+        let range = checked(range)?;
+        match &self.kind {
+            Kind::Ptrace(space) => space.unmap(range),
+            Kind::Mock(space) => space.unmap(range),
+        }
+    }
+
+    /// The host process in which the application's code runs, if there is one.
+    #[must_use]
+    pub fn host_pid(&self) -> Option<i32> {
+        match &self.kind {
+            Kind::Ptrace(space) => Some(space.host_pid()),
+            Kind::Mock(_) => None,
+        }
+    }
+
+    /// The mock behind the space, for tests that look at what was mapped.
+    #[must_use]
+    pub fn as_mock(&self) -> Option<&mock::Space> {
+        match &self.kind {
+            Kind::Mock(space) => Some(space),
+            Kind::Ptrace(_) => None,
+        }
+    }
+}
+
+fn checked(range: Range<usize>) -> Result<Range<usize>> {
+    let aligned = range.start.is_multiple_of(PAGE_SIZE) && range.end.is_multiple_of(PAGE_SIZE);
+    let within = range.end <= ptrace::USER_END;
+    if aligned && within && range.start < range.end {
+        Ok(range)
+    } else {
+        Err(Errno::EINVAL)
+    }
+}

@@ -1,0 +1,83 @@
+//! Interrupting runs.
+
+use crate::guest::{self, Guest};
+use platform::Exit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+#[test]
+fn a_spinning_thread_is_interrupted() {
+    let platform = guest::platform();
+    let guest = Guest::new(&platform, guest::SPIN);
+    let mut context = guest.context(&platform);
+    let interrupter = context.interrupter();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        interrupter.interrupt();
+    });
+    let mut state = guest::start();
+    assert_eq!(guest::run(&mut context, &mut state), Exit::Interrupted);
+    assert_eq!(state.rip, guest::start().rip);
+    thread.join().unwrap();
+}
+
+#[test]
+fn an_interruption_between_runs_is_kept_and_reported_once() {
+    let platform = guest::platform();
+    let guest = Guest::new(&platform, guest::SYSCALL_LOOP);
+    let mut context = guest.context(&platform);
+    let mut state = guest::start();
+    context.interrupter().interrupt();
+    context.interrupter().interrupt();
+    assert_eq!(guest::run(&mut context, &mut state), Exit::Interrupted);
+    assert_eq!(state, guest::start());
+    assert_eq!(guest::run(&mut context, &mut state), Exit::Syscall);
+}
+
+/// Every call's number is one more than the last: none may be lost or seen twice, and every
+/// interruption ends in at least one report.
+#[test]
+fn racing_interruptions_lose_no_call_and_no_interruption() {
+    const CALLS: u64 = 4_000;
+    let platform = guest::platform();
+    let guest = Guest::new(&platform, guest::SYSCALL_LOOP);
+    let mut context = guest.context(&platform);
+    let interrupter = context.interrupter();
+    let (done, reported) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let (stop, seen) = (Arc::clone(&done), Arc::clone(&reported));
+    let thread = std::thread::spawn(move || {
+        let mut sent = 0u64;
+        while !stop.load(Ordering::SeqCst) {
+            let before = seen.load(Ordering::SeqCst);
+            interrupter.interrupt();
+            sent += 1;
+            while seen.load(Ordering::SeqCst) == before && !stop.load(Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+        }
+        sent
+    });
+    let mut state = guest::start();
+    let mut calls = 0;
+    while calls < CALLS || reported.load(Ordering::SeqCst) < 100 {
+        match guest::run(&mut context, &mut state) {
+            Exit::Syscall => {
+                assert_eq!(state.orig_rax, calls);
+                calls += 1;
+                state.rax = calls;
+            }
+            Exit::Interrupted => {
+                reported.fetch_add(1, Ordering::SeqCst);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    done.store(true, Ordering::SeqCst);
+    let sent = thread.join().unwrap();
+    let reported = reported.load(Ordering::SeqCst);
+    assert!(sent - reported <= 1, "{sent} sent, {reported} reported");
+}
