@@ -100,8 +100,8 @@ pub struct Fault {
     pub address: usize,
     /// What the access was.
     pub access: FaultAccess,
-    /// Something was mapped there that did not allow the access (`si_code` is SEGV_ACCERR), rather than
-    /// nothing (SEGV_MAPERR). It tells a store to a read-only page from a fault that another thread
+    /// Something was mapped there that did not allow the access (`si_code` is `SEGV_ACCERR`), rather than
+    /// nothing (`SEGV_MAPERR`). It tells a store to a read-only page from a fault that another thread
     /// has just resolved.
     pub mapped: bool,
     /// The host delivered SIGBUS (a page beyond the end of a mapped host file), not SIGSEGV.
