@@ -27,6 +27,8 @@ pub struct KernelConfig {
     pub names: UtsNames,
     /// How many processors the application sees.
     pub processors: usize,
+    /// How much memory the application sees, in bytes.
+    pub total_memory: u64,
     /// What strace logs.
     pub strace: strace::Settings,
 }
@@ -38,6 +40,7 @@ pub struct Kernel {
     memory: Arc<MemoryFile>,
     clock: Clock,
     processors: usize,
+    total_memory: u64,
     /// Gives namespaces their numbers.
     pub namespace_ids: NamespaceIds,
     next_id: AtomicU64,
@@ -84,6 +87,7 @@ impl Kernel {
             clock: Clock::new(),
             processors: config.processors.max(1),
             root_pid_ns: PidNamespace::new(ids.allocate(), None, user_ns.clone()),
+            total_memory: config.total_memory,
             namespace_ids: ids,
             next_id: AtomicU64::new(1),
             user_ns,
@@ -119,6 +123,12 @@ impl Kernel {
     #[must_use]
     pub fn processors(&self) -> usize {
         self.processors
+    }
+
+    /// How much memory the application sees, in bytes.
+    #[must_use]
+    pub fn total_memory(&self) -> u64 {
+        self.total_memory
     }
 
     /// A number never given before: ids of address spaces, mappable objects, anonymous inodes.
