@@ -4,20 +4,20 @@
 //! result. Each file exports its `CALLS`; [`table`] puts them together.
 
 pub mod args;
-mod futex;
-mod kill;
-mod restart;
-mod signal;
 mod capability;
 mod credential;
+mod futex;
 mod ids;
+mod kill;
 mod limit;
 mod namespace;
 mod prctl;
 mod priority;
 mod process;
 mod resource_usage;
+mod restart;
 mod scheduler;
+mod signal;
 mod system;
 pub mod table;
 
