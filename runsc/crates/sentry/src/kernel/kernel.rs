@@ -76,6 +76,7 @@ impl Kernel {
                 ino: ids.allocate(),
                 names: Mutex::new(config.names),
             }),
+            mounts: None,
             ipc_ino: ids.allocate(),
             net_ino: ids.allocate(),
             cgroup_ino: ids.allocate(),

@@ -12,6 +12,7 @@ use crate::kernel::exit;
 use crate::kernel::fs_context::FsContext;
 use crate::kernel::kernel::Kernel;
 use crate::kernel::limits::Limits;
+use crate::kernel::namespaces::Namespaces;
 use crate::kernel::pids::{PidNumbers, Session};
 use crate::kernel::signal::Signal;
 use crate::kernel::signal::state::{Dispositions, TaskSignals};
@@ -20,7 +21,7 @@ use crate::kernel::thread_group::ThreadGroup;
 use crate::loader::Arguments;
 use crate::vfs::fd_table::{Descriptor, FdTable};
 use crate::vfs::file::OpenFile;
-use crate::vfs::path::Path;
+use crate::vfs::mount::MountNamespace;
 use crate::vfs::walk::{self, WalkFlags};
 
 /// A process to be made.
@@ -30,8 +31,8 @@ pub struct ProcessSpec {
     pub argv: Vec<Vec<u8>>,
     /// Environment.
     pub envp: Vec<Vec<u8>>,
-    /// The root of its file system.
-    pub root: Path,
+    /// Its mounts; its root is theirs.
+    pub mounts: Arc<MountNamespace>,
     /// Its working directory, an absolute path.
     pub cwd: Vec<u8>,
     /// Umask.
@@ -126,13 +127,18 @@ impl Kernel {
                 .insert(descriptor, 0, u64::MAX)
                 .map_err(StartError::Host)?;
         }
+        let root = spec.mounts.root_path();
+        let namespaces = Namespaces {
+            mounts: Some(spec.mounts),
+            ..(**self.namespaces()).clone()
+        };
         let parts = TaskParts {
             registers: platform::ThreadState::default(),
             mm: None,
-            fs: Arc::new(FsContext::new(spec.root.clone(), spec.root, spec.umask)),
+            fs: Arc::new(FsContext::new(root.clone(), root, spec.umask)),
             files: Arc::new(files),
             credentials: Arc::new(spec.credentials),
-            namespaces: self.namespaces().clone(),
+            namespaces: Arc::new(namespaces),
             child_pid_ns: self.root_pid_ns().clone(),
             signals: TaskSignals::default(),
             context,

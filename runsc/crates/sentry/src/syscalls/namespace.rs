@@ -18,7 +18,7 @@ pub(super) const CALLS: &[Call] = &[
         nr::__NR_unshare,
         "unshare",
         unshare,
-        "mount, user and time namespaces",
+        "user and time namespaces",
     ),
     Call::full(nr::__NR_sethostname, "sethostname", sethostname),
     Call::full(nr::__NR_setdomainname, "setdomainname", setdomainname),
@@ -28,6 +28,7 @@ pub(super) const CALLS: &[Call] = &[
 const NAME_MAX: usize = 64;
 
 const NAMESPACES: CloneFlags = CloneFlags::NEWUTS
+    .union(CloneFlags::NEWNS)
     .union(CloneFlags::NEWIPC)
     .union(CloneFlags::NEWNET)
     .union(CloneFlags::NEWCGROUP)
@@ -54,7 +55,8 @@ fn unshare(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if flags.intersects(NAMESPACES) && !task.has_capability(Capability::SysAdmin) {
         return Err(Errno::EPERM.into());
     }
-    if flags.contains(CloneFlags::FS) {
+    // A mount namespace of one's own needs a root of one's own (man 2 unshare, CLONE_NEWNS).
+    if flags.intersects(CloneFlags::FS | CloneFlags::NEWNS) {
         let own = task.fs().fork();
         *task.fs.lock() = Arc::new(own);
     }
