@@ -6,6 +6,7 @@
 pub mod elf;
 mod errno;
 pub mod futex;
+pub mod poll;
 pub mod signal;
 pub mod time;
 

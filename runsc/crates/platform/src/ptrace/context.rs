@@ -1,13 +1,11 @@
 //! A thread of application code: a stub thread, and the OS thread that traces it.
 
-use super::affinity::Follower;
 use super::exit;
 use super::interrupt::{Flag, Interrupter};
-use super::keeper::Keeper;
 use super::machine::Machine;
 use super::own::Own;
 use super::space::Space;
-use super::stub::Claimed;
+use super::stub::{self, Claimed};
 use crate::{Exit, ExtendedState, Result, ThreadState};
 use abi::Errno;
 use host::ptrace;
@@ -17,7 +15,6 @@ use std::sync::Arc;
 /// A context of the ptrace platform.
 #[derive(Debug)]
 pub(crate) struct Context {
-    machine: Arc<Machine>,
     flag: Arc<Flag>,
     bound: Option<Bound>,
     extended: ExtendedState,
@@ -32,7 +29,8 @@ struct Bound {
     tid: i32,
     /// What the stub thread's general registers are.
     loaded: ThreadState,
-    follower: Arc<Follower>,
+    /// The processor that the stub thread is bound to.
+    cpu: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +42,6 @@ enum ExtendedAt {
 impl Context {
     pub(crate) fn new(machine: &Arc<Machine>) -> Context {
         Context {
-            machine: Arc::clone(machine),
             flag: Arc::default(),
             bound: None,
             extended: ExtendedState::initial(machine.extended_layout()),
@@ -73,13 +70,11 @@ impl Context {
         self.leave();
         self.flag.set_thread(space.stub().pid(), tid);
         let own = Own::enter(space.stub(), tracee);
-        let follower = Arc::new(Follower::new(tid, cpu));
-        self.machine.keeper().balancer().watch(&follower);
         self.bound = Some(Bound {
             own,
             tid,
             loaded: ThreadState::default(),
-            follower,
+            cpu,
         });
         Ok(())
     }
@@ -91,7 +86,7 @@ impl Context {
             self.reset_extended();
         }
         if let Some(bound) = self.bound.take() {
-            Own::leave(bound.own, bound.follower.cpu());
+            Own::leave(bound.own, bound.cpu);
         }
     }
 
@@ -131,7 +126,7 @@ impl Context {
         }
         let exit = match bound.load(state) {
             Ok(()) => bound
-                .run_loaded(state, &self.flag, self.machine.keeper())
+                .run_loaded(state, &self.flag)
                 .unwrap_or_else(|_| bound.lost()),
             Err(Errno::EIO) => exit::general_protection(0),
             Err(_) => bound.lost(),
@@ -147,7 +142,7 @@ impl Drop for Context {
             return;
         };
         if bound.own.is_mine() {
-            Own::leave(bound.own, bound.follower.cpu());
+            Own::leave(bound.own, bound.cpu);
         } else {
             // Only the tracer could let go of the thread: nothing is left but to end the process.
             tracing::warn!(
@@ -184,14 +179,14 @@ impl Bound {
     ///
     /// # Errors
     /// The stub thread is gone.
-    fn run_loaded(
-        &mut self,
-        state: &mut ThreadState,
-        flag: &Flag,
-        keeper: &Keeper,
-    ) -> Result<Exit> {
+    fn run_loaded(&mut self, state: &mut ThreadState, flag: &Flag) -> Result<Exit> {
+        let own = Arc::clone(&self.own);
+        let tracee = own.tracee();
         loop {
-            let exit = match self.resume(keeper)? {
+            stub::follow(self.tid, &mut self.cpu);
+            ptrace::sysemu(self.tid)?;
+            let event = tracee.wait()?;
+            let exit = match event {
                 Event::Syscall => Some(self.syscall(state)?),
                 Event::Signal(signal) if exit::is_exception(signal) => self.signal(state)?,
                 Event::Signal(_) | Event::Stop | Event::Ended => None,
@@ -204,17 +199,6 @@ impl Bound {
                 return Ok(Exit::Interrupted);
             }
         }
-    }
-
-    /// Lets the application run until its thread stops for whatever reason.
-    fn resume(&self, keeper: &Keeper) -> Result<Event> {
-        self.follower.follow();
-        if keeper.balancer().start(&self.follower) {
-            keeper.wake();
-        }
-        let event = ptrace::sysemu(self.tid).and_then(|()| self.own.tracee().wait());
-        keeper.balancer().stop(&self.follower);
-        event
     }
 
     fn fetch(&mut self, state: &mut ThreadState) -> Result<()> {

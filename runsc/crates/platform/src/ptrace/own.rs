@@ -32,7 +32,7 @@ impl Own {
     }
 
     /// Gives the thread back to its stub.
-    pub(super) fn leave(own: Arc<Own>, cpu: Option<i32>) {
+    pub(super) fn leave(own: Arc<Own>, cpu: Option<usize>) {
         // Without thread-local storage the OS thread is ending, and is not asked anything more.
         let _ending =
             OWN.try_with(|all| all.borrow_mut().retain(|other| !Arc::ptr_eq(other, &own)));

@@ -1,7 +1,6 @@
 //! A stub process: its leader, its sleeping threads, and calls into its address space from OS
 //! threads that have no thread of their own in it.
 
-use super::affinity::follow;
 use super::code::{self, Entry};
 use super::own;
 use super::tracee::{Call, Tracee};
@@ -28,13 +27,13 @@ struct State {
     /// Sleeping threads besides the leader, traced by nobody.
     idle: Vec<Idle>,
     /// The processor that the leader was last bound to.
-    leader_cpu: Option<i32>,
+    leader_cpu: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Idle {
     tid: i32,
-    cpu: Option<i32>,
+    cpu: Option<usize>,
 }
 
 /// A thread of a stub for a context: stopped, traced by the caller.
@@ -42,7 +41,7 @@ struct Idle {
 pub(super) struct Claimed {
     pub(super) tracee: Tracee,
     /// The processor that it is bound to.
-    pub(super) cpu: Option<i32>,
+    pub(super) cpu: Option<usize>,
 }
 
 impl Stub {
@@ -190,5 +189,21 @@ impl Stub {
             self.note_lost();
         }
         result
+    }
+}
+
+/// Binds a sleeping or stopped stub thread to the processor that its tracer is on, if it was bound
+/// to another. Where that is not possible the thread only runs slower.
+pub(super) fn follow(tid: i32, bound: &mut Option<usize>) {
+    use host::rustix::thread::{CpuSet, Pid, sched_getcpu, sched_setaffinity};
+    let cpu = sched_getcpu();
+    if *bound == Some(cpu) {
+        return;
+    }
+    *bound = Some(cpu);
+    let mut set = CpuSet::new();
+    if cpu < CpuSet::MAX_CPU {
+        set.set(cpu);
+        let _slower = sched_setaffinity(Pid::from_raw(tid), &set);
     }
 }

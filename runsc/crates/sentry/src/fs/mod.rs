@@ -1,8 +1,10 @@
 //! The file systems.
 
 pub mod anon;
+pub mod eventfd;
 pub mod gofer;
 pub mod page_store;
 pub mod pidfd;
 pub mod pipe;
+pub mod ring;
 pub mod tty;

@@ -13,8 +13,3 @@ use crate::vfs::file::OpenFlags;
 pub fn open(_task: &Task, _group: &Arc<ThreadGroup>, _flags: OpenFlags) -> Result<i32> {
     Err(Errno::ENOSYS)
 }
-
-/// The thread group that an open pidfd stands for; EBADF.
-pub fn group_of(_open: &crate::vfs::file::OpenFile) -> Result<Arc<ThreadGroup>> {
-    Err(Errno::EBADF)
-}

@@ -156,8 +156,8 @@ pub enum RestartBlock {
 pub struct TaskParts {
     /// Its registers.
     pub registers: ThreadState,
-    /// Its address space; none for the first task of a process from outside, until its program is loaded.
-    pub mm: Option<Arc<AddressSpace>>,
+    /// Its address space.
+    pub mm: Arc<AddressSpace>,
     /// Root, cwd, umask.
     pub fs: Arc<FsContext>,
     /// Descriptors.
@@ -187,7 +187,7 @@ impl Task {
             group,
             numbers: Mutex::new(PidNumbers(Vec::new())),
             registers: Mutex::new(parts.registers),
-            mm: Mutex::new(parts.mm),
+            mm: Mutex::new(Some(parts.mm)),
             fs: Mutex::new(parts.fs),
             files: Mutex::new(parts.files),
             credentials: Mutex::new(parts.credentials),

@@ -137,8 +137,6 @@ impl AddressSpace {
         fn map(request: &MapRequest, limits: &MmLimits) -> Result<usize>;
         fn unmap(address: usize, len: usize) -> Result<()>;
         fn protect(address: usize, len: usize, access: Access, grows_down: bool) -> Result<()>;
-        fn dumpable() -> bool;
-        fn set_dumpable(value: bool) -> ();
         fn brk(address: usize, limits: &MmLimits) -> usize;
         fn set_brk(start: usize) -> ();
         fn handle_fault(fault: &Fault, rip: u64, rsp: u64, stack_limit: u64) -> core::result::Result<(), FaultSignal>;

@@ -33,8 +33,11 @@ fn restart_syscall(task: &Task, _args: &SyscallArgs) -> SyscallResult {
             wait::wait(task, expected, bitset, Some(deadline))?;
             Ok(0)
         }
-        Some(RestartBlock::Sleep { .. } | RestartBlock::Poll { .. }) | None => {
-            Err(Errno::EINTR.into())
-        }
+        Some(RestartBlock::Poll {
+            fds,
+            count,
+            deadline,
+        }) => super::poll::restarted(task, fds, count, deadline),
+        Some(RestartBlock::Sleep { .. }) | None => Err(Errno::EINTR.into()),
     }
 }

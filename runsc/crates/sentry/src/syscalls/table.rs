@@ -96,21 +96,15 @@ impl Call {
 
 /// The rows of every subject. Each file of this folder is named here.
 const SUBJECTS: &[&[Call]] = &[
+    super::epoll::CALLS,
+    super::eventfd::CALLS,
     super::futex::CALLS,
     super::kill::CALLS,
+    super::pipe::CALLS,
+    super::poll::CALLS,
     super::restart::CALLS,
+    super::select::CALLS,
     super::signal::CALLS,
-    super::capability::CALLS,
-    super::credential::CALLS,
-    super::ids::CALLS,
-    super::limit::CALLS,
-    super::namespace::CALLS,
-    super::prctl::CALLS,
-    super::priority::CALLS,
-    super::process::CALLS,
-    super::resource_usage::CALLS,
-    super::scheduler::CALLS,
-    super::system::CALLS,
 ];
 
 /// Numbers above every call of the release that `uname(2)` reports.

@@ -11,6 +11,7 @@ use crate::kernel::namespaces::UserNamespace;
 use crate::vfs::attr::Device;
 use crate::vfs::dentry::DentryTree;
 use crate::vfs::device::DeviceTable;
+use crate::vfs::epoll::EpollGraph;
 use crate::vfs::inode::FileSystem;
 use crate::vfs::locks::LockWaits;
 use crate::vfs::mount::{Mount, MountFlags, MountNamespace};
@@ -26,6 +27,8 @@ pub struct Vfs {
     pub devices: DeviceTable,
     /// Who waits for whose record locks.
     pub lock_waits: LockWaits,
+    /// Serialises epolls that come to watch epolls.
+    pub epolls: EpollGraph,
     anonymous: OnceLock<AnonymousMount>,
 }
 
@@ -37,6 +40,7 @@ impl Default for Vfs {
             topology: Arc::default(),
             devices: DeviceTable::default(),
             lock_waits: LockWaits::default(),
+            epolls: EpollGraph::default(),
             anonymous: OnceLock::new(),
         }
     }

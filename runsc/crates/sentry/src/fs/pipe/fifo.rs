@@ -1,0 +1,56 @@
+//! Opening a fifo by its name (`man 7 fifo`): each side waits for the other.
+
+use std::sync::Arc;
+
+use abi::Errno;
+
+use super::end::{PipeEnd, Ways};
+use super::{Pipe, State};
+use crate::error::{Restart, SysError};
+use crate::kernel::task::Task;
+use crate::kernel::wait_queue::Events;
+use crate::vfs::file::{File, OpenFlags};
+
+/// Opens the fifo whose pipe is `pipe`. Waits for the other side unless `O_NONBLOCK` or `O_RDWR` is given;
+/// ENXIO for `O_WRONLY` with `O_NONBLOCK` and no reader.
+pub fn open_fifo(
+    task: &Task,
+    pipe: &Arc<Pipe>,
+    flags: OpenFlags,
+) -> Result<Arc<dyn File>, SysError> {
+    let ways = match (flags.readable(), flags.writable()) {
+        (true, true) => Ways::READ | Ways::WRITE,
+        (true, false) => Ways::READ,
+        (false, true) => Ways::WRITE,
+        (false, false) => return Err(Errno::EINVAL.into()),
+    };
+    let nonblocking = flags.contains(OpenFlags::NONBLOCK);
+    if ways == Ways::WRITE && nonblocking && pipe.state.lock().readers == 0 {
+        return Err(Errno::ENXIO.into());
+    }
+    let end = PipeEnd::open(pipe, ways, flags.contains(OpenFlags::DIRECT));
+    if ways != Ways::READ | Ways::WRITE && !nonblocking {
+        let other: fn(&State) -> (usize, u64) = if ways == Ways::READ {
+            |state| (state.writers, state.writer_opens)
+        } else {
+            |state| (state.readers, state.reader_opens)
+        };
+        wait_for_other(task, pipe, other)?;
+    }
+    Ok(end)
+}
+
+/// Waits until `other` has an end open, or has had one since.
+fn wait_for_other(
+    task: &Task,
+    pipe: &Pipe,
+    other: fn(&State) -> (usize, u64),
+) -> Result<(), SysError> {
+    let (open, opens_before) = other(&pipe.state.lock());
+    if open > 0 {
+        return Ok(());
+    }
+    let met = || (other(&pipe.state.lock()).1 != opens_before).then_some(());
+    task.wait_for(&[(&pipe.queue, Events::all())], None, met)
+        .map_err(|_| SysError::Restart(Restart::Sys))
+}
