@@ -17,6 +17,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::allocator::{Allocator, Kind, Placement, Usage};
 use crate::bytes::GuestBytes;
 use crate::frame::FrameRange;
+use crate::window::WindowCache;
 use crate::{Errno, Result};
 
 /// Size of the sparse file; smaller ones are tried where the host does not allow as much.
@@ -26,6 +27,8 @@ const SMALLEST: u64 = 16 << 30;
 const DELAY: Duration = Duration::from_millis(100);
 /// How many freed bytes make the reclaimer start at once.
 const MANY_DIRTY: u64 = 64 << 20;
+/// How many windows of host files stay mapped: 1 GiB of addresses.
+const WINDOWS: usize = 512;
 
 /// Asked to free at least so many bytes of the guest's memory; returns whether that may have helped.
 pub type ReclaimHook = dyn Fn(u64) -> bool + Send + Sync;
@@ -33,6 +36,7 @@ pub type ReclaimHook = dyn Fn(u64) -> bool + Send + Sync;
 /// The guest's physical memory.
 pub struct MemoryFile {
     shared: Arc<Shared>,
+    windows: Arc<WindowCache>,
     /// Bytes that may be allocated.
     limit: AtomicU64,
     hook: Mutex<Option<Arc<ReclaimHook>>>,
@@ -78,6 +82,7 @@ impl MemoryFile {
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(11)))?;
         Ok(Arc::new(Self {
             shared,
+            windows: WindowCache::new(WINDOWS),
             limit: AtomicU64::new(limit_bytes.unwrap_or(u64::MAX)),
             hook: Mutex::new(None),
             reclaimer: Some(reclaimer),
@@ -88,6 +93,20 @@ impl MemoryFile {
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.shared.fd.as_fd()
+    }
+
+    /// The windows of host files in the Sentry.
+    #[must_use]
+    pub fn windows(&self) -> &WindowCache {
+        &self.windows
+    }
+
+    /// How many bytes the guest may use at most: the limit, or the host's memory if that is less.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        let host = host::rustix::system::sysinfo();
+        let total = host.totalram.saturating_mul(u64::from(host.mem_unit));
+        self.limit().min(total)
     }
 
     /// Sets who is asked for memory when the limit is reached, before ENOMEM. It is called without
