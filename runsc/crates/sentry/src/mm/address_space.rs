@@ -1,11 +1,16 @@
 //! One address space.
 
-use std::sync::Arc;
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-use abi::Errno;
 use memory::MemoryFile;
-use platform::{Access, Fault, Platform, Space};
+use parking_lot::{Mutex, RwLock};
+use platform::{Access, Platform, Space};
 
+use super::areas::{Areas, PAGE};
+use super::pages::Active;
 use crate::error::Result;
 use crate::mm::mappable::Mappable;
 use crate::vfs::file::OpenFile;
@@ -33,11 +38,11 @@ pub enum Backing {
 pub enum MapAt {
     /// Anywhere; the address is a hint (0: none).
     Hint(usize),
-    /// There, over whatever is there (MAP_FIXED).
+    /// There, over whatever is there (`MAP_FIXED`).
     Fixed(usize),
-    /// There, EEXIST if something is there (MAP_FIXED_NOREPLACE).
+    /// There, EEXIST if something is there (`MAP_FIXED_NOREPLACE`).
     FixedNoReplace(usize),
-    /// Below 2 GiB (MAP_32BIT).
+    /// Below 2 GiB (`MAP_32BIT`).
     Low,
 }
 
@@ -52,17 +57,17 @@ pub struct MapRequest {
     pub access: Access,
     /// What `mprotect` may raise it to (a file open read-only can't be mapped shared and writable).
     pub max_access: Access,
-    /// MAP_PRIVATE rather than MAP_SHARED.
+    /// `MAP_PRIVATE` rather than `MAP_SHARED`.
     pub private: bool,
     /// What backs it.
     pub backing: Backing,
-    /// MAP_GROWSDOWN.
+    /// `MAP_GROWSDOWN`.
     pub grows_down: bool,
-    /// MAP_LOCKED or `mlockall(MCL_FUTURE)`.
+    /// `MAP_LOCKED` or `mlockall(MCL_FUTURE)`.
     pub locked: bool,
-    /// MAP_NORESERVE.
+    /// `MAP_NORESERVE`.
     pub no_reserve: bool,
-    /// MAP_POPULATE.
+    /// `MAP_POPULATE`.
     pub populate: bool,
     /// The main thread's stack: shown as `[stack]`.
     pub stack: bool,
@@ -82,13 +87,13 @@ pub struct FaultSignal {
 /// Resource limits that the calling process has now, in bytes (`man 2 getrlimit`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MmLimits {
-    /// RLIMIT_AS
+    /// `RLIMIT_AS`
     pub address_space: u64,
-    /// RLIMIT_DATA
+    /// `RLIMIT_DATA`
     pub data: u64,
-    /// RLIMIT_STACK
+    /// `RLIMIT_STACK`
     pub stack: u64,
-    /// RLIMIT_MEMLOCK, `u64::MAX` with CAP_IPC_LOCK
+    /// `RLIMIT_MEMLOCK`, `u64::MAX` with `CAP_IPC_LOCK`
     pub locked: u64,
 }
 
@@ -101,74 +106,189 @@ pub enum FutexKey {
     Shared { object: u64, offset: u64 },
 }
 
-/// A set of mappings and the platform's space that realises them.
-#[derive(Debug)]
+/// A set of mappings and the platform's space that realises them (`struct mm_struct`).
+///
+/// The areas are under one lock, the pages that are active under a second one, which is taken while
+/// the first is held (*mm mappings* > *mm active*). Copies to and from user memory take the second
+/// alone, unless pages have to be made.
 pub struct AddressSpace {
-    space: Arc<Space>,
+    me: Weak<AddressSpace>,
+    pub(super) memory: Arc<MemoryFile>,
+    pub(super) platform: Arc<Platform>,
+    pub(super) space: Arc<Space>,
+    /// What can be mapped.
+    pub(super) bounds: Range<usize>,
+    /// `RLIMIT_STACK` as a call or fault last told it, for copies that extend a stack.
+    stack_limit: AtomicU64,
+    pub(super) areas: RwLock<Areas>,
+    pub(super) active: RwLock<Active>,
+    pub(super) executable: Mutex<Option<Arc<OpenFile>>>,
+    pub(super) layout: Mutex<ExecLayout>,
 }
 
-macro_rules! unbuilt { ($($(#[$m:meta])* fn $name:ident($($arg:ident: $t:ty),*) -> $r:ty;)*) => { $($(#[$m])* pub fn $name(&self, $($arg: $t),*) -> $r { let _ = ($(&$arg),*); todo!() })* } }
+impl fmt::Debug for AddressSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AddressSpace({:#x})", self.id())
+    }
+}
 
 impl AddressSpace {
-    pub fn new(_memory: &Arc<MemoryFile>, _platform: &Arc<Platform>) -> Result<Arc<AddressSpace>> {
-        todo!()
+    /// An empty address space on a new space of the platform.
+    ///
+    /// # Errors
+    /// What the platform reports: the guest's EAGAIN or ENOMEM.
+    pub fn new(memory: &Arc<MemoryFile>, platform: &Arc<Platform>) -> Result<Arc<AddressSpace>> {
+        let bounds = platform.limits().user_range;
+        let areas = Areas {
+            mmap_base: random_mmap_base(&bounds),
+            bounds,
+            ..Areas::default()
+        };
+        let space = platform.new_space()?;
+        Ok(AddressSpace::assemble(
+            memory,
+            platform,
+            space,
+            areas,
+            Active::default(),
+        ))
     }
-    pub fn read_value<T: zerocopy::FromBytes>(&self, _address: usize) -> Result<T> {
-        todo!()
+
+    pub(super) fn assemble(
+        memory: &Arc<MemoryFile>,
+        platform: &Arc<Platform>,
+        space: Arc<Space>,
+        areas: Areas,
+        active: Active,
+    ) -> Arc<AddressSpace> {
+        Arc::new_cyclic(|me| AddressSpace {
+            me: Weak::clone(me),
+            memory: Arc::clone(memory),
+            platform: Arc::clone(platform),
+            space,
+            bounds: areas.bounds.clone(),
+            stack_limit: AtomicU64::new(DEFAULT_STACK_LIMIT),
+            areas: RwLock::new(areas),
+            active: RwLock::new(active),
+            executable: Mutex::default(),
+            layout: Mutex::default(),
+        })
     }
-    pub fn write_value<T: zerocopy::IntoBytes + zerocopy::Immutable>(
-        &self,
-        _address: usize,
-        _value: &T,
-    ) -> Result<()> {
-        todo!()
-    }
-    pub fn fetch_update_u32(&self, _address: usize, _change: impl Fn(u32) -> u32) -> Result<u32> {
-        todo!()
-    }
+
+    /// The platform's space, for `Context::switch_to`.
+    #[must_use]
     pub fn space(&self) -> &Arc<Space> {
         &self.space
     }
-    pub fn fork(&self) -> Result<Arc<AddressSpace>> {
-        todo!()
+
+    /// An id that no other living address space has.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.me.as_ptr().addr() as u64
     }
-    unbuilt! {
-        fn id() -> u64;
-        fn map(request: &MapRequest, limits: &MmLimits) -> Result<usize>;
-        fn unmap(address: usize, len: usize) -> Result<()>;
-        fn protect(address: usize, len: usize, access: Access, grows_down: bool) -> Result<()>;
-        fn brk(address: usize, limits: &MmLimits) -> usize;
-        fn set_brk(start: usize) -> ();
-        fn handle_fault(fault: &Fault, rip: u64, rsp: u64, stack_limit: u64) -> core::result::Result<(), FaultSignal>;
-        fn read_bytes(address: usize, buffer: &mut [u8]) -> Result<()>;
-        fn write_bytes(address: usize, bytes: &[u8]) -> Result<()>;
-        fn read_string(address: usize, max: usize) -> Result<Vec<u8>>;
-        fn load_u32(address: usize) -> Result<u32>;
-        fn store_u32(address: usize, value: u32) -> Result<()>;
-        fn compare_exchange_u32(address: usize, old: u32, new: u32) -> Result<u32>;
-        fn futex_key(address: usize, private: bool) -> Result<FutexKey>;
-        fn maps_text() -> String;
-        fn release() -> ();
-        fn executable() -> Option<Arc<OpenFile>>;
-        fn set_executable(file: Arc<OpenFile>) -> ();
-        fn set_layout(layout: ExecLayout) -> ();
-        fn layout() -> ExecLayout;
+
+    pub(super) fn stack_limit(&self) -> u64 {
+        self.stack_limit.load(Ordering::Relaxed)
     }
+
+    pub(super) fn remember_stack_limit(&self, limit: u64) {
+        self.stack_limit.store(limit, Ordering::Relaxed);
+    }
+
+    pub(super) fn me(&self) -> &Weak<AddressSpace> {
+        &self.me
+    }
+
+    /// The addresses that can be mapped.
+    #[must_use]
+    pub fn user_range(&self) -> Range<usize> {
+        self.bounds.clone()
+    }
+
+    /// The file that was executed (`/proc/[pid]/exe`).
+    #[must_use]
+    pub fn executable(&self) -> Option<Arc<OpenFile>> {
+        self.executable.lock().clone()
+    }
+
+    /// Sets the file that was executed.
+    pub fn set_executable(&self, file: Arc<OpenFile>) {
+        let old = self.executable.lock().replace(file);
+        drop(old);
+    }
+
+    /// Where execve put things.
+    #[must_use]
+    pub fn layout(&self) -> ExecLayout {
+        self.layout.lock().clone()
+    }
+
+    /// Sets where execve put things.
+    pub fn set_layout(&self, layout: ExecLayout) {
+        *self.layout.lock() = layout;
+    }
+
+    /// Has new mappings placed from the top down without randomness (`ADDR_NO_RANDOMIZE`).
+    pub fn disable_randomness(&self) {
+        self.areas.write().mmap_base = highest_mmap_base(&self.bounds);
+    }
+
+    /// What the last task of the address space calls when it leaves: everything is given back, even if
+    /// others still hold a reference (a reader of its `/proc` files). No task may run in it any more.
+    pub fn release(&self) {
+        let removed = {
+            let mut areas = self.areas.write();
+            let removed = areas.cut(0..usize::MAX);
+            let mut active = self.active.write();
+            let pages = active.pages.remove(0..usize::MAX);
+            self.release_pages(pages);
+            removed
+        };
+        let executable = self.executable.lock().take();
+        // Closing files may do anything: not under the locks above.
+        drop((removed, executable));
+    }
+}
+
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        let pages = self.active.get_mut().pages.remove(0..usize::MAX);
+        self.release_pages(pages);
+    }
+}
+
+/// `RLIMIT_STACK` of a new process in Linux.
+const DEFAULT_STACK_LIMIT: u64 = 8 << 20;
+/// Stays free above the mmap base for the stack and its randomness (`mmap_base` in Linux).
+const STACK_ROOM: usize = (16 << 30) + (128 << 20);
+
+fn highest_mmap_base(bounds: &Range<usize>) -> usize {
+    bounds.end.saturating_sub(STACK_ROOM.min(bounds.len() / 4)) & !(PAGE - 1)
+}
+
+/// The mmap base of a new address space: lowered by up to 2^28 pages (`mmap_rnd_bits`).
+fn random_mmap_base(bounds: &Range<usize>) -> usize {
+    let mut bytes = [0; 8];
+    // Without randomness the base is merely predictable.
+    let _ = host::rustix::rand::getrandom(&mut bytes, host::rustix::rand::GetRandomFlags::empty());
+    let span = (1 << 40).min(bounds.len() / 8);
+    let pages = usize::from_ne_bytes(bytes) % (span / PAGE).max(1);
+    highest_mmap_base(bounds) - pages * PAGE
 }
 
 /// Where `execve` put things, for /proc/[pid]/{stat,cmdline,environ,auxv} and `prctl(PR_SET_MM)`.
 #[derive(Clone, Debug, Default)]
 pub struct ExecLayout {
     /// The text.
-    pub code: std::ops::Range<usize>,
+    pub code: Range<usize>,
     /// Initialised data.
-    pub data: std::ops::Range<usize>,
+    pub data: Range<usize>,
     /// The bottom of the stack: the initial stack pointer.
     pub stack_start: usize,
     /// The argument strings.
-    pub args: std::ops::Range<usize>,
+    pub args: Range<usize>,
     /// The environment strings.
-    pub env: std::ops::Range<usize>,
+    pub env: Range<usize>,
     /// The auxiliary vector, as on the stack.
     pub auxv: Vec<u8>,
 }

@@ -31,9 +31,14 @@ pub trait Mappable: Send + Sync + fmt::Debug {
     /// The registry of those who map it, for invalidation; none if it never changes.
     fn mappings(&self) -> Option<&MappingSet>;
 
-    /// Writes changed pages to the host (`msync(2)` with MS_SYNC).
+    /// Writes changed pages to the host (`msync(2)` with `MS_SYNC`).
     fn sync(&self, _offsets: Range<u64>) -> Result<()> {
         Ok(())
+    }
+
+    /// Gives the pages at `offsets` back, so that they are zero again (`madvise(2)` with `MADV_REMOVE`).
+    fn punch_hole(&self, _offsets: Range<u64>) -> Result<()> {
+        Err(abi::Errno::EOPNOTSUPP)
     }
 
     /// An id of the object, unique for the kernel's life: the identity of shared futexes.

@@ -1,0 +1,463 @@
+//! Page faults: making pages that an area promises, and having the platform map them.
+//!
+//! Pages are made in runs: zeroed ones in blocks of 64 KiB or more, copies of shared ones in blocks of
+//! 16 to 64 KiB, files that the host caches for the whole area at once, since the host's own page
+//! tables then do the rest without us.
+
+use std::ops::Range;
+
+use abi::Errno;
+use memory::{FrameRange, Placement};
+use platform::{Access, Fault, FaultAccess};
+
+use super::address_space::{AddressSpace, FaultSignal};
+use super::areas::{Areas, GUARD_GAP, PAGE, page_down};
+use super::pages::{Active, Pages, Source, allows};
+use super::vma::{Vma, VmaFlags};
+
+/// Unit in which zeroed pages are made.
+pub(super) const CHUNK: usize = 64 << 10;
+/// Longest run that one fault makes of zeroed pages.
+const MOST_AT_ONCE: usize = 1 << 20;
+/// Areas up to this size are packed in the memory file and made in one go.
+pub(super) const SMALL_AREA: usize = 256 << 10;
+/// How far around a fault further runs are mapped, and how many.
+const AROUND: usize = 1 << 20;
+const RUNS_AROUND: usize = 8;
+/// Longest instruction.
+const INSTRUCTION: u64 = 15;
+
+const SIGBUS: u8 = 7;
+const SIGKILL: u8 = 9;
+const SIGSEGV: u8 = 11;
+const BUS_ADRERR: i32 = 2;
+const SEGV_MAPERR: i32 = 1;
+const SEGV_ACCERR: i32 = 2;
+const SI_KERNEL: i32 = 0x80;
+
+/// Why a page can't be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No area is there.
+    Unmapped,
+    /// The area does not allow it.
+    Denied,
+    /// The file ends before it.
+    Bus,
+    /// There is no memory for it.
+    NoMemory,
+}
+
+impl From<Refusal> for Errno {
+    fn from(refusal: Refusal) -> Errno {
+        match refusal {
+            Refusal::NoMemory => Errno::ENOMEM,
+            Refusal::Unmapped | Refusal::Denied | Refusal::Bus => Errno::EFAULT,
+        }
+    }
+}
+
+/// A page that is needed.
+#[derive(Clone, Debug)]
+pub(super) struct Want {
+    /// Where.
+    pub(super) address: usize,
+    /// What for.
+    pub(super) need: Access,
+    /// Up to where more of the same will be needed.
+    pub(super) upto: usize,
+    /// The access may have been a store: private pages are made writable at once.
+    pub(super) perhaps_store: bool,
+}
+
+impl Want {
+    /// The page at an address.
+    pub(super) fn at(address: usize, need: Access) -> Want {
+        Want {
+            address,
+            need,
+            upto: address.saturating_add(1),
+            perhaps_store: false,
+        }
+    }
+}
+
+impl AddressSpace {
+    /// Handles a fault of application code: on success it runs again from the same instruction.
+    /// `rip` is where it stopped, `stack_limit` is `RLIMIT_STACK`.
+    ///
+    /// # Errors
+    /// The signal that Linux raises.
+    pub fn handle_fault(
+        &self,
+        fault: &Fault,
+        rip: u64,
+        _rsp: u64,
+        stack_limit: u64,
+    ) -> Result<(), FaultSignal> {
+        self.remember_stack_limit(stack_limit);
+        self.try_fault(fault, rip, stack_limit).map_err(|refusal| {
+            let (signal, code) = match refusal {
+                Refusal::Unmapped => (SIGSEGV, SEGV_MAPERR),
+                Refusal::Denied => (SIGSEGV, SEGV_ACCERR),
+                Refusal::Bus => (SIGBUS, BUS_ADRERR),
+                Refusal::NoMemory => (SIGKILL, SI_KERNEL),
+            };
+            FaultSignal {
+                signal,
+                code,
+                address: fault.address as u64,
+            }
+        })
+    }
+
+    fn try_fault(&self, fault: &Fault, rip: u64, stack_limit: u64) -> Result<(), Refusal> {
+        let mut areas = self.areas.read();
+        if areas.vmas.at(fault.address).is_none() {
+            drop(areas);
+            self.grow_stack(fault.address, stack_limit)?;
+            areas = self.areas.read();
+        }
+        let mut active = self.active.write();
+        if fault.bus {
+            return Err(bus_refusal(&active, fault.address));
+        }
+        let want = judge(fault, rip, &active);
+        self.provide(&areas, &mut active, &want)
+    }
+
+    /// Extends the stack whose area begins above `address` down to it.
+    pub(super) fn grow_stack(&self, address: usize, stack_limit: u64) -> Result<(), Refusal> {
+        let mut areas = self.areas.write();
+        if areas.vmas.at(address).is_some() {
+            return Ok(());
+        }
+        let (next, vma) = areas.vmas.after(address).ok_or(Refusal::Unmapped)?;
+        let (start, vma) = (page_down(address), vma.clone());
+        let below = areas
+            .vmas
+            .before(address)
+            .map_or(areas.bounds.start, |(before, other)| {
+                let gap = if other.access.is_empty() || other.flags.contains(VmaFlags::GROWS_DOWN) {
+                    0
+                } else {
+                    GUARD_GAP
+                };
+                before.end.saturating_add(gap)
+            });
+        // The area may have been cut; the limit is on what is left of it, as in Linux.
+        let within = (next.end - start) as u64 <= stack_limit;
+        if !vma.flags.contains(VmaFlags::GROWS_DOWN) || !within || start < below {
+            return Err(Refusal::Unmapped);
+        }
+        areas.add(start..next.start, vma);
+        Ok(())
+    }
+
+    /// Makes the page at `want.address`, and what is sensible around it, allow `want.need`, and has
+    /// the platform map it.
+    pub(super) fn provide(
+        &self,
+        areas: &Areas,
+        active: &mut Active,
+        want: &Want,
+    ) -> Result<(), Refusal> {
+        let (area, vma) = areas.vmas.at(want.address).ok_or(Refusal::Unmapped)?;
+        if !allows(vma.access, want.need) {
+            return Err(Refusal::Denied);
+        }
+        match active.pages.at(want.address) {
+            None => self.populate(active, &area, vma, want)?,
+            Some((_, pages)) if allows(pages.access, want.need) => {}
+            Some(_) if vma.is_private() => return self.break_sharing(active, &area, vma, want),
+            Some((run, _)) => return self.obtain_for_stores(active, &area, vma, run, want),
+        }
+        self.realise_around(active, &area, want.address)
+    }
+
+    /// Makes pages where there are none.
+    fn populate(
+        &self,
+        active: &mut Active,
+        area: &Range<usize>,
+        vma: &Vma,
+        want: &Want,
+    ) -> Result<(), Refusal> {
+        let gap = active.gap_around(page_down(want.address), area.clone());
+        match &vma.file {
+            None => self.populate_zeroes(active, area, vma, &gap, want),
+            Some(_) if vma.is_private() && wants_copy(area, vma, want) => {
+                self.populate_copy(active, area, vma, &gap, want)
+            }
+            Some(_) => self.populate_file(active, area, vma, &gap, want),
+        }
+    }
+
+    fn populate_zeroes(
+        &self,
+        active: &mut Active,
+        area: &Range<usize>,
+        vma: &Vma,
+        gap: &Range<usize>,
+        want: &Want,
+    ) -> Result<(), Refusal> {
+        let small = area.len() <= SMALL_AREA;
+        let mut window = if small {
+            gap.clone()
+        } else {
+            window(gap, want, CHUNK)
+        };
+        // Whoever goes up through memory gets as much again as it has.
+        if let Some((before, _)) = active.pages.before(window.start)
+            && before.end == window.start
+        {
+            let more = before.len().clamp(CHUNK, MOST_AT_ONCE);
+            window.end = window
+                .end
+                .max(window.start.saturating_add(more).min(gap.end));
+        }
+        let placement = placement(active, &window, small);
+        let (window, frames) = self.allocate(window, page_down(want.address), placement)?;
+        active
+            .pages
+            .insert(window, Pages::owned(frames, vma.access));
+        Ok(())
+    }
+
+    /// Frames for `window`, or if there is no memory for it, for the page that is needed.
+    pub(super) fn allocate(
+        &self,
+        window: Range<usize>,
+        page: usize,
+        placement: Placement,
+    ) -> Result<(Range<usize>, FrameRange), Refusal> {
+        let allocate = |len: usize, placement| {
+            self.memory
+                .allocate(len as u64, memory::Kind::Anonymous, placement)
+        };
+        if let Ok(frames) = allocate(window.len(), placement) {
+            return Ok((window, frames));
+        }
+        let frames = allocate(PAGE, Placement::Packed).map_err(|_| Refusal::NoMemory)?;
+        Ok((page..page + PAGE, frames))
+    }
+
+    /// Has the platform map the run at an address as it allows now, and runs around it that are not
+    /// mapped yet.
+    fn realise_around(
+        &self,
+        active: &mut Active,
+        area: &Range<usize>,
+        address: usize,
+    ) -> Result<(), Refusal> {
+        let Some((run, pages)) = active.pages.at(address) else {
+            return Err(Refusal::Unmapped);
+        };
+        if pages.mapped != pages.access {
+            self.realise(active, run, false)?;
+        }
+        let near = area.start.max(address.saturating_sub(AROUND))
+            ..area.end.min(address.saturating_add(AROUND));
+        let missing = active
+            .pages
+            .overlapping(near)
+            .filter(|(_, pages)| pages.mapped != pages.access);
+        let missing: Vec<Range<usize>> = missing.map(|(run, _)| run).take(RUNS_AROUND).collect();
+        for run in missing {
+            // These are a bonus: whatever is wrong with them shows when they are touched.
+            let _ = self.realise(active, run, false);
+        }
+        Ok(())
+    }
+
+    /// Has the platform map the pages in `range` with the access they allow now. `resident`: their
+    /// content exists, so the host may fill in its page tables at once.
+    pub(super) fn realise(
+        &self,
+        active: &mut Active,
+        range: Range<usize>,
+        resident: bool,
+    ) -> Result<(), Refusal> {
+        match self.try_realise(active, range.clone(), resident) {
+            Err(Errno::ENOMEM) => {
+                // The host's limit of mappings: begin again with none.
+                self.unmap_everything(active);
+                self.try_realise(active, range, resident)
+                    .map_err(|_| Refusal::NoMemory)
+            }
+            // The space is gone: its tasks learn it when they run next.
+            Err(Errno::ESRCH) | Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::debug!("mapping {range:x?} failed: {error}");
+                Err(Refusal::Bus)
+            }
+        }
+    }
+
+    fn try_realise(
+        &self,
+        active: &mut Active,
+        range: Range<usize>,
+        resident: bool,
+    ) -> Result<(), Errno> {
+        let todo: Vec<(Range<usize>, Pages)> = active
+            .pages
+            .overlapping(range.clone())
+            .filter(|(_, pages)| pages.mapped != pages.access)
+            .map(|(run, pages)| {
+                let (part, source) = super::pages::cut(&run, pages, range.clone());
+                (
+                    part,
+                    Pages {
+                        source,
+                        ..pages.clone()
+                    },
+                )
+            })
+            .collect();
+        for (part, pages) in todo {
+            self.map_run(&part, &pages, resident)?;
+            active
+                .pages
+                .update(part, |_, pages| pages.mapped = pages.access);
+        }
+        Ok(())
+    }
+
+    fn map_run(&self, at: &Range<usize>, pages: &Pages, resident: bool) -> Result<(), Errno> {
+        if pages.access.is_empty() {
+            return self.space.unmap(at.clone());
+        }
+        match &pages.source {
+            Source::Memory(offset) => self.space.map(
+                at.clone(),
+                self.memory.fd(),
+                *offset,
+                pages.access,
+                resident,
+            ),
+            Source::Host(file, offset) => {
+                let fd = std::os::fd::AsFd::as_fd(&**file);
+                self.space.map(at.clone(), fd, *offset, pages.access, false)
+            }
+        }
+    }
+
+    fn unmap_everything(&self, active: &mut Active) {
+        if let Err(error) = self.space.unmap(self.bounds.clone()) {
+            tracing::debug!("unmapping a whole space failed: {error}");
+        }
+        active.forget_mapped();
+    }
+
+    /// Makes all pages of `range` that areas allow, as far as there is memory; for `MAP_POPULATE`,
+    /// mlock and `MADV_POPULATE`.
+    pub(super) fn provide_all(
+        &self,
+        areas: &Areas,
+        active: &mut Active,
+        range: Range<usize>,
+        need: Access,
+    ) -> Result<(), Refusal> {
+        let mut at = range.start;
+        while at < range.end {
+            let want = Want {
+                upto: range.end,
+                ..Want::at(at, need)
+            };
+            self.provide(areas, active, &want)?;
+            at = active.pages.at(at).map_or(at + PAGE, |(run, pages)| {
+                if allows(pages.access, need) {
+                    run.end
+                } else {
+                    at + PAGE
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What the access was: as the platform says, else as follows from what is mapped.
+fn judge(fault: &Fault, rip: u64, active: &Active) -> Want {
+    let want = |need| Want::at(fault.address, need);
+    let fetch = (rip..rip.saturating_add(INSTRUCTION)).contains(&(fault.address as u64));
+    let mapped = active
+        .pages
+        .at(fault.address)
+        .map_or(Access::empty(), |(_, pages)| pages.mapped);
+    match fault.access {
+        FaultAccess::Read => want(Access::READ),
+        FaultAccess::Write => want(Access::WRITE),
+        FaultAccess::Execute => want(Access::EXECUTE),
+        // Whatever is mapped can be loaded from.
+        FaultAccess::Unknown if fault.mapped && fetch && !mapped.contains(Access::EXECUTE) => {
+            want(Access::EXECUTE)
+        }
+        FaultAccess::Unknown if fault.mapped => want(Access::WRITE),
+        FaultAccess::Unknown if fetch => want(Access::EXECUTE),
+        FaultAccess::Unknown => Want {
+            perhaps_store: true,
+            ..want(Access::READ)
+        },
+    }
+}
+
+/// A SIGBUS of the host: the file has ended, or the host has no memory for the memory file.
+fn bus_refusal(active: &Active, address: usize) -> Refusal {
+    match active.pages.at(address) {
+        Some((
+            _,
+            Pages {
+                source: Source::Memory(_),
+                ..
+            },
+        )) => Refusal::NoMemory,
+        _ => Refusal::Bus,
+    }
+}
+
+/// Whether a private mapping of a file should get copies at once, rather than the file's pages first.
+fn wants_copy(area: &Range<usize>, vma: &Vma, want: &Want) -> bool {
+    let store = want.need.contains(Access::WRITE);
+    // Small writable areas are a program's data: most of it is written soon.
+    let data = want.perhaps_store && vma.access.contains(Access::WRITE) && area.len() <= SMALL_AREA;
+    store || data
+}
+
+/// The part of `gap` to make for `want`: whole blocks of `unit` bytes as far as possible.
+pub(super) fn window(gap: &Range<usize>, want: &Want, unit: usize) -> Range<usize> {
+    let start = want.address & !(unit - 1);
+    let wanted_end = want
+        .upto
+        .max(want.address + 1)
+        .min(start.saturating_add(MOST_AT_ONCE));
+    let end = wanted_end.checked_next_multiple_of(unit).unwrap_or(gap.end);
+    start.max(gap.start)..end.min(gap.end)
+}
+
+/// Where in the memory file the frames of `window` are best: next to those of its neighbours.
+pub(super) fn placement(active: &Active, window: &Range<usize>, small: bool) -> Placement {
+    let owned_offset = |pages: &Pages| match pages.source {
+        Source::Memory(offset) if pages.owned => Some(offset),
+        _ => None,
+    };
+    if let Some((before, pages)) = active.pages.before(window.start)
+        && before.end == window.start
+        && let Some(offset) = owned_offset(pages)
+    {
+        return Placement::At(offset.saturating_add(before.len() as u64));
+    }
+    if let Some((after, pages)) = active.pages.after(window.end)
+        && after.start == window.end
+        && let Some(offset) =
+            owned_offset(pages).and_then(|offset| offset.checked_sub(window.len() as u64))
+    {
+        return Placement::At(offset);
+    }
+    if small {
+        Placement::Packed
+    } else {
+        Placement::Growing(window.start as u64)
+    }
+}

@@ -1,0 +1,300 @@
+//! What `/proc/[pid]/maps`, `smaps`, `statm` and `status` tell of an address space.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use platform::Access;
+
+use super::address_space::AddressSpace;
+use super::areas::PAGE;
+use super::pages::{Active, Source, cut};
+use super::vma::{Vma, VmaFlags, VmaName};
+use crate::kernel::task::Task;
+
+/// Column at which names start in `/proc/[pid]/maps`.
+const NAME_COLUMN: usize = 73;
+
+/// Sizes in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MmUsage {
+    /// Everything that is mapped (`VmSize`).
+    pub total: usize,
+    /// Private writable memory that is not a stack (`VmData`).
+    pub data: usize,
+    /// Stacks (`VmStk`).
+    pub stack: usize,
+    /// Executable files (`VmExe` and `VmLib`).
+    pub text: usize,
+    /// Locked (`VmLck`).
+    pub locked: usize,
+    /// Resident private memory (`RssAnon`).
+    pub resident_anonymous: usize,
+    /// Resident pages of files (`RssFile`).
+    pub resident_file: usize,
+    /// Resident shared memory (`RssShmem`).
+    pub resident_shared: usize,
+}
+
+impl MmUsage {
+    /// All that is resident (`VmRSS`).
+    #[must_use]
+    pub const fn resident(&self) -> usize {
+        self.resident_anonymous + self.resident_file + self.resident_shared
+    }
+}
+
+/// What is resident of one area.
+#[derive(Clone, Copy, Debug, Default)]
+struct Resident {
+    anonymous: usize,
+    file: usize,
+    shared_memory: usize,
+    /// Of the above, what another owner has too.
+    shared: usize,
+}
+
+impl AddressSpace {
+    /// Sizes for `/proc/[pid]/statm` and `status`.
+    #[must_use]
+    pub fn usage(&self) -> MmUsage {
+        let areas = self.areas.read();
+        let active = self.active.read();
+        let mut usage = MmUsage {
+            total: areas.total,
+            data: areas.data,
+            locked: areas.locked,
+            ..MmUsage::default()
+        };
+        for (area, vma) in areas.vmas.iter() {
+            if vma.flags.contains(VmaFlags::GROWS_DOWN) {
+                usage.stack += area.len();
+            }
+            if vma.file.is_some() && vma.access == Access::READ | Access::EXECUTE {
+                usage.text += area.len();
+            }
+        }
+        for (run, pages) in active.pages.iter() {
+            match &pages.source {
+                _ if pages.owned => usage.resident_anonymous += run.len(),
+                Source::Memory(_) => usage.resident_shared += run.len(),
+                Source::Host(..) => usage.resident_file += run.len(),
+            }
+        }
+        usage
+    }
+
+    /// `/proc/[pid]/maps` as `viewer` sees it.
+    #[must_use]
+    pub fn maps_text(&self, viewer: &Task) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (range, vma) in self.snapshot() {
+            text.extend(maps_line(&range, &vma, viewer));
+        }
+        text
+    }
+
+    /// `/proc/[pid]/smaps` as `viewer` sees it.
+    #[must_use]
+    pub fn smaps_text(&self, viewer: &Task) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (range, vma) in self.snapshot() {
+            let resident = self.resident(&self.active.read(), &range);
+            text.extend(maps_line(&range, &vma, viewer));
+            text.extend(smaps_lines(range.len(), &vma, &resident).into_bytes());
+        }
+        text
+    }
+
+    /// The areas, copied: naming files takes locks that come before ours.
+    fn snapshot(&self) -> Vec<(Range<usize>, Vma)> {
+        self.areas
+            .read()
+            .vmas
+            .iter()
+            .map(|(range, vma)| (range, vma.clone()))
+            .collect()
+    }
+
+    /// The areas, for coredumps and debuggers: addresses, access and flags.
+    #[must_use]
+    pub fn area_list(&self) -> Vec<(Range<usize>, Vma)> {
+        self.snapshot()
+    }
+
+    fn resident(&self, active: &Active, range: &Range<usize>) -> Resident {
+        let mut resident = Resident::default();
+        for (run, pages) in active.pages.overlapping(range.clone()) {
+            let (part, source) = cut(&run, pages, range.clone());
+            match &source {
+                _ if pages.owned => resident.anonymous += part.len(),
+                Source::Memory(_) => resident.shared_memory += part.len(),
+                Source::Host(..) => resident.file += part.len(),
+            }
+            let Some(mut frames) = source.frames(part.len()) else {
+                continue;
+            };
+            while !frames.is_empty() {
+                // The file's own reference on shared memory is not an address space's.
+                let (owners, len) = self.memory.owners(frames);
+                let alone = if pages.owned { 1 } else { 2 };
+                if owners > alone {
+                    resident.shared += usize::try_from(len).unwrap_or(0);
+                }
+                frames = frames.split_at(len.max(1)).1;
+            }
+        }
+        resident
+    }
+}
+
+/// One line of `/proc/[pid]/maps`.
+fn maps_line(range: &Range<usize>, vma: &Vma, viewer: &Task) -> Vec<u8> {
+    let mark = |access, letter| {
+        if vma.access.contains(access) {
+            letter
+        } else {
+            '-'
+        }
+    };
+    let sharing = if vma.flags.contains(VmaFlags::SHARED) {
+        's'
+    } else {
+        'p'
+    };
+    let (offset, device_and_inode, name) = origin(vma, viewer);
+    let mut line = format!(
+        "{:08x}-{:08x} {}{}{}{sharing} {offset:08x} {device_and_inode} ",
+        range.start,
+        range.end,
+        mark(Access::READ, 'r'),
+        mark(Access::WRITE, 'w'),
+        mark(Access::EXECUTE, 'x'),
+    )
+    .into_bytes();
+    if !name.is_empty() {
+        line.resize(line.len().max(NAME_COLUMN), b' ');
+        // A newline in a name would start a line of its own.
+        for byte in name {
+            if byte == b'\n' {
+                line.extend(b"\\012")
+            } else {
+                line.push(byte)
+            }
+        }
+    }
+    line.push(b'\n');
+    line
+}
+
+/// Offset, device and inode, and name of what an area maps.
+fn origin(vma: &Vma, viewer: &Task) -> (u64, String, Vec<u8>) {
+    let none = || "00:00 0".to_owned();
+    let special = match &vma.name {
+        VmaName::None => None,
+        VmaName::Heap => Some(b"[heap]".to_vec()),
+        VmaName::Stack => Some(b"[stack]".to_vec()),
+        VmaName::Special(name) => Some(name.as_bytes().to_vec()),
+        VmaName::Anonymous(name) => Some([b"[anon:", &name[..], b"]"].concat()),
+    };
+    if let Some(name) = special {
+        return (0, none(), name);
+    }
+    let Some(file) = &vma.file else {
+        return (0, none(), Vec::new());
+    };
+    if let Some(open) = &file.file {
+        let device = open.inode().file_system().device();
+        let ino = open.inode().attr().map_or(0, |attr| attr.ino);
+        let text = format!("{:02x}:{:02x} {ino}", device.major, device.minor);
+        return (file.offset, text, open.path().text(viewer));
+    }
+    // "device inode name"
+    let description = file.mappable.describe().unwrap_or_else(none);
+    let mut parts = description.splitn(3, ' ');
+    let device_and_inode = [parts.next().unwrap_or("00:00"), parts.next().unwrap_or("0")].join(" ");
+    (
+        file.offset,
+        device_and_inode,
+        parts.next().unwrap_or("").as_bytes().to_vec(),
+    )
+}
+
+/// What `/proc/[pid]/smaps` has below the line of `maps`.
+fn smaps_lines(len: usize, vma: &Vma, resident: &Resident) -> String {
+    let rss = resident.anonymous + resident.file + resident.shared_memory;
+    let shared = resident.shared.min(rss);
+    let private = rss - shared;
+    let dirty = |bytes: usize| if resident.file > 0 { 0 } else { bytes };
+    let locked = if vma.flags.contains(VmaFlags::LOCKED) {
+        rss
+    } else {
+        0
+    };
+    let mut text = String::new();
+    let fields = [
+        ("Size", len),
+        ("KernelPageSize", PAGE),
+        ("MMUPageSize", PAGE),
+        ("Rss", rss),
+        ("Pss", private + shared / 2),
+        ("Pss_Dirty", dirty(private + shared / 2)),
+        ("Shared_Clean", shared - dirty(shared)),
+        ("Shared_Dirty", dirty(shared)),
+        ("Private_Clean", private - dirty(private)),
+        ("Private_Dirty", dirty(private)),
+        ("Referenced", rss),
+        ("Anonymous", resident.anonymous),
+        ("KSM", 0),
+        ("LazyFree", 0),
+        ("AnonHugePages", 0),
+        ("ShmemPmdMapped", 0),
+        ("FilePmdMapped", 0),
+        ("Shared_Hugetlb", 0),
+        ("Private_Hugetlb", 0),
+        ("Swap", 0),
+        ("SwapPss", 0),
+        ("Locked", locked),
+    ];
+    for (name, bytes) in fields {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{:<16}{:>8} kB", format!("{name}:"), bytes >> 10);
+    }
+    let _ = writeln!(text, "THPeligible:           0");
+    let _ = writeln!(text, "VmFlags: {}", vm_flags(vma));
+    text
+}
+
+fn vm_flags(vma: &Vma) -> String {
+    let has = |flag| vma.flags.contains(flag);
+    let flags = [
+        (vma.access.contains(Access::READ), "rd "),
+        (vma.access.contains(Access::WRITE), "wr "),
+        (vma.access.contains(Access::EXECUTE), "ex "),
+        (has(VmaFlags::SHARED), "sh "),
+        (has(VmaFlags::MAY_READ), "mr "),
+        (has(VmaFlags::MAY_WRITE), "mw "),
+        (has(VmaFlags::MAY_EXEC), "me "),
+        (has(VmaFlags::SHARED | VmaFlags::MAY_WRITE), "ms "),
+        (has(VmaFlags::GROWS_DOWN), "gd "),
+        (has(VmaFlags::LOCKED), "lo "),
+        (has(VmaFlags::SEQUENTIAL), "sr "),
+        (has(VmaFlags::RANDOM), "rr "),
+        (has(VmaFlags::DONT_FORK), "dc "),
+        (has(VmaFlags::SPECIAL), "de "),
+        (
+            vma.is_private() && vma.access.contains(Access::WRITE) && !has(VmaFlags::NORESERVE),
+            "ac ",
+        ),
+        (has(VmaFlags::NORESERVE), "nr "),
+        (has(VmaFlags::WIPE_ON_FORK), "wf "),
+        (has(VmaFlags::DONT_DUMP), "dd "),
+        (has(VmaFlags::HUGE_PAGE), "hg "),
+        (has(VmaFlags::NO_HUGE_PAGE), "nh "),
+        (has(VmaFlags::MERGEABLE), "mg "),
+    ];
+    flags
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, text)| text)
+        .collect()
+}
