@@ -193,10 +193,7 @@ impl AddressSpace {
     fn replace_mapping(&self, active: &mut Active, range: Range<usize>) -> Result<(), Refusal> {
         let outcome = self.realise(active, range.clone(), true);
         if outcome.is_err() {
-            self.unmap_from_space(range.clone());
-            active
-                .pages
-                .update(range, |_, pages| pages.mapped = Access::empty());
+            self.unmap_from_space(active, range);
         }
         outcome
     }
@@ -292,11 +289,29 @@ impl AddressSpace {
     }
 
     /// Takes a range away from the platform; on return no application code can use it.
-    pub(super) fn unmap_from_space(&self, range: Range<usize>) {
+    pub(super) fn unmap_from_space(&self, active: &mut Active, range: Range<usize>) {
+        let range = range.start.max(self.bounds.start)..range.end.min(self.bounds.end);
+        if range.is_empty() {
+            return;
+        }
         match self.space.unmap(range.clone()) {
             // Without its host process the space runs nothing.
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(error) => tracing::warn!("unmapping {range:x?} failed: {error}"),
+            Ok(()) | Err(Errno::ESRCH) => {
+                active
+                    .pages
+                    .update(range, |_, pages| pages.mapped = Access::empty());
+            }
+            // The host has no room to cut a mapping in two: away with all of them.
+            Err(_) => self.unmap_everything(active),
+        }
+    }
+
+    /// Takes everything away from the platform.
+    pub(super) fn unmap_everything(&self, active: &mut Active) {
+        match self.space.unmap(self.bounds.clone()) {
+            Ok(()) | Err(Errno::ESRCH) => active.forget_mapped(),
+            // Going on would let the application keep pages that are about to be someone else's.
+            Err(error) => panic!("a whole space can't be unmapped: {error}"),
         }
     }
 }

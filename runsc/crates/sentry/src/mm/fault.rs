@@ -343,13 +343,6 @@ impl AddressSpace {
         }
     }
 
-    fn unmap_everything(&self, active: &mut Active) {
-        if let Err(error) = self.space.unmap(self.bounds.clone()) {
-            tracing::debug!("unmapping a whole space failed: {error}");
-        }
-        active.forget_mapped();
-    }
-
     /// Makes all pages of `range` that areas allow, as far as there is memory; for `MAP_POPULATE`,
     /// mlock and `MADV_POPULATE`.
     pub(super) fn provide_all(

@@ -90,7 +90,7 @@ impl AddressSpace {
     /// Drops the active pages of a range; on return no application code can use them.
     pub(super) fn drop_pages(&self, active: &mut Active, range: Range<usize>) {
         if active.is_mapped(range.clone()) {
-            self.unmap_from_space(range.clone());
+            self.unmap_from_space(active, range.clone());
         }
         let pages = active.pages.remove(range);
         self.release_pages(pages);
@@ -117,7 +117,7 @@ impl AddressSpace {
         let file = match &request.backing {
             Backing::Anonymous if request.private => None,
             Backing::Anonymous => {
-                let mappable = SharedMemory::anonymous(&self.memory, len as u64);
+                let mappable = SharedMemory::anonymous(&self.memory, len as u64)?;
                 Some(FileMapping {
                     mappable,
                     offset: 0,

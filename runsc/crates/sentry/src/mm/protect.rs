@@ -129,14 +129,10 @@ impl AddressSpace {
             } else {
                 self.space.protect(stretch.clone(), left)
             };
-            let mut mapped = left;
-            if lowered.is_err() {
-                self.unmap_from_space(stretch.clone());
-                mapped = Access::empty();
+            match lowered {
+                Ok(()) => active.pages.update(stretch, |_, pages| pages.mapped = left),
+                Err(_) => self.unmap_from_space(active, stretch),
             }
-            active
-                .pages
-                .update(stretch, |_, pages| pages.mapped = mapped);
         }
     }
 }

@@ -105,7 +105,7 @@ impl AddressSpace {
         let mut active = self.active.write();
         let moved = old.start..old.end.min(old.start.saturating_add(new_len));
         if active.is_mapped(old.clone()) {
-            self.unmap_from_space(old.clone());
+            self.unmap_from_space(&mut active, old.clone());
         }
         for (range, mut pages) in active.pages.remove(moved.clone()) {
             pages.mapped = Access::empty();
