@@ -97,3 +97,92 @@ impl Timeval {
         )
     }
 }
+
+/// `struct timezone`, which nothing uses any more.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Timezone {
+    /// Minutes west of Greenwich.
+    pub minutes_west: i32,
+    /// Daylight saving.
+    pub dst_time: i32,
+}
+
+/// `struct tms` of `times(2)`, in clock ticks.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Tms {
+    /// User time.
+    pub utime: i64,
+    /// System time.
+    pub stime: i64,
+    /// User time of children that were waited for.
+    pub cutime: i64,
+    /// System time of children that were waited for.
+    pub cstime: i64,
+}
+
+/// `struct sigevent` (`man 7 sigevent`), as far as the kernel reads it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Sigevent {
+    /// `sigev_value`
+    pub value: u64,
+    /// `sigev_signo`
+    pub signo: i32,
+    /// `SIGEV_*`
+    pub notify: i32,
+    /// `sigev_notify_thread_id`
+    pub thread_id: i32,
+    /// Nothing.
+    pub padding: [i32; 11],
+}
+
+/// `SIGEV_SIGNAL`
+pub const SIGEV_SIGNAL: i32 = 0;
+/// `SIGEV_NONE`
+pub const SIGEV_NONE: i32 = 1;
+/// `SIGEV_THREAD`
+pub const SIGEV_THREAD: i32 = 2;
+/// `SIGEV_THREAD_ID`
+pub const SIGEV_THREAD_ID: i32 = 4;
+
+/// `struct timex` of `adjtimex(2)`
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[expect(missing_docs, reason = "the fields are those of man 2 adjtimex")]
+pub struct Timex {
+    pub modes: u32,
+    pub pad0: u32,
+    pub offset: i64,
+    pub freq: i64,
+    pub maxerror: i64,
+    pub esterror: i64,
+    pub status: i32,
+    pub pad1: i32,
+    pub constant: i64,
+    pub precision: i64,
+    pub tolerance: i64,
+    pub time: Timeval,
+    pub tick: i64,
+    pub ppsfreq: i64,
+    pub jitter: i64,
+    pub shift: i32,
+    pub pad2: i32,
+    pub stabil: i64,
+    pub jitcnt: i64,
+    pub calcnt: i64,
+    pub errcnt: i64,
+    pub stbcnt: i64,
+    pub tai: i32,
+    pub padding: [i32; 11],
+}
+
+const _: () = assert!(size_of::<Sigevent>() == 64);
+const _: () = assert!(size_of::<Timex>() == 208);

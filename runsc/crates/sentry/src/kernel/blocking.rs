@@ -110,7 +110,7 @@ impl Task {
                 return value;
             }
             if !waker.woken.load(Ordering::Acquire) {
-                std::thread::park();
+                self.nap(None);
             }
         }
     }
@@ -133,7 +133,7 @@ impl Task {
             match deadline {
                 None => {
                     if !waker.woken.load(Ordering::Acquire) {
-                        std::thread::park();
+                        self.nap(None);
                     }
                 }
                 Some(deadline) => {
@@ -142,10 +142,21 @@ impl Task {
                         return Err(Unslept::TimedOut);
                     }
                     if !waker.woken.load(Ordering::Acquire) {
-                        std::thread::park_timeout(left);
+                        self.nap(Some(deadline.nap(left)));
                     }
                 }
             }
         }
+    }
+
+    /// Parks the host thread; the time does not count as the task's.
+    pub(crate) fn nap(&self, at_most: Option<std::time::Duration>) {
+        let clock = self.kernel().clock();
+        self.cpu.enter_idle(clock.monotonic_ns());
+        match at_most {
+            None => std::thread::park(),
+            Some(at_most) => std::thread::park_timeout(at_most),
+        }
+        self.cpu.enter_system(clock.monotonic_ns());
     }
 }

@@ -26,6 +26,8 @@ pub struct Kernel {
     pub(crate) task_set: Mutex<()>,
     /// The futexes that someone waits for.
     pub futexes: crate::kernel::futex::FutexTable,
+    /// What timers wait for.
+    pub timer_queue: crate::kernel::timers::TimerQueue,
     /// How many signals each user has queued.
     pub queued_signals: crate::kernel::signal::queue::QueuedByUser,
     /// What strace logs, if anything.

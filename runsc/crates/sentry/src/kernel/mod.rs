@@ -2,6 +2,7 @@
 
 pub mod blocking;
 pub mod clone;
+pub mod cpu_time;
 pub mod credentials;
 pub mod exec;
 mod exec_credentials;

@@ -90,16 +90,15 @@ fn step(task: &Arc<Task>) -> Option<Restart> {
         .lock()
         .take()
         .expect("the context is in its slot while the task is in the kernel");
-    let entered = clock.monotonic_ns();
+    task.cpu.enter_user(clock.monotonic_ns());
     let exit = context.run(&mut registers);
-    let left = clock.monotonic_ns();
+    task.cpu.enter_system(clock.monotonic_ns());
     *task.context.lock() = Some(context);
-    task.user_ns.fetch_add(left - entered, Ordering::Relaxed);
     if !matches!(exit, Ok(Exit::Syscall)) {
         registers.orig_rax = NO_CALL;
     }
     *task.registers.lock() = registers;
-    let interrupted = match exit {
+    match exit {
         Ok(Exit::Syscall) => answer(task, &registers),
         Ok(Exit::Fault(fault)) => {
             serve_fault(task, &fault, &registers);
@@ -118,10 +117,7 @@ fn step(task: &Arc<Task>) -> Option<Restart> {
             exit::end_space(task);
             None
         }
-    };
-    task.system_ns
-        .fetch_add(clock.monotonic_ns() - left, Ordering::Relaxed);
-    interrupted
+    }
 }
 
 /// Answers a system call and stores its result.

@@ -50,9 +50,8 @@ pub struct Task {
     /// Odds and ends that only the task itself changes.
     pub own: Mutex<OwnState>,
     pub(crate) state: Mutex<RunState>,
-    /// Processor time in nanoseconds: user, system.
-    pub(crate) user_ns: AtomicU64,
-    pub(crate) system_ns: AtomicU64,
+    /// Processor time.
+    pub cpu: crate::kernel::cpu_time::CpuTime,
     pub(crate) faults: AtomicU64,
 }
 
@@ -203,8 +202,7 @@ impl Task {
             vfork_done: Mutex::new(parts.vfork_done),
             own: Mutex::new(parts.own),
             state: Mutex::new(RunState::Running),
-            user_ns: AtomicU64::new(0),
-            system_ns: AtomicU64::new(0),
+            cpu: crate::kernel::cpu_time::CpuTime::default(),
             faults: AtomicU64::new(0),
         })
     }
@@ -337,10 +335,7 @@ impl Task {
     /// Processor time so far, in nanoseconds: user, system.
     #[must_use]
     pub fn cpu_time(&self) -> (u64, u64) {
-        (
-            self.user_ns.load(Ordering::Relaxed),
-            self.system_ns.load(Ordering::Relaxed),
-        )
+        self.cpu.at(self.kernel.clock().monotonic_ns())
     }
 }
 

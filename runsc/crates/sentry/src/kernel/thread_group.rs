@@ -223,6 +223,13 @@ impl ThreadGroup {
         usage
     }
 
+    /// Processor time of its threads, living and gone, in nanoseconds: user, system.
+    #[must_use]
+    pub fn cpu_time(&self) -> (u64, u64) {
+        let usage = self.usage();
+        (usage.user_ns, usage.system_ns)
+    }
+
     /// What children that were waited for have used.
     #[must_use]
     pub fn children_usage(&self) -> Usage {

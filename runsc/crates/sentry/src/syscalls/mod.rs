@@ -6,6 +6,7 @@
 pub mod args;
 mod epoll;
 mod eventfd;
+mod clock;
 mod futex;
 mod install;
 mod kill;
@@ -14,8 +15,10 @@ mod poll;
 mod restart;
 mod select;
 mod signal;
+mod sleep;
 pub mod table;
 mod timeout;
+mod timer;
 
 pub use args::SyscallArgs;
 pub use table::{Call, Support};

@@ -38,6 +38,10 @@ fn restart_syscall(task: &Task, _args: &SyscallArgs) -> SyscallResult {
             count,
             deadline,
         }) => super::poll::restarted(task, fds, count, deadline),
-        Some(RestartBlock::Sleep { .. }) | None => Err(Errno::EINTR.into()),
+        Some(RestartBlock::Sleep {
+            deadline,
+            remaining,
+        }) => super::sleep::sleep_on(task, deadline, remaining),
+        None => Err(Errno::EINTR.into()),
     }
 }

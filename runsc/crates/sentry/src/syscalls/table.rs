@@ -98,6 +98,7 @@ impl Call {
 const SUBJECTS: &[&[Call]] = &[
     super::epoll::CALLS,
     super::eventfd::CALLS,
+    super::clock::CALLS,
     super::futex::CALLS,
     super::kill::CALLS,
     super::pipe::CALLS,
@@ -105,6 +106,8 @@ const SUBJECTS: &[&[Call]] = &[
     super::restart::CALLS,
     super::select::CALLS,
     super::signal::CALLS,
+    super::sleep::CALLS,
+    super::timer::CALLS,
 ];
 
 /// Numbers above every call of the release that `uname(2)` reports.

@@ -155,7 +155,7 @@ impl Task {
             notify_parent(self.group(), notice);
         }
         while !self.is_exiting() && self.group().signals.lock().stop.is_requested() {
-            std::thread::park();
+            self.nap(None);
         }
         self.signals.lock().stopped = false;
         *self.state.lock() = RunState::Running;
