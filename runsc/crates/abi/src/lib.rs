@@ -5,6 +5,7 @@
 
 pub mod elf;
 mod errno;
+pub mod fs;
 pub mod futex;
 pub mod poll;
 pub mod signal;

@@ -4,18 +4,28 @@
 //! result. Each file exports its `CALLS`; [`table`] puts them together.
 
 pub mod args;
+mod at;
+mod attributes;
+mod descriptor;
+mod directory;
 mod epoll;
 mod eventfd;
 mod clock;
 mod futex;
 mod install;
+pub mod io;
 mod kill;
+mod names;
+mod open;
 mod pipe;
 mod poll;
+mod read_write;
 mod restart;
 mod select;
 mod signal;
 mod sleep;
+mod size;
+mod stat;
 pub mod table;
 mod timeout;
 mod timer;

@@ -96,18 +96,26 @@ impl Call {
 
 /// The rows of every subject. Each file of this folder is named here.
 const SUBJECTS: &[&[Call]] = &[
+    super::attributes::CALLS,
+    super::descriptor::CALLS,
+    super::directory::CALLS,
     super::epoll::CALLS,
     super::eventfd::CALLS,
     super::clock::CALLS,
     super::futex::CALLS,
     super::kill::CALLS,
+    super::names::CALLS,
+    super::open::CALLS,
     super::pipe::CALLS,
     super::poll::CALLS,
+    super::read_write::CALLS,
     super::restart::CALLS,
     super::select::CALLS,
     super::signal::CALLS,
     super::sleep::CALLS,
     super::timer::CALLS,
+    super::size::CALLS,
+    super::stat::CALLS,
 ];
 
 /// Numbers above every call of the release that `uname(2)` reports.

@@ -172,7 +172,7 @@ pub trait File: Any + Send + Sync + fmt::Debug {
         Err(Errno::ENODEV)
     }
 
-    /// Gives directory entries from cursor `from` (0 at first) to `emit` until it returns false.
+    /// Gives directory entries, without `.` and `..`, from cursor `from` (0 at first) to `emit` until it returns false.
     fn read_dir(
         &self,
         _task: &Task,
@@ -318,6 +318,30 @@ impl OpenFile {
     #[must_use]
     pub fn is_nonblocking(&self) -> bool {
         self.flags().contains(OpenFlags::NONBLOCK)
+    }
+
+    /// `lseek(2)`: moves the file offset and returns it.
+    pub fn seek(&self, whence: Whence, by: i64) -> Result<u64> {
+        if !self.file.is_seekable() {
+            return Err(Errno::ESPIPE);
+        }
+        let mut offset = self.offset.lock();
+        let new = match whence {
+            Whence::Set => u64::try_from(by).map_err(|_| Errno::EINVAL)?,
+            Whence::Current => {
+                let sum = i128::from(*offset) + i128::from(by);
+                if sum < 0 {
+                    return Err(Errno::EINVAL);
+                }
+                u64::try_from(sum).map_err(|_| Errno::EOVERFLOW)?
+            }
+            Whence::End | Whence::Data | Whence::Hole => self.file.seek_special(whence, by)?,
+        };
+        if i64::try_from(new).is_err() {
+            return Err(Errno::EOVERFLOW);
+        }
+        *offset = new;
+        Ok(new)
     }
 
     /// To whom its `flock(2)` and open file description locks belong.

@@ -64,6 +64,14 @@ impl Source<'_> {
         }
     }
 
+    /// Cuts off what is behind the next `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            Source::User(io) => io.truncate(len),
+            Source::Kernel(bytes) => *bytes = &bytes[..len.min(bytes.len())],
+        }
+    }
+
     /// Fills the front of `buffer`; EFAULT only if not one byte could be read.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         match self {

@@ -11,6 +11,7 @@
 //! ([`permission`]), so that every file system has the same ones.
 
 pub mod attr;
+pub mod attributes;
 pub mod dentry;
 pub mod device;
 pub mod edit;
@@ -19,6 +20,7 @@ pub mod fd_table;
 pub mod file;
 pub mod inode;
 pub mod io;
+pub mod list;
 pub mod locks;
 pub mod mount;
 pub mod open;

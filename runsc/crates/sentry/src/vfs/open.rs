@@ -224,10 +224,10 @@ fn check_openable(task: &Task, path: &Path, attr: &Attr, flags: OpenFlags) -> Re
     match attr.file_type {
         FileType::Symlink => return Err(Errno::ELOOP),
         FileType::Directory if writes => return Err(Errno::EISDIR),
-        FileType::CharDevice | FileType::BlockDevice => {
-            if mount_flags.contains(MountFlags::NO_DEV) {
-                return Err(Errno::EACCES);
-            }
+        FileType::CharDevice | FileType::BlockDevice
+            if mount_flags.contains(MountFlags::NO_DEV) =>
+        {
+            return Err(Errno::EACCES);
         }
         FileType::Regular if writes => path.mount.check_writable()?,
         _ => {}

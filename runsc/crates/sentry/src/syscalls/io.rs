@@ -1,0 +1,205 @@
+//! Reading and writing open files, and waiting until that is possible.
+
+use std::sync::Arc;
+
+use abi::Errno;
+
+use crate::error::{Restart, Result, SysError};
+use crate::kernel::limits::{INFINITY, Resource};
+use crate::kernel::signal::{Signal, SignalInfo, send};
+use crate::kernel::task::Task;
+use crate::kernel::wait_queue::Events;
+use crate::time::Deadline;
+use crate::vfs::attr::FileType;
+use crate::vfs::file::{OpenFile, OpenFlags, Position};
+use crate::vfs::io::{Sink, Source};
+
+/// Most bytes that one call moves (`MAX_RW_COUNT`).
+pub(super) const MAX_BYTES: usize = 0x7fff_f000;
+
+/// Runs `attempt`; if it is EAGAIN, and the file is not non-blocking, waits for `events` and tries
+/// again. EAGAIN when `deadline` passes; a signal restarts as `restart` says.
+pub fn blocking<T>(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    events: Events,
+    deadline: Option<Deadline>,
+    restart: Restart,
+    mut attempt: impl FnMut() -> Result<T>,
+) -> core::result::Result<T, SysError> {
+    match attempt() {
+        Err(Errno::EAGAIN) if !open.is_nonblocking() => {}
+        other => return Ok(other?),
+    }
+    let Some(queue) = open.file().wait_queue() else {
+        return Err(Errno::EAGAIN.into());
+    };
+    let outcome = task.wait_for(&[(queue, events)], deadline, || match attempt() {
+        Err(Errno::EAGAIN) => None,
+        other => Some(other),
+    });
+    Ok(outcome.map_err(|unslept| unslept.into_error(Errno::EAGAIN, restart))??)
+}
+
+/// Reads at the file's own offset, which moves.
+pub fn read(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    sink: &mut Sink<'_>,
+) -> core::result::Result<usize, SysError> {
+    check_readable(open)?;
+    let file = open.file();
+    if file.is_seekable() {
+        let mut offset = open.offset().lock();
+        let len = file.read(task, sink, *offset)?;
+        *offset = offset.saturating_add(len as u64);
+        return Ok(len);
+    }
+    blocking(task, open, Events::READABLE, None, Restart::Sys, || {
+        file.read(task, sink, 0)
+    })
+}
+
+/// Reads at `offset`; ESPIPE for streams.
+pub fn read_at(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    sink: &mut Sink<'_>,
+    offset: u64,
+) -> Result<usize> {
+    check_seekable(open)?;
+    check_readable(open)?;
+    open.file().read(task, sink, offset)
+}
+
+/// Writes at the file's own offset, which moves, or at its end (O_APPEND).
+pub fn write(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    source: &mut Source<'_>,
+) -> core::result::Result<usize, SysError> {
+    check_writable(open)?;
+    let file = open.file();
+    if file.is_seekable() {
+        let mut offset = open.offset().lock();
+        let position = position(open, *offset);
+        limit_to_file_size(task, open, source, position)?;
+        let written = file.write(task, source, position)?;
+        *offset = written.end;
+        drop(offset);
+        return Ok(synced(open, written.len)?);
+    }
+    // What fits of a large write to a stream is waited for piece by piece, as Linux does.
+    let mut done = 0;
+    loop {
+        let outcome = blocking(task, open, Events::WRITABLE, None, Restart::Sys, || {
+            file.write(task, source, Position::At(0))
+        });
+        match outcome {
+            Ok(written) => done += written.len,
+            Err(_) if done > 0 => return Ok(done),
+            Err(error) => return Err(error),
+        }
+        if source.remaining() == 0 || open.is_nonblocking() {
+            return Ok(done);
+        }
+    }
+}
+
+/// Writes at `offset` (on Linux at the end if the file is in append mode, `man 2 pwrite`, *BUGS*).
+pub fn write_at(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    source: &mut Source<'_>,
+    offset: u64,
+) -> Result<usize> {
+    check_seekable(open)?;
+    check_writable(open)?;
+    let position = position(open, offset);
+    limit_to_file_size(task, open, source, position)?;
+    let written = open.file().write(task, source, position)?;
+    synced(open, written.len)
+}
+
+/// Sends SIGXFSZ: a file was to grow beyond RLIMIT_FSIZE.
+pub(super) fn send_file_size_signal(task: &Task) {
+    let tasks = task.group().tasks();
+    let this = tasks
+        .iter()
+        .find(|other| std::ptr::eq(Arc::as_ptr(other), task));
+    if let Some(this) = this {
+        send::send_to_task(this, SignalInfo::kernel(Signal::SIGXFSZ));
+    }
+}
+
+pub(super) fn check_readable(open: &OpenFile) -> Result<()> {
+    if !open.flags().readable() {
+        return Err(Errno::EBADF);
+    }
+    if open.inode().kind() == Ok(FileType::Directory) {
+        return Err(Errno::EISDIR);
+    }
+    Ok(())
+}
+
+pub(super) fn check_writable(open: &OpenFile) -> Result<()> {
+    if open.flags().writable() {
+        Ok(())
+    } else {
+        Err(Errno::EBADF)
+    }
+}
+
+fn check_seekable(open: &OpenFile) -> Result<()> {
+    if open.flags().contains(OpenFlags::PATH) {
+        return Err(Errno::EBADF);
+    }
+    if open.file().is_seekable() {
+        Ok(())
+    } else {
+        Err(Errno::ESPIPE)
+    }
+}
+
+fn position(open: &OpenFile, offset: u64) -> Position {
+    if open.flags().contains(OpenFlags::APPEND) {
+        Position::End
+    } else {
+        Position::At(offset)
+    }
+}
+
+/// RLIMIT_FSIZE: a write stops at the limit; one that starts there is SIGXFSZ and EFBIG.
+fn limit_to_file_size(
+    task: &Task,
+    open: &OpenFile,
+    source: &mut Source<'_>,
+    position: Position,
+) -> Result<()> {
+    let limit = task.group().limits().get(Resource::FileSize).soft;
+    if limit == INFINITY || source.remaining() == 0 {
+        return Ok(());
+    }
+    let attr = open.inode().attr()?;
+    if attr.file_type != FileType::Regular {
+        return Ok(());
+    }
+    let start = match position {
+        Position::At(offset) => offset,
+        Position::End => attr.size,
+    };
+    if start >= limit {
+        send_file_size_signal(task);
+        return Err(Errno::EFBIG);
+    }
+    source.truncate(usize::try_from(limit - start).unwrap_or(usize::MAX));
+    Ok(())
+}
+
+/// O_SYNC and O_DSYNC: what was written goes to the disk at once.
+fn synced(open: &OpenFile, len: usize) -> Result<usize> {
+    if len > 0 && open.flags().contains(OpenFlags::DSYNC) {
+        open.file().sync()?;
+    }
+    Ok(len)
+}

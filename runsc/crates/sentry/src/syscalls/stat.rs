@@ -1,0 +1,263 @@
+//! `stat(2)`, `statx(2)`, `access(2)`, `statfs(2)` and their kin.
+
+use std::sync::Arc;
+
+use abi::Errno;
+use abi::fs::{Stat, StatFs, Statx, StatxTimestamp};
+use abi::raw::general as nr;
+
+use super::at;
+use crate::error::{Result, SyscallResult};
+use crate::kernel::credentials::{CapabilitySet, Credentials, SecureBits};
+use crate::kernel::task::Task;
+use crate::syscalls::args::SyscallArgs;
+use crate::syscalls::table::Call;
+use crate::vfs::attr::{Attr, FileType, Timestamp};
+use crate::vfs::path::Path;
+use crate::vfs::permission;
+use crate::vfs::walk::{Resolver, WalkFlags};
+
+pub(super) const CALLS: &[Call] = &[
+    Call::full(nr::__NR_stat, "stat", stat),
+    Call::full(nr::__NR_lstat, "lstat", lstat),
+    Call::full(nr::__NR_fstat, "fstat", fstat),
+    Call::full(nr::__NR_newfstatat, "newfstatat", newfstatat),
+    Call::partial(
+        nr::__NR_statx,
+        "statx",
+        statx,
+        "no direct I/O alignment and no atomic writes",
+    ),
+    Call::full(nr::__NR_access, "access", access),
+    Call::full(nr::__NR_faccessat, "faccessat", faccessat),
+    Call::full(nr::__NR_faccessat2, "faccessat2", faccessat2),
+    Call::full(nr::__NR_statfs, "statfs", statfs),
+    Call::full(nr::__NR_fstatfs, "fstatfs", fstatfs),
+];
+
+/// Flags of `fstatat` and `statx` that say nothing to a file system without remote parts.
+const SYNC_FLAGS: u32 = nr::AT_NO_AUTOMOUNT | nr::AT_STATX_SYNC_TYPE;
+
+fn stat(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let path = at::follow(task, args.usize(0))?;
+    store(task, args.usize(1), &path)
+}
+
+fn lstat(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let path = at::resolve(task, nr::AT_FDCWD, args.usize(0), WalkFlags::empty())?;
+    store(task, args.usize(1), &path)
+}
+
+fn fstat(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = task.files().get(args.i32(0))?;
+    store(task, args.usize(1), open.path())
+}
+
+fn newfstatat(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH | SYNC_FLAGS;
+    let flags = at::flags_following(args.u32(3), allowed)?;
+    let path = lookup(task, args, flags)?;
+    store(task, args.usize(2), &path)
+}
+
+/// A NULL path with AT_EMPTY_PATH is the descriptor too, as newer kernels have it.
+fn lookup(task: &Task, args: &SyscallArgs, flags: WalkFlags) -> Result<Path> {
+    if flags.contains(WalkFlags::EMPTY) && args.usize(1) == 0 {
+        let start = at::start(task, args.i32(0), b"")?;
+        return Resolver::of(task, start.as_ref()).resolve(b"", flags);
+    }
+    at::resolve(task, args.i32(0), args.usize(1), flags)
+}
+
+fn store(task: &Task, address: usize, path: &Path) -> SyscallResult {
+    task.mm().write_value(address, &encode(path)?)?;
+    Ok(0)
+}
+
+/// What `stat` tells of the mode: anonymous inodes have no type there.
+fn mode(path: &Path, attr: &Attr) -> u32 {
+    if attr.file_type == FileType::Regular && path.mount.fs.type_name() == "anon_inodefs" {
+        attr.permissions
+    } else {
+        attr.mode()
+    }
+}
+
+fn encode(path: &Path) -> Result<Stat> {
+    let attr = path.inode().attr()?;
+    Ok(Stat {
+        dev: path.mount.fs.device().encode(),
+        ino: attr.ino,
+        nlink: attr.nlink,
+        mode: mode(path, &attr),
+        uid: attr.uid,
+        gid: attr.gid,
+        rdev: attr.rdev.encode(),
+        size: attr.size.cast_signed(),
+        blksize: i64::from(attr.block_size),
+        blocks: attr.blocks.cast_signed(),
+        atime: attr.atime.seconds,
+        atime_nsec: u64::from(attr.atime.nanoseconds),
+        mtime: attr.mtime.seconds,
+        mtime_nsec: u64::from(attr.mtime.nanoseconds),
+        ctime: attr.ctime.seconds,
+        ctime_nsec: u64::from(attr.ctime.nanoseconds),
+        ..Stat::default()
+    })
+}
+
+fn statx(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH | SYNC_FLAGS;
+    let flags = at::flags_following(args.u32(2), allowed)?;
+    let invalid_sync = args.u32(2) & nr::AT_STATX_SYNC_TYPE == nr::AT_STATX_SYNC_TYPE;
+    if invalid_sync || args.u32(3) & nr::STATX__RESERVED != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let path = lookup(task, args, flags)?;
+    let wants_unique_id = args.u32(3) & nr::STATX_MNT_ID_UNIQUE != 0;
+    let value = encode_statx(&path, wants_unique_id)?;
+    task.mm().write_value(args.usize(4), &value)?;
+    Ok(0)
+}
+
+fn encode_statx(path: &Path, unique_id: bool) -> Result<Statx> {
+    let attr = path.inode().attr()?;
+    let device = path.mount.fs.device();
+    let is_mount_root = Arc::ptr_eq(path.mount.root(), &path.dentry);
+    let id = if unique_id {
+        nr::STATX_MNT_ID_UNIQUE
+    } else {
+        nr::STATX_MNT_ID
+    };
+    let btime = attr.btime.map_or(0, |_| nr::STATX_BTIME);
+    Ok(Statx {
+        mask: nr::STATX_BASIC_STATS | id | btime,
+        blksize: attr.block_size,
+        attributes: if is_mount_root {
+            u64::from(nr::STATX_ATTR_MOUNT_ROOT)
+        } else {
+            0
+        },
+        attributes_mask: u64::from(nr::STATX_ATTR_MOUNT_ROOT),
+        nlink: u32::try_from(attr.nlink).unwrap_or(u32::MAX),
+        uid: attr.uid,
+        gid: attr.gid,
+        mode: u16::try_from(mode(path, &attr)).unwrap_or(0),
+        ino: attr.ino,
+        size: attr.size,
+        blocks: attr.blocks,
+        atime: statx_time(attr.atime),
+        btime: attr.btime.map(statx_time).unwrap_or_default(),
+        ctime: statx_time(attr.ctime),
+        mtime: statx_time(attr.mtime),
+        rdev_major: attr.rdev.major,
+        rdev_minor: attr.rdev.minor,
+        dev_major: device.major,
+        dev_minor: device.minor,
+        mnt_id: path.mount.id,
+        ..Statx::default()
+    })
+}
+
+fn statx_time(time: Timestamp) -> StatxTimestamp {
+    StatxTimestamp {
+        sec: time.seconds,
+        nsec: time.nanoseconds,
+        reserved: 0,
+    }
+}
+
+fn access(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    check_access(task, nr::AT_FDCWD, args.usize(0), args.u32(1), 0)
+}
+
+fn faccessat(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    check_access(task, args.i32(0), args.usize(1), args.u32(2), 0)
+}
+
+fn faccessat2(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    check_access(task, args.i32(0), args.usize(1), args.u32(2), args.u32(3))
+}
+
+fn check_access(task: &Task, dirfd: i32, address: usize, wanted: u32, flags: u32) -> SyscallResult {
+    let allowed = nr::AT_EACCESS | nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH;
+    let walk_flags = at::flags_following(flags, allowed)?;
+    if wanted & !(permission::READ | permission::WRITE | permission::EXECUTE) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let text = at::path_text(task, address)?;
+    let start = at::start(task, dirfd, &text)?;
+    let credentials = if flags & nr::AT_EACCESS == 0 {
+        Arc::new(with_real_ids(&task.credentials()))
+    } else {
+        task.credentials()
+    };
+    let resolver = Resolver::of(task, start.as_ref()).with_credentials(credentials.clone());
+    let path = resolver.resolve(&text, walk_flags)?;
+    check_mount(&path, wanted)?;
+    permission::check(&credentials, &path.inode().attr()?, wanted)?;
+    Ok(0)
+}
+
+/// What the mount forbids: writing a read-only one, executing from one with `noexec`.
+fn check_mount(path: &Path, wanted: u32) -> Result<()> {
+    let stored = matches!(
+        path.inode().kind()?,
+        FileType::Regular | FileType::Directory | FileType::Symlink
+    );
+    if wanted & permission::WRITE != 0 && stored {
+        path.mount.check_writable()?;
+    }
+    let regular = path.inode().kind()? == FileType::Regular;
+    if wanted & permission::EXECUTE != 0 && regular && path.mount.is_no_exec() {
+        return Err(Errno::EACCES);
+    }
+    Ok(())
+}
+
+/// The credentials that `access(2)` checks with: the real ids in place of the effective ones.
+fn with_real_ids(credentials: &Credentials) -> Credentials {
+    let mut real = credentials.clone();
+    real.fsuid = real.uid;
+    real.fsgid = real.gid;
+    if !real.secure_bits.contains(SecureBits::NO_SETUID_FIXUP) {
+        real.effective = if real.uid == 0 {
+            real.permitted
+        } else {
+            CapabilitySet::EMPTY
+        };
+    }
+    real
+}
+
+fn statfs(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let path = at::follow(task, args.usize(0))?;
+    store_statfs(task, args.usize(1), &path)
+}
+
+fn fstatfs(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = task.files().get(args.i32(0))?;
+    store_statfs(task, args.usize(1), open.path())
+}
+
+fn store_statfs(task: &Task, address: usize, path: &Path) -> SyscallResult {
+    /// Says that the flags are filled in (`ST_VALID`).
+    const VALID: u64 = 0x20;
+    let stat = path.mount.fs.stat()?;
+    let value = StatFs {
+        magic: stat.magic,
+        bsize: stat.block_size,
+        blocks: stat.blocks,
+        bfree: stat.blocks_free,
+        bavail: stat.blocks_available,
+        files: stat.files,
+        ffree: stat.files_free,
+        fsid: path.mount.fs.device().encode(),
+        namelen: stat.name_max,
+        frsize: stat.block_size,
+        flags: VALID | u64::from(path.mount.flags().bits()),
+        ..StatFs::default()
+    };
+    task.mm().write_value(address, &value)?;
+    Ok(0)
+}
