@@ -7,4 +7,6 @@ pub mod page_store;
 pub mod pidfd;
 pub mod pipe;
 pub mod ring;
+pub mod signalfd;
+pub mod timerfd;
 pub mod tty;

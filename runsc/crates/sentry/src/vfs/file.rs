@@ -151,6 +151,11 @@ pub trait File: Any + Send + Sync + fmt::Debug {
         Events::IN | Events::RDNORM | Events::OUT | Events::WRNORM
     }
 
+    /// As [`File::poll`], asked by `task`; differs where readiness is the asker's own (signalfd).
+    fn poll_as(&self, _task: &Task) -> Events {
+        self.poll()
+    }
+
     /// Where changes of readiness are told; none: it is always ready, and `epoll_ctl` is EPERM.
     fn wait_queue(&self) -> Option<&WaitQueue> {
         None

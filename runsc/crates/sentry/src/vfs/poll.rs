@@ -42,11 +42,11 @@ impl Polled {
 }
 
 /// Looks at every entry; how many have something.
-fn look(entries: &mut [Polled]) -> usize {
+fn look(task: &Task, entries: &mut [Polled]) -> usize {
     let mut ready = 0;
     for entry in entries {
         if let Some(file) = &entry.file {
-            entry.found = file.file().poll() & entry.wanted;
+            entry.found = file.file().poll_as(task) & entry.wanted;
         }
         ready += usize::from(!entry.found.is_empty());
     }
@@ -59,7 +59,7 @@ pub fn wait(
     entries: &mut [Polled],
     deadline: Option<Deadline>,
 ) -> Result<usize, Unslept> {
-    let ready = look(entries);
+    let ready = look(task, entries);
     if ready > 0 || deadline.is_some_and(|deadline| is_past(task, deadline)) {
         return Ok(ready);
     }
@@ -72,7 +72,7 @@ pub fn wait(
         .filter_map(|(file, wanted)| Some((file.file().wait_queue()?, *wanted)))
         .collect();
     let slept = task.wait_for(&queues, deadline, || {
-        let ready = look(entries);
+        let ready = look(task, entries);
         (ready > 0).then_some(ready)
     });
     match slept {
