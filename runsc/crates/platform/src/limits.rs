@@ -39,6 +39,7 @@ pub(crate) const PTRACE_HOST_CALLS: &[HostCall] = host_calls! {
     tgkill, SYS_tgkill, "interrupt a stub thread; kick an OS thread out of a host call";
     kill, SYS_kill, "end stub processes";
     sched_setaffinity, SYS_sched_setaffinity, "let a stub thread follow its tracer's processor";
+    sched_getaffinity, SYS_sched_getaffinity, "learn where a stub thread that runs for long may go";
     getcpu, SYS_getcpu, "learn the tracer's processor, where the vDSO can't tell";
     sched_yield, SYS_sched_yield, "let a new stub process start";
     futex, SYS_futex, "locks and thread start-up";

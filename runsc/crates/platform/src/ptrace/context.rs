@@ -2,10 +2,10 @@
 
 use super::exit;
 use super::interrupt::{Flag, Interrupter};
+use super::keeper::Keeper;
 use super::machine::Machine;
 use super::own::Own;
 use super::space::Space;
-use super::stub::{self, Claimed};
 use crate::{Exit, ExtendedState, Result, ThreadState};
 use abi::Errno;
 use host::ptrace;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 /// A context of the ptrace platform.
 #[derive(Debug)]
 pub(crate) struct Context {
+    machine: Arc<Machine>,
     flag: Arc<Flag>,
     bound: Option<Bound>,
     extended: ExtendedState,
@@ -29,8 +30,6 @@ struct Bound {
     tid: i32,
     /// What the stub thread's general registers are.
     loaded: ThreadState,
-    /// The processor that the stub thread is bound to.
-    cpu: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +41,7 @@ enum ExtendedAt {
 impl Context {
     pub(crate) fn new(machine: &Arc<Machine>) -> Context {
         Context {
+            machine: Arc::clone(machine),
             flag: Arc::default(),
             bound: None,
             extended: ExtendedState::initial(machine.extended_layout()),
@@ -62,19 +62,19 @@ impl Context {
                 return Ok(());
             }
         }
-        let Claimed { tracee, cpu } = space.stub().claim().map_err(|error| match error {
+        let claimed = space.stub().claim().map_err(|error| match error {
             Errno::ESRCH => error,
             _ => Errno::EAGAIN,
         })?;
-        let tid = tracee.tid();
+        let tid = claimed.tracee.tid();
         self.leave();
         self.flag.set_thread(space.stub().pid(), tid);
-        let own = Own::enter(space.stub(), tracee);
+        let own = Own::enter(space.stub(), claimed);
+        self.machine.keeper().balancer().watch(own.follower());
         self.bound = Some(Bound {
             own,
             tid,
             loaded: ThreadState::default(),
-            cpu,
         });
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Context {
             self.reset_extended();
         }
         if let Some(bound) = self.bound.take() {
-            Own::leave(bound.own, bound.cpu);
+            Own::leave(bound.own);
         }
     }
 
@@ -126,7 +126,7 @@ impl Context {
         }
         let exit = match bound.load(state) {
             Ok(()) => bound
-                .run_loaded(state, &self.flag)
+                .run_loaded(state, &self.flag, self.machine.keeper())
                 .unwrap_or_else(|_| bound.lost()),
             Err(Errno::EIO) => exit::general_protection(0),
             Err(_) => bound.lost(),
@@ -142,7 +142,7 @@ impl Drop for Context {
             return;
         };
         if bound.own.is_mine() {
-            Own::leave(bound.own, bound.cpu);
+            Own::leave(bound.own);
         } else {
             // Only the tracer could let go of the thread: nothing is left but to end the process.
             tracing::warn!(
@@ -179,14 +179,14 @@ impl Bound {
     ///
     /// # Errors
     /// The stub thread is gone.
-    fn run_loaded(&mut self, state: &mut ThreadState, flag: &Flag) -> Result<Exit> {
-        let own = Arc::clone(&self.own);
-        let tracee = own.tracee();
+    fn run_loaded(
+        &mut self,
+        state: &mut ThreadState,
+        flag: &Flag,
+        keeper: &Keeper,
+    ) -> Result<Exit> {
         loop {
-            stub::follow(self.tid, &mut self.cpu);
-            ptrace::sysemu(self.tid)?;
-            let event = tracee.wait()?;
-            let exit = match event {
+            let exit = match self.resume(keeper)? {
                 Event::Syscall => Some(self.syscall(state)?),
                 Event::Signal(signal) if exit::is_exception(signal) => self.signal(state)?,
                 Event::Signal(_) | Event::Stop | Event::Ended => None,
@@ -199,6 +199,18 @@ impl Bound {
                 return Ok(Exit::Interrupted);
             }
         }
+    }
+
+    /// Lets the application run until its thread stops for whatever reason.
+    fn resume(&self, keeper: &Keeper) -> Result<Event> {
+        let follower = self.own.follower();
+        follower.follow();
+        if keeper.balancer().start(follower) {
+            keeper.wake();
+        }
+        let event = ptrace::sysemu(self.tid).and_then(|()| self.own.tracee().wait());
+        keeper.balancer().stop(follower);
+        event
     }
 
     fn fetch(&mut self, state: &mut ThreadState) -> Result<()> {

@@ -76,6 +76,10 @@ impl Machine {
         self.layout
     }
 
+    pub(super) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
     /// An empty stub, from the pool or new.
     pub(super) fn take_stub(&self) -> Result<Arc<Stub>> {
         // The lock may not be held for the length of the loop's body.

@@ -20,7 +20,7 @@
 //!
 //! **Running** ([`context`]) costs one stop per system call: set registers, `SYSEMU`, wait, get
 //! registers, and ask for the entry's architecture. The stub thread follows its tracer's processor
-//! lazily, because a wake-up across processors costs several times as much as one on the same.
+//! ([`affinity`]).
 //!
 //! **Ends.** A *keeper* thread is the parent of all stub processes: it reaps those that are done
 //! with; its own end, that is the sandbox's, kills all of them (`PR_SET_PDEATHSIG`). A
@@ -29,6 +29,7 @@
 //!
 //! Lock order: master > stub > pool. None is held while application code runs.
 
+mod affinity;
 mod code;
 mod context;
 mod exit;

@@ -1,5 +1,6 @@
 //! Which stopped stub threads the calling OS thread has: those of the contexts bound to it.
 
+use super::affinity::Follower;
 use super::stub::{Claimed, Stub};
 use super::tracee::Tracee;
 use std::cell::RefCell;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Own {
     stub: Arc<Stub>,
     tracee: Tracee,
+    follower: Arc<Follower>,
     /// Its registers are not what the context left in them.
     clobbered: AtomicBool,
 }
@@ -21,9 +23,11 @@ thread_local! {
 
 impl Own {
     /// Takes note of a thread that the calling OS thread has claimed.
-    pub(super) fn enter(stub: &Arc<Stub>, tracee: Tracee) -> Arc<Own> {
+    pub(super) fn enter(stub: &Arc<Stub>, claimed: Claimed) -> Arc<Own> {
+        let Claimed { tracee, cpu } = claimed;
         let own = Arc::new(Own {
             stub: Arc::clone(stub),
+            follower: Arc::new(Follower::new(tracee.tid(), cpu)),
             tracee,
             clobbered: AtomicBool::new(true),
         });
@@ -32,11 +36,18 @@ impl Own {
     }
 
     /// Gives the thread back to its stub.
-    pub(super) fn leave(own: Arc<Own>, cpu: Option<usize>) {
+    pub(super) fn leave(own: Arc<Own>) {
         // Without thread-local storage the OS thread is ending, and is not asked anything more.
         let _ending =
             OWN.try_with(|all| all.borrow_mut().retain(|other| !Arc::ptr_eq(other, &own)));
-        if let Ok(Own { stub, tracee, .. }) = Arc::try_unwrap(own) {
+        if let Ok(Own {
+            stub,
+            tracee,
+            follower,
+            ..
+        }) = Arc::try_unwrap(own)
+        {
+            let cpu = follower.cpu();
             stub.give_back(Claimed { tracee, cpu });
         }
     }
@@ -49,6 +60,11 @@ impl Own {
     /// The thread, stopped.
     pub(super) fn tracee(&self) -> &Tracee {
         &self.tracee
+    }
+
+    /// Which processor the thread is on.
+    pub(super) fn follower(&self) -> &Arc<Follower> {
+        &self.follower
     }
 
     /// Notes that the registers were used for something else.

@@ -1,6 +1,7 @@
 //! A stub process: its leader, its sleeping threads, and calls into its address space from OS
 //! threads that have no thread of their own in it.
 
+use super::affinity::follow;
 use super::code::{self, Entry};
 use super::own;
 use super::tracee::{Call, Tracee};
@@ -27,13 +28,13 @@ struct State {
     /// Sleeping threads besides the leader, traced by nobody.
     idle: Vec<Idle>,
     /// The processor that the leader was last bound to.
-    leader_cpu: Option<usize>,
+    leader_cpu: Option<i32>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Idle {
     tid: i32,
-    cpu: Option<usize>,
+    cpu: Option<i32>,
 }
 
 /// A thread of a stub for a context: stopped, traced by the caller.
@@ -41,7 +42,7 @@ struct Idle {
 pub(super) struct Claimed {
     pub(super) tracee: Tracee,
     /// The processor that it is bound to.
-    pub(super) cpu: Option<usize>,
+    pub(super) cpu: Option<i32>,
 }
 
 impl Stub {
@@ -79,6 +80,7 @@ impl Stub {
     pub(super) fn call(self: &Arc<Stub>, call: Call) -> Result<u64> {
         if let Some(own) = own::in_stub(self) {
             own.mark_clobbered();
+            own.follower().follow();
             return self.noticing_loss(own.tracee().call(call));
         }
         self.with_leader(|leader| leader.call(call))
@@ -189,21 +191,5 @@ impl Stub {
             self.note_lost();
         }
         result
-    }
-}
-
-/// Binds a sleeping or stopped stub thread to the processor that its tracer is on, if it was bound
-/// to another. Where that is not possible the thread only runs slower.
-pub(super) fn follow(tid: i32, bound: &mut Option<usize>) {
-    use host::rustix::thread::{CpuSet, Pid, sched_getcpu, sched_setaffinity};
-    let cpu = sched_getcpu();
-    if *bound == Some(cpu) {
-        return;
-    }
-    *bound = Some(cpu);
-    let mut set = CpuSet::new();
-    if cpu < CpuSet::MAX_CPU {
-        set.set(cpu);
-        let _slower = sched_setaffinity(Pid::from_raw(tid), &set);
     }
 }

@@ -81,3 +81,47 @@ fn racing_interruptions_lose_no_call_and_no_interruption() {
     let reported = reported.load(Ordering::SeqCst);
     assert!(sent - reported <= 1, "{sent} sent, {reported} reported");
 }
+
+/// How many threads of the stub may run on more than one processor.
+fn unbound_threads(pid: i32) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let unbound = |task: std::io::Result<std::fs::DirEntry>| {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        let allowed = status
+            .lines()
+            .find(|line| line.starts_with("Cpus_allowed_list:"));
+        allowed.is_some_and(|list| list.contains(['-', ',']))
+    };
+    tasks.filter_map(|task| unbound(task).then_some(())).count()
+}
+
+#[test]
+fn threads_that_run_for_long_may_use_all_processors() {
+    const THREADS: usize = 4;
+    if std::thread::available_parallelism().unwrap().get() < 2 {
+        return;
+    }
+    let platform = guest::platform();
+    let guest = Guest::new(&platform, guest::SPIN);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let (platform, guest, sender) = (&platform, &guest, sender.clone());
+            scope.spawn(move || {
+                let mut context = guest.context(platform);
+                sender.send(context.interrupter()).unwrap();
+                guest::run(&mut context, &mut guest::start())
+            });
+        }
+        let interrupters: Vec<_> = receiver.iter().take(THREADS).collect();
+        let pid = guest.space.host_pid().unwrap();
+        let all = (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            unbound_threads(pid) >= THREADS
+        });
+        interrupters
+            .iter()
+            .for_each(platform::Interrupter::interrupt);
+        assert!(all, "{} of {THREADS} are unbound", unbound_threads(pid));
+    });
+}

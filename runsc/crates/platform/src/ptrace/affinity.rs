@@ -1,0 +1,225 @@
+//! On which processor stub threads run: on their tracer's, for a wake-up across processors costs
+//! several times as much as one on the same; but one that runs for long may go anywhere.
+//!
+//! Before a run the tracer binds its stub thread to the processor that it is on itself, if that has
+//! changed ([`Follower::follow`]). The tracer sleeps during the run, so nobody would move a thread
+//! that does not stop again: the [`Balancer`], ticking on the keeper's thread while any bound
+//! thread runs, unbinds those that have run for a whole tick.
+
+use host::rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How often the balancer looks.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+/// Runs that a thread which had to be unbound makes before it is bound again.
+const FREE_RUNS: u32 = 8;
+/// In [`Follower::cpu`]: not bound.
+const ANYWHERE: i32 = -1;
+
+/// A stub thread's processor.
+#[derive(Debug)]
+pub(super) struct Follower {
+    tid: i32,
+    /// The processor it is bound to, or [`ANYWHERE`].
+    cpu: AtomicI32,
+    /// Goes up at the start and at the end of each run: odd while the thread runs.
+    runs: AtomicU32,
+    /// Runs to go until an unbound thread is bound again, plus 1; written by the tracer only.
+    free_runs: AtomicU32,
+}
+
+impl Follower {
+    /// For a thread that is bound to `cpu`, as far as is known.
+    pub(super) fn new(tid: i32, cpu: Option<i32>) -> Follower {
+        Follower {
+            tid,
+            cpu: AtomicI32::new(cpu.unwrap_or(ANYWHERE)),
+            runs: AtomicU32::new(0),
+            free_runs: AtomicU32::new(1),
+        }
+    }
+
+    /// The processor that the thread is bound to.
+    pub(super) fn cpu(&self) -> Option<i32> {
+        let cpu = self.cpu.load(Ordering::Relaxed);
+        (cpu != ANYWHERE).then_some(cpu)
+    }
+
+    /// Binds the thread, which is stopped, to its tracer's processor: the calling thread's.
+    pub(super) fn follow(&self) {
+        let (cpu, bound) = (current_cpu(), self.cpu.load(Ordering::Relaxed));
+        if cpu == bound || (bound == ANYWHERE && !self.is_due()) {
+            return;
+        }
+        bind(self.tid, cpu);
+        self.cpu.store(cpu, Ordering::Relaxed);
+    }
+
+    /// Whether an unbound thread is to be bound again; counts this run.
+    fn is_due(&self) -> bool {
+        let left = match self.free_runs.load(Ordering::Relaxed) {
+            0 => FREE_RUNS,
+            left => left - 1,
+        };
+        self.free_runs.store(left, Ordering::Relaxed);
+        left == 0
+    }
+
+    /// Notes that the thread starts or stops running.
+    fn step(&self) {
+        let runs = self.runs.load(Ordering::Relaxed);
+        self.runs.store(runs.wrapping_add(1), Ordering::SeqCst);
+    }
+
+    fn is_running(runs: u32) -> bool {
+        runs % 2 == 1
+    }
+
+    fn unbind(&self) {
+        if let Ok(anywhere) = sched_getaffinity(None) {
+            // A thread that is gone needs no processor.
+            let _gone = sched_setaffinity(Pid::from_raw(self.tid), &anywhere);
+        }
+        // After the call: if the tracer has bound the thread again meanwhile, it does so once more.
+        self.cpu.store(ANYWHERE, Ordering::Relaxed);
+    }
+}
+
+/// Binds a sleeping or stopped stub thread to the calling thread's processor, if it was bound to
+/// another.
+pub(super) fn follow(tid: i32, bound: &mut Option<i32>) {
+    let cpu = current_cpu();
+    if *bound != Some(cpu) {
+        bind(tid, cpu);
+        *bound = Some(cpu);
+    }
+}
+
+fn current_cpu() -> i32 {
+    i32::try_from(sched_getcpu()).unwrap_or_default()
+}
+
+/// Where it is not possible, the thread only runs slower.
+fn bind(tid: i32, cpu: i32) {
+    let mut set = CpuSet::new();
+    if let Some(cpu) = usize::try_from(cpu)
+        .ok()
+        .filter(|&cpu| cpu < CpuSet::MAX_CPU)
+    {
+        set.set(cpu);
+        let _slower = sched_setaffinity(Pid::from_raw(tid), &set);
+    }
+}
+
+/// Unbinds threads that run for long.
+#[derive(Debug, Default)]
+pub(super) struct Balancer {
+    watched: Mutex<Vec<Watched>>,
+    /// Nobody ticks: the next run has to wake the keeper.
+    parked: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Watched {
+    follower: Weak<Follower>,
+    /// [`Follower::runs`] at the last tick.
+    seen: u32,
+}
+
+impl Balancer {
+    /// Watches a thread until it is dropped.
+    pub(super) fn watch(&self, follower: &Arc<Follower>) {
+        let follower = Arc::downgrade(follower);
+        self.watched.lock().push(Watched { follower, seen: 0 });
+    }
+
+    /// Notes that a run starts; whether the keeper has to be woken.
+    #[must_use]
+    pub(super) fn start(&self, follower: &Follower) -> bool {
+        follower.step();
+        self.parked.load(Ordering::SeqCst) && self.parked.swap(false, Ordering::SeqCst)
+    }
+
+    /// Notes that a run ends.
+    pub(super) fn stop(&self, follower: &Follower) {
+        follower.step();
+    }
+
+    /// One tick; whether there has to be another.
+    pub(super) fn tick(&self) -> bool {
+        let mut watched = self.watched.lock();
+        let mut busy = false;
+        watched.retain_mut(|watched| {
+            let Some(follower) = watched.follower.upgrade() else {
+                return false;
+            };
+            busy |= watched.look(&follower);
+            true
+        });
+        busy
+    }
+
+    /// Stops ticking, unless a run started meanwhile.
+    pub(super) fn park(&self) -> bool {
+        self.parked.store(true, Ordering::SeqCst);
+        let parked = !self.tick();
+        if !parked {
+            self.parked.store(false, Ordering::SeqCst);
+        }
+        parked
+    }
+}
+
+impl Watched {
+    /// Unbinds the thread if it runs since the last look; whether another look is needed.
+    fn look(&mut self, follower: &Follower) -> bool {
+        let runs = follower.runs.load(Ordering::SeqCst);
+        let before = std::mem::replace(&mut self.seen, runs);
+        if !Follower::is_running(runs) || follower.cpu().is_none() {
+            return false;
+        }
+        if runs == before {
+            follower.unbind();
+        }
+        runs != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_runs_through_two_ticks_is_unbound() {
+        let balancer = Balancer::default();
+        let follower = Arc::new(Follower::new(0, None));
+        balancer.watch(&follower);
+        assert!(balancer.park());
+        assert!(follower.cpu().is_none());
+        follower.cpu.store(0, Ordering::Relaxed);
+        assert!(balancer.start(&follower));
+        assert!(balancer.tick());
+        balancer.stop(&follower);
+        assert!(!balancer.start(&follower));
+        assert!(balancer.tick(), "another run is another start");
+        assert!(!balancer.tick());
+        assert!(follower.cpu().is_none());
+    }
+
+    #[test]
+    fn an_unbound_thread_is_bound_again_after_some_runs() {
+        let follower = Follower::new(0, None);
+        follower.follow();
+        assert!(follower.cpu().is_some(), "a new thread is bound at once");
+        follower.cpu.store(ANYWHERE, Ordering::Relaxed);
+        for _ in 0..FREE_RUNS {
+            follower.follow();
+            assert!(follower.cpu().is_none());
+        }
+        follower.follow();
+        assert!(follower.cpu().is_some());
+    }
+}
