@@ -3,6 +3,7 @@
 //! Thin over `rustix`; what rustix lacks is a raw call in a module that opts into `unsafe`.
 
 pub mod at;
+pub mod barrier;
 pub mod cpu;
 pub mod denied_call;
 pub mod empty_root;

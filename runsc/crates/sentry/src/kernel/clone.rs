@@ -148,6 +148,9 @@ struct HostThread {
     go: SyncSender<Arc<Task>>,
 }
 
+/// Where a new context begins, and with which processor state; none: nowhere until its first program is loaded.
+type Start = Option<(Arc<Space>, ExtendedState)>;
+
 /// What a new host thread reports: its context, ready.
 type Ready = Result<Box<Context>>;
 
@@ -155,20 +158,16 @@ impl HostThread {
     /// Starts a thread whose context is in `space` with the processor state `extended`; EAGAIN.
     fn start(task: &Task, space: Arc<Space>, extended: ExtendedState) -> Result<HostThread> {
         let platform = task.kernel().platform().clone();
-        HostThread::spawn(platform, space, Some(extended))
+        HostThread::spawn(platform, Some((space, extended)))
     }
 
-    fn spawn(
-        platform: Arc<platform::Platform>,
-        space: Arc<Space>,
-        extended: Option<ExtendedState>,
-    ) -> Result<HostThread> {
+    fn spawn(platform: Arc<platform::Platform>, start: Start) -> Result<HostThread> {
         let (ready_sender, ready) = sync_channel(1);
         let (go, go_receiver) = sync_channel(1);
         std::thread::Builder::new()
             .name("task".to_owned())
             .stack_size(STACK_SIZE)
-            .spawn(move || host_thread(&platform, space, extended, &ready_sender, &go_receiver))
+            .spawn(move || host_thread(&platform, start, &ready_sender, &go_receiver))
             .map_err(|_| Errno::EAGAIN)?;
         let context = ready.recv().map_err(|_| Errno::EAGAIN)??;
         Ok(HostThread { context, go })
@@ -180,19 +179,18 @@ const STACK_SIZE: usize = 1 << 20;
 
 fn host_thread(
     platform: &platform::Platform,
-    space: Arc<Space>,
-    extended: Option<ExtendedState>,
+    start: Start,
     ready: &SyncSender<Ready>,
     go: &Receiver<Arc<Task>>,
 ) {
     let mut context = Box::new(platform.new_context());
-    let prepared = context.switch_to(&space).and_then(|()| {
-        if let Some(extended) = extended {
-            *context.extended()? = extended;
-        }
+    let space = start.as_ref().map(|(space, _)| space.clone());
+    let prepared = start.map_or(Ok(()), |(space, extended)| {
+        context.switch_to(&space)?;
+        *context.extended()? = extended;
         Ok(())
     });
-    let report = prepared.map(|()| context).map_err(|_| Errno::EAGAIN);
+    let report = prepared.map(|()| context).map_err(|_: Errno| Errno::EAGAIN);
     if ready.send(report).is_err() {
         return;
     }
@@ -241,7 +239,7 @@ fn build(
         .fork(flags.contains(CloneFlags::VM) && !flags.contains(CloneFlags::VFORK));
     let parts = TaskParts {
         registers,
-        mm,
+        mm: Some(mm),
         fs: if flags.contains(CloneFlags::FS) {
             task.fs()
         } else {
@@ -318,11 +316,10 @@ fn write_ids(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<(
     Ok(())
 }
 
-/// A host thread for the first task of a process that comes from outside, in `space`.
+/// A host thread for the first task of a process that comes from outside. Its context is in no space yet.
 pub(crate) fn first_thread(
-    kernel: &Arc<crate::kernel::Kernel>,
-    space: Arc<Space>,
+    kernel: &crate::kernel::Kernel,
 ) -> Result<(Box<Context>, SyncSender<Arc<Task>>)> {
-    let thread = HostThread::spawn(kernel.platform().clone(), space, None)?;
+    let thread = HostThread::spawn(kernel.platform().clone(), None)?;
     Ok((thread.context, thread.go))
 }

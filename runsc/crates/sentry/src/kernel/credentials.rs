@@ -75,6 +75,12 @@ impl CapabilitySet {
         self.0 & (1 << capability as u8) != 0
     }
 
+    /// Whether it holds the capability of this number; false above [`CAP_LAST`].
+    #[must_use]
+    pub const fn has_number(self, number: u8) -> bool {
+        number <= CAP_LAST && self.0 & (1 << number) != 0
+    }
+
     /// Whether every capability of `self` is in `other`.
     #[must_use]
     pub const fn is_subset_of(self, other: CapabilitySet) -> bool {
@@ -179,5 +185,55 @@ impl Credentials {
     #[must_use]
     pub fn in_group(&self, gid: u32) -> bool {
         self.fsgid == gid || self.groups.binary_search(&gid).is_ok()
+    }
+}
+
+/// What the file-system user id decides: these go when it leaves 0 and come back when it returns.
+const FILE_CAPABILITIES: CapabilitySet = CapabilitySet(
+    1 << Capability::Chown as u8
+        | 1 << Capability::DacOverride as u8
+        | 1 << Capability::DacReadSearch as u8
+        | 1 << Capability::Fowner as u8
+        | 1 << Capability::Fsetid as u8
+        | 1 << Capability::LinuxImmutable as u8
+        | 1 << Capability::Mknod as u8
+        | 1 << Capability::MacOverride as u8,
+);
+
+impl Credentials {
+    /// Adjusts capabilities after user ids changed from those of `old` (`man 7 capabilities`, *Effect of user
+    /// ID changes on capabilities*).
+    pub fn follow_uids(&mut self, old: &Credentials) {
+        if !old.secure_bits.contains(SecureBits::NO_SETUID_FIXUP) {
+            let was_root = old.uid == 0 || old.euid == 0 || old.suid == 0;
+            let is_root = self.uid == 0 || self.euid == 0 || self.suid == 0;
+            if was_root && !is_root {
+                if !old.secure_bits.contains(SecureBits::KEEP_CAPS) {
+                    self.permitted = CapabilitySet::EMPTY;
+                    self.effective = CapabilitySet::EMPTY;
+                }
+                self.ambient = CapabilitySet::EMPTY;
+            }
+            if old.euid == 0 && self.euid != 0 {
+                self.effective = CapabilitySet::EMPTY;
+            }
+            if old.euid != 0 && self.euid == 0 {
+                self.effective = self.permitted;
+            }
+        }
+        self.follow_fsuid(old);
+    }
+
+    /// Adjusts the file capabilities after the file-system user id changed.
+    pub fn follow_fsuid(&mut self, old: &Credentials) {
+        if old.secure_bits.contains(SecureBits::NO_SETUID_FIXUP) {
+            return;
+        }
+        if old.fsuid == 0 && self.fsuid != 0 {
+            self.effective.0 &= !FILE_CAPABILITIES.0;
+        }
+        if old.fsuid != 0 && self.fsuid == 0 {
+            self.effective.0 |= self.permitted.0 & FILE_CAPABILITIES.0;
+        }
     }
 }

@@ -57,6 +57,13 @@ pub fn execute(
     Err(SysError::NoReturn)
 }
 
+/// Loads the first program of a process that comes from outside, before its task runs.
+pub(crate) fn load_first(task: &Task, file: Arc<OpenFile>, arguments: Arguments) -> Result<()> {
+    let (image, new) = prepare(task, file, arguments)?;
+    commit(task, image, new);
+    Ok(())
+}
+
 /// What changes with the new program besides its memory.
 struct New {
     credentials: Credentials,

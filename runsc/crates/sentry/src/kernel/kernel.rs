@@ -7,9 +7,32 @@ use memory::MemoryFile;
 use parking_lot::Mutex;
 use platform::Platform;
 
-use crate::kernel::namespaces::{NamespaceIds, UserNamespace};
+use crate::kernel::futex::FutexTable;
+use crate::kernel::namespaces::{NamespaceIds, Namespaces, UserNamespace, UtsNames, UtsNamespace};
 use crate::kernel::pids::PidNamespace;
+use crate::kernel::signal::queue::QueuedByUser;
+use crate::kernel::timers::TimerQueue;
+use crate::socket::SocketTables;
+use crate::strace;
 use crate::time::Clock;
+use crate::vfs::Vfs;
+
+/// What a kernel starts with.
+#[derive(Debug)]
+pub struct KernelConfig {
+    /// What runs application code.
+    pub platform: Arc<Platform>,
+    /// The guest's physical memory.
+    pub memory: Arc<MemoryFile>,
+    /// Host and domain name of the first UTS namespace.
+    pub names: UtsNames,
+    /// How many processors the application sees.
+    pub processors: usize,
+    /// How much memory the application sees, in bytes.
+    pub total_memory: u64,
+    /// What strace logs.
+    pub strace: strace::Settings,
+}
 
 /// A kernel. Two of them can live in one process.
 #[derive(Debug)]
@@ -17,28 +40,72 @@ pub struct Kernel {
     platform: Arc<Platform>,
     memory: Arc<MemoryFile>,
     clock: Clock,
+    processors: usize,
+    total_memory: u64,
     /// Gives namespaces their numbers.
     pub namespace_ids: NamespaceIds,
     next_id: AtomicU64,
     user_ns: Arc<UserNamespace>,
     root_pid_ns: Arc<PidNamespace>,
+    namespaces: Arc<Namespaces>,
     /// Serialises changes of the tree of processes (Linux's `tasklist_lock`): the first lock of its chain.
     pub(crate) task_set: Mutex<()>,
     /// The futexes that someone waits for.
-    pub futexes: crate::kernel::futex::FutexTable,
+    pub futexes: FutexTable,
     /// What timers wait for.
-    pub timer_queue: crate::kernel::timers::TimerQueue,
+    pub timer_queue: TimerQueue,
     /// How many signals each user has queued.
-    pub queued_signals: crate::kernel::signal::queue::QueuedByUser,
+    pub queued_signals: QueuedByUser,
     /// What strace logs, if anything.
-    pub strace: crate::strace::Settings,
-    /// Mount ids, device numbers and drivers, files without names (`Vfs::default()`).
-    pub vfs: crate::vfs::Vfs,
+    pub strace: strace::Settings,
+    /// Mount ids, device numbers and drivers, files without names.
+    pub vfs: Vfs,
     /// Bound abstract unix sockets and the like.
-    pub sockets: crate::socket::SocketTables,
+    pub sockets: SocketTables,
 }
 
 impl Kernel {
+    /// A kernel without processes.
+    #[must_use]
+    pub fn new(config: KernelConfig) -> Arc<Kernel> {
+        let ids = NamespaceIds::default();
+        let user_ns = Arc::new(UserNamespace {
+            ino: ids.allocate(),
+            parent: None,
+            owner: 0,
+        });
+        let namespaces = Namespaces {
+            uts: Arc::new(UtsNamespace {
+                ino: ids.allocate(),
+                names: Mutex::new(config.names),
+            }),
+            mounts: None,
+            ipc_ino: ids.allocate(),
+            net_ino: ids.allocate(),
+            cgroup_ino: ids.allocate(),
+            time_ino: ids.allocate(),
+        };
+        Arc::new(Kernel {
+            platform: config.platform,
+            memory: config.memory,
+            clock: Clock::new(),
+            processors: config.processors.max(1),
+            root_pid_ns: PidNamespace::new(ids.allocate(), None, user_ns.clone()),
+            total_memory: config.total_memory,
+            namespace_ids: ids,
+            next_id: AtomicU64::new(1),
+            user_ns,
+            namespaces: Arc::new(namespaces),
+            task_set: Mutex::new(()),
+            futexes: FutexTable::default(),
+            timer_queue: TimerQueue::default(),
+            queued_signals: QueuedByUser::default(),
+            strace: config.strace,
+            vfs: Vfs::default(),
+            sockets: SocketTables::default(),
+        })
+    }
+
     /// What runs application code.
     #[must_use]
     pub fn platform(&self) -> &Arc<Platform> {
@@ -57,6 +124,18 @@ impl Kernel {
         &self.clock
     }
 
+    /// How many processors the application sees.
+    #[must_use]
+    pub fn processors(&self) -> usize {
+        self.processors
+    }
+
+    /// How much memory the application sees, in bytes.
+    #[must_use]
+    pub fn total_memory(&self) -> u64 {
+        self.total_memory
+    }
+
     /// A number never given before: ids of address spaces, mappable objects, anonymous inodes.
     pub fn unique_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
@@ -72,5 +151,11 @@ impl Kernel {
     #[must_use]
     pub fn root_pid_ns(&self) -> &Arc<PidNamespace> {
         &self.root_pid_ns
+    }
+
+    /// The first namespaces of the other kinds.
+    #[must_use]
+    pub fn namespaces(&self) -> &Arc<Namespaces> {
+        &self.namespaces
     }
 }

@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod limits;
 pub mod namespaces;
 pub mod pids;
+pub mod process;
 mod run;
 pub mod signal;
 pub mod task;
@@ -23,5 +24,6 @@ mod vsyscall;
 pub mod wait;
 pub mod wait_queue;
 
-pub use kernel::Kernel;
+pub use kernel::{Kernel, KernelConfig};
+pub use process::{ProcessSpec, StartError};
 pub use task::Task;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::error::Result;
 use crate::kernel::clone::CloneFlags;
 use crate::kernel::task::Task;
+use crate::vfs::mount::{MountNamespace, translate};
 
 /// Gives each namespace its inode number in nsfs (`/proc/[pid]/ns`).
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub struct UtsNames {
 pub struct Namespaces {
     /// Host and domain name.
     pub uts: Arc<UtsNamespace>,
+    /// Mounts; none only in what a kernel has before its first process.
+    pub mounts: Option<Arc<MountNamespace>>,
     /// System V IPC and POSIX message queues: its inode number.
     pub ipc_ino: u64,
     /// Network: its inode number.
@@ -73,7 +76,8 @@ pub struct Namespaces {
 
 /// Gives `task` new namespaces as `flags` say (`clone(2)`, `unshare(2)`), copies of those it has.
 pub fn unshare(task: &Task, flags: CloneFlags) -> Result<()> {
-    let ids = &task.kernel().namespace_ids;
+    let kernel = task.kernel();
+    let ids = &kernel.namespace_ids;
     let mut namespaces = (*task.namespaces()).clone();
     if flags.contains(CloneFlags::NEWUTS) {
         let names = namespaces.uts.names.lock().clone();
@@ -81,6 +85,17 @@ pub fn unshare(task: &Task, flags: CloneFlags) -> Result<()> {
             ino: ids.allocate(),
             names: Mutex::new(names),
         });
+    }
+    if flags.contains(CloneFlags::NEWNS)
+        && let Some(mounts) = &namespaces.mounts
+    {
+        let user_ns = task.credentials().user_ns.clone();
+        let (copy, moved) = mounts.duplicate(&kernel.vfs, ids.allocate(), user_ns);
+        // Root and working directory move along; the caller has made them the task's own.
+        let fs = task.fs();
+        fs.set_root(translate(&fs.root(), &moved));
+        fs.set_cwd(translate(&fs.cwd(), &moved));
+        namespaces.mounts = Some(copy);
     }
     if flags.contains(CloneFlags::NEWIPC) {
         namespaces.ipc_ino = ids.allocate();

@@ -20,7 +20,7 @@ use crate::syscalls::{SyscallArgs, table};
 const NO_CALL: u64 = u64::MAX;
 
 /// Runs `task` on the calling host thread until it exits. `space` is where its context is already.
-pub(crate) fn run(task: &Arc<Task>, space: Arc<Space>) {
+pub(crate) fn run(task: &Arc<Task>, space: Option<Arc<Space>>) {
     let mut space = space;
     let mut interrupted = None;
     while let Flow::Continue = before_return(task, interrupted.take()) {
@@ -68,16 +68,19 @@ fn before_return(task: &Arc<Task>, interrupted: Option<Restart>) -> Flow {
 }
 
 /// After `execve`, moves the context to the new address space. Returns false if the host can't.
-fn follow_exec(task: &Task, space: &mut Arc<Space>) -> bool {
+fn follow_exec(task: &Task, space: &mut Option<Arc<Space>>) -> bool {
     let current = task.mm().space().clone();
-    if Arc::ptr_eq(&current, space) {
+    if space
+        .as_ref()
+        .is_some_and(|space| Arc::ptr_eq(&current, space))
+    {
         return true;
     }
     let moved = task.with_context(|context| {
         context.reset_extended();
         context.switch_to(&current)
     });
-    *space = current;
+    *space = Some(current);
     moved.is_ok()
 }
 

@@ -155,8 +155,8 @@ pub enum RestartBlock {
 pub struct TaskParts {
     /// Its registers.
     pub registers: ThreadState,
-    /// Its address space.
-    pub mm: Arc<AddressSpace>,
+    /// Its address space; none for the first task of a process from outside, until its program is loaded.
+    pub mm: Option<Arc<AddressSpace>>,
     /// Root, cwd, umask.
     pub fs: Arc<FsContext>,
     /// Descriptors.
@@ -186,7 +186,7 @@ impl Task {
             group,
             numbers: Mutex::new(PidNumbers(Vec::new())),
             registers: Mutex::new(parts.registers),
-            mm: Mutex::new(Some(parts.mm)),
+            mm: Mutex::new(parts.mm),
             fs: Mutex::new(parts.fs),
             files: Mutex::new(parts.files),
             credentials: Mutex::new(parts.credentials),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use memory::MemoryFile;
@@ -124,6 +124,7 @@ pub struct AddressSpace {
     pub(super) active: RwLock<Active>,
     pub(super) executable: Mutex<Option<Arc<OpenFile>>>,
     pub(super) layout: Mutex<ExecLayout>,
+    pub(super) dumpable: AtomicBool,
 }
 
 impl fmt::Debug for AddressSpace {
@@ -172,7 +173,19 @@ impl AddressSpace {
             active: RwLock::new(active),
             executable: Mutex::default(),
             layout: Mutex::default(),
+            dumpable: AtomicBool::new(true),
         })
+    }
+
+    /// PR_GET_DUMPABLE: whether others of the same user may look into it.
+    #[must_use]
+    pub fn dumpable(&self) -> bool {
+        self.dumpable.load(Ordering::Relaxed)
+    }
+
+    /// PR_SET_DUMPABLE.
+    pub fn set_dumpable(&self, dumpable: bool) {
+        self.dumpable.store(dumpable, Ordering::Relaxed);
     }
 
     /// The platform's space, for `Context::switch_to`.

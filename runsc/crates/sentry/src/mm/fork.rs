@@ -48,6 +48,7 @@ impl AddressSpace {
         drop(areas);
         *child.executable.lock() = self.executable();
         *child.layout.lock() = self.layout();
+        child.set_dumpable(self.dumpable());
         child.remember_stack_limit(self.stack_limit());
         Ok(child)
     }

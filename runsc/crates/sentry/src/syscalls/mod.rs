@@ -6,32 +6,77 @@
 pub mod args;
 mod at;
 mod attributes;
+mod capability;
 mod clock;
+mod credential;
 mod descriptor;
 mod directory;
 mod epoll;
 mod eventfd;
 mod futex;
+mod ids;
 mod install;
 pub mod io;
 mod kill;
+mod limit;
 mod names;
+mod namespace;
 mod open;
 mod pidfd;
 mod pipe;
 mod poll;
+mod prctl;
+mod priority;
+mod process;
 mod read_write;
+mod resource_usage;
 mod restart;
+mod scheduler;
 mod select;
 mod signal;
 mod signalfd;
 mod size;
 mod sleep;
 mod stat;
+mod system;
 pub mod table;
 mod timeout;
 mod timer;
 mod timerfd;
 
+use abi::Errno;
+use abi::raw::general;
+
 pub use args::SyscallArgs;
 pub use table::{Call, Support};
+
+use crate::error::Result;
+use crate::kernel::task::Task;
+use crate::vfs::path::Path;
+
+/// The longest path with its NUL (`PATH_MAX`).
+const PATH_MAX: usize = 4096;
+
+/// Reads a path; ENOENT if it is empty, ENAMETOOLONG.
+fn read_path(task: &Task, address: usize) -> Result<Vec<u8>> {
+    let path = read_path_or_empty(task, address)?;
+    if path.is_empty() {
+        Err(Errno::ENOENT)
+    } else {
+        Ok(path)
+    }
+}
+
+/// Reads a path that may be empty (AT_EMPTY_PATH).
+fn read_path_or_empty(task: &Task, address: usize) -> Result<Vec<u8>> {
+    task.mm().read_string(address, PATH_MAX)
+}
+
+/// Where the resolution of `path` starts for a call with a directory descriptor: none for AT_FDCWD and
+/// absolute paths.
+fn start_directory(task: &Task, fd: i32, path: &[u8]) -> Result<Option<Path>> {
+    if fd == general::AT_FDCWD || path.first() == Some(&b'/') {
+        return Ok(None);
+    }
+    Ok(Some(task.files().get(fd)?.path().clone()))
+}

@@ -119,6 +119,17 @@ const SUBJECTS: &[&[Call]] = &[
     super::size::CALLS,
     super::stat::CALLS,
     super::timerfd::CALLS,
+    super::capability::CALLS,
+    super::credential::CALLS,
+    super::ids::CALLS,
+    super::limit::CALLS,
+    super::namespace::CALLS,
+    super::prctl::CALLS,
+    super::priority::CALLS,
+    super::process::CALLS,
+    super::resource_usage::CALLS,
+    super::scheduler::CALLS,
+    super::system::CALLS,
 ];
 
 /// Numbers above every call of the release that `uname(2)` reports.

@@ -24,7 +24,7 @@ use crate::vfs::inode::FileSystem;
 use crate::vfs::path::Path;
 
 pub use flags::MountFlags;
-pub use namespace::{MountNamespace, Unmount};
+pub use namespace::{MountNamespace, Unmount, translate};
 pub(crate) use propagation::PeerGroup;
 pub use propagation::Propagation;
 pub use text::{mount_info_text, mount_stats_text, mounts_text};

@@ -1,0 +1,105 @@
+//! Namespaces: unshare, and the names of the UTS namespace.
+
+use abi::Errno;
+use abi::raw::general as nr;
+
+use std::sync::Arc;
+
+use crate::error::{Result, SyscallResult};
+use crate::kernel::clone::CloneFlags;
+use crate::kernel::credentials::Capability;
+use crate::kernel::namespaces;
+use crate::kernel::pids::PidNamespace;
+use crate::kernel::task::Task;
+use crate::syscalls::{Call, SyscallArgs};
+
+pub(super) const CALLS: &[Call] = &[
+    Call::partial(
+        nr::__NR_unshare,
+        "unshare",
+        unshare,
+        "user and time namespaces",
+    ),
+    Call::full(nr::__NR_sethostname, "sethostname", sethostname),
+    Call::full(nr::__NR_setdomainname, "setdomainname", setdomainname),
+];
+
+/// The longest host or domain name (`__NEW_UTS_LEN`).
+const NAME_MAX: usize = 64;
+
+const NAMESPACES: CloneFlags = CloneFlags::NEWUTS
+    .union(CloneFlags::NEWNS)
+    .union(CloneFlags::NEWIPC)
+    .union(CloneFlags::NEWNET)
+    .union(CloneFlags::NEWCGROUP)
+    .union(CloneFlags::NEWPID);
+
+const UNSHARED: CloneFlags = NAMESPACES
+    .union(CloneFlags::FS)
+    .union(CloneFlags::FILES)
+    .union(CloneFlags::SYSVSEM);
+
+/// What only a process with one thread may undo: it shares these by being several.
+const SINGLE_THREADED: CloneFlags = CloneFlags::THREAD
+    .union(CloneFlags::SIGHAND)
+    .union(CloneFlags::VM);
+
+fn unshare(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let flags = CloneFlags::from_bits_retain(args.u64(0));
+    if !UNSHARED.union(SINGLE_THREADED).contains(flags) {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags.intersects(SINGLE_THREADED) && task.group().tasks().len() > 1 {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags.intersects(NAMESPACES) && !task.has_capability(Capability::SysAdmin) {
+        return Err(Errno::EPERM.into());
+    }
+    // A mount namespace of one's own needs a root of one's own (man 2 unshare, CLONE_NEWNS).
+    if flags.intersects(CloneFlags::FS | CloneFlags::NEWNS) {
+        let own = task.fs().fork();
+        *task.fs.lock() = Arc::new(own);
+    }
+    if flags.contains(CloneFlags::FILES) {
+        let shared = task.files();
+        *task.files.lock() = Arc::new(shared.fork());
+        crate::vfs::fd_table::release(task, shared);
+    }
+    namespaces::unshare(task, flags)?;
+    if flags.contains(CloneFlags::NEWPID) {
+        let kernel = task.kernel();
+        let user_ns = task.credentials().user_ns.clone();
+        let namespace = PidNamespace::new(
+            kernel.namespace_ids.allocate(),
+            Some(task.pid_namespace()),
+            user_ns,
+        );
+        *task.child_pid_ns.lock() = namespace;
+    }
+    Ok(0)
+}
+
+fn read_name(task: &Task, args: &SyscallArgs) -> Result<Vec<u8>> {
+    if !task.has_capability(Capability::SysAdmin) {
+        return Err(Errno::EPERM);
+    }
+    let len = usize::try_from(args.i32(1)).map_err(|_| Errno::EINVAL)?;
+    if len > NAME_MAX {
+        return Err(Errno::EINVAL);
+    }
+    let mut name = vec![0; len];
+    task.mm().read_bytes(args.usize(0), &mut name)?;
+    Ok(name)
+}
+
+fn sethostname(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let name = read_name(task, args)?;
+    task.namespaces().uts.names.lock().host = name;
+    Ok(0)
+}
+
+fn setdomainname(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let name = read_name(task, args)?;
+    task.namespaces().uts.names.lock().domain = name;
+    Ok(0)
+}

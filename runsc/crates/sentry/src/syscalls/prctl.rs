@@ -1,0 +1,288 @@
+//! prctl and arch_prctl.
+
+use std::sync::atomic::Ordering;
+
+use abi::Errno;
+use abi::raw::general as nr;
+use abi::raw::prctl as pr;
+
+use crate::error::{Result, SyscallResult};
+use crate::kernel::credentials::{CAP_LAST, Capability, CapabilitySet, SecureBits};
+use crate::kernel::signal::Signal;
+use crate::kernel::task::Task;
+use crate::syscalls::{Call, SyscallArgs};
+
+pub(super) const CALLS: &[Call] = &[
+    Call::partial(
+        nr::__NR_prctl,
+        "prctl",
+        prctl,
+        "PR_SET_MM, seccomp, speculation and core scheduling",
+    ),
+    Call::partial(
+        nr::__NR_arch_prctl,
+        "arch_prctl",
+        arch_prctl,
+        "CPUID faulting, XSTATE permissions, shadow stacks",
+    ),
+];
+
+/// The default of PR_SET_TIMERSLACK, in nanoseconds.
+const DEFAULT_SLACK_NS: u64 = 50_000;
+/// `comm` with its NUL (`TASK_COMM_LEN`).
+const NAME_LEN: usize = 16;
+
+fn prctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    match args.u32(0) {
+        pr::PR_SET_PDEATHSIG => set_parent_death_signal(task, args.u64(1)),
+        pr::PR_GET_PDEATHSIG => {
+            let signal = u32::from(task.own.lock().parent_death_signal);
+            write(task, args.usize(1), signal)
+        }
+        pr::PR_GET_DUMPABLE => Ok(u64::from(task.mm().dumpable())),
+        pr::PR_SET_DUMPABLE => set_dumpable(task, args.u64(1)),
+        pr::PR_GET_KEEPCAPS => Ok(u64::from(
+            task.credentials()
+                .secure_bits
+                .contains(SecureBits::KEEP_CAPS),
+        )),
+        pr::PR_SET_KEEPCAPS => set_keep_caps(task, args.u64(1)),
+        pr::PR_SET_NAME => set_name(task, args.usize(1)),
+        pr::PR_GET_NAME => get_name(task, args.usize(1)),
+        pr::PR_GET_SECCOMP => Ok(0),
+        pr::PR_CAPBSET_READ => Ok(u64::from(
+            task.credentials()
+                .bounding
+                .has_number(capability(args.u64(1))?),
+        )),
+        pr::PR_CAPBSET_DROP => drop_bounding(task, args.u64(1)),
+        pr::PR_GET_SECUREBITS => Ok(task.credentials().secure_bits.bits().into()),
+        pr::PR_SET_SECUREBITS => set_secure_bits(task, args.u64(1)),
+        pr::PR_SET_TIMERSLACK => {
+            let slack = if args.i64(1) <= 0 {
+                DEFAULT_SLACK_NS
+            } else {
+                args.u64(1)
+            };
+            task.own.lock().timer_slack_ns = slack;
+            Ok(0)
+        }
+        pr::PR_GET_TIMERSLACK => Ok(task.own.lock().timer_slack_ns),
+        pr::PR_SET_CHILD_SUBREAPER => {
+            task.group()
+                .subreaper
+                .store(args.u64(1) != 0, Ordering::Relaxed);
+            Ok(0)
+        }
+        pr::PR_GET_CHILD_SUBREAPER => write(
+            task,
+            args.usize(1),
+            u32::from(task.group().subreaper.load(Ordering::Relaxed)),
+        ),
+        pr::PR_SET_NO_NEW_PRIVS => set_no_new_privs(task, args),
+        pr::PR_GET_NO_NEW_PRIVS => {
+            check_unused(args, 1)?;
+            Ok(u64::from(task.credentials().no_new_privs))
+        }
+        pr::PR_GET_TID_ADDRESS => {
+            let address = task.own.lock().clear_child_tid as u64;
+            write(task, args.usize(1), address)
+        }
+        pr::PR_CAP_AMBIENT => ambient(task, args),
+        pr::PR_SET_THP_DISABLE => set_thp(args),
+        pr::PR_GET_THP_DISABLE => Ok(0),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+fn write<T: zerocopy::IntoBytes + zerocopy::Immutable>(
+    task: &Task,
+    address: usize,
+    value: T,
+) -> SyscallResult {
+    task.mm().write_value(address, &value)?;
+    Ok(0)
+}
+
+/// Arguments from `first` on must be zero (`man 2 prctl`, EINVAL).
+fn check_unused(args: &SyscallArgs, first: usize) -> Result<()> {
+    if (first..5).any(|n| args.u64(n) != 0) {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(())
+    }
+}
+
+fn set_parent_death_signal(task: &Task, signal: u64) -> SyscallResult {
+    let number = match signal {
+        0 => 0,
+        other => Signal::new(other).ok_or(Errno::EINVAL)?.number(),
+    };
+    task.own.lock().parent_death_signal = number;
+    Ok(0)
+}
+
+fn set_dumpable(task: &Task, value: u64) -> SyscallResult {
+    match value {
+        0 => task.mm().set_dumpable(false),
+        1 => task.mm().set_dumpable(true),
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    Ok(0)
+}
+
+fn set_keep_caps(task: &Task, value: u64) -> SyscallResult {
+    let old = task.credentials();
+    if value > 1 {
+        return Err(Errno::EINVAL.into());
+    }
+    if old.secure_bits.contains(SecureBits::KEEP_CAPS_LOCKED) {
+        return Err(Errno::EPERM.into());
+    }
+    let mut new = (*old).clone();
+    new.secure_bits.set(SecureBits::KEEP_CAPS, value == 1);
+    task.set_credentials(new);
+    Ok(0)
+}
+
+fn set_name(task: &Task, address: usize) -> SyscallResult {
+    let mut name = Vec::with_capacity(NAME_LEN);
+    let mm = task.mm();
+    for n in 0..NAME_LEN - 1 {
+        let byte: u8 = mm.read_value(address.wrapping_add(n))?;
+        if byte == 0 {
+            break;
+        }
+        name.push(byte);
+    }
+    task.own.lock().name = name;
+    Ok(0)
+}
+
+fn get_name(task: &Task, address: usize) -> SyscallResult {
+    let mut bytes = [0; NAME_LEN];
+    let name = task.own.lock().name.clone();
+    bytes[..name.len()].copy_from_slice(&name);
+    task.mm().write_bytes(address, &bytes)?;
+    Ok(0)
+}
+
+fn capability(number: u64) -> Result<u8> {
+    u8::try_from(number)
+        .ok()
+        .filter(|number| *number <= CAP_LAST)
+        .ok_or(Errno::EINVAL)
+}
+
+fn drop_bounding(task: &Task, number: u64) -> SyscallResult {
+    let number = capability(number)?;
+    let old = task.credentials();
+    if !old.has(Capability::Setpcap) {
+        return Err(Errno::EPERM.into());
+    }
+    let mut new = (*old).clone();
+    new.bounding.0 &= !(1 << number);
+    task.set_credentials(new);
+    Ok(0)
+}
+
+/// Locked bits stay as they are, locks stay locked, CAP_SETPCAP is needed (`man 7 capabilities`).
+fn set_secure_bits(task: &Task, value: u64) -> SyscallResult {
+    let new_bits = u32::try_from(value)
+        .ok()
+        .and_then(SecureBits::from_bits)
+        .ok_or(Errno::EPERM)?;
+    let old = task.credentials();
+    let locks = SecureBits::NOROOT_LOCKED
+        | SecureBits::NO_SETUID_FIXUP_LOCKED
+        | SecureBits::KEEP_CAPS_LOCKED
+        | SecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
+    let locked = (old.secure_bits & locks).bits() >> 1;
+    let changes_locked = (old.secure_bits.bits() ^ new_bits.bits()) & locked != 0;
+    let unlocks = !new_bits.contains(old.secure_bits & locks);
+    if changes_locked || unlocks || !old.has(Capability::Setpcap) {
+        return Err(Errno::EPERM.into());
+    }
+    let mut new = (*old).clone();
+    new.secure_bits = new_bits;
+    task.set_credentials(new);
+    Ok(0)
+}
+
+fn set_no_new_privs(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    if args.u64(1) != 1 {
+        return Err(Errno::EINVAL.into());
+    }
+    check_unused(args, 2)?;
+    let mut new = (*task.credentials()).clone();
+    new.no_new_privs = true;
+    task.set_credentials(new);
+    Ok(0)
+}
+
+fn ambient(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let old = task.credentials();
+    check_unused(args, 3)?;
+    let operation = args.u32(1);
+    if operation == pr::PR_CAP_AMBIENT_CLEAR_ALL {
+        check_unused(args, 2)?;
+        let mut new = (*old).clone();
+        new.ambient = CapabilitySet::EMPTY;
+        task.set_credentials(new);
+        return Ok(0);
+    }
+    let number = capability(args.u64(2))?;
+    let mut new = (*old).clone();
+    match operation {
+        pr::PR_CAP_AMBIENT_IS_SET => return Ok(u64::from(old.ambient.has_number(number))),
+        pr::PR_CAP_AMBIENT_LOWER => new.ambient.0 &= !(1 << number),
+        pr::PR_CAP_AMBIENT_RAISE => {
+            let held = old.permitted.has_number(number) && old.inheritable.has_number(number);
+            if !held || old.secure_bits.contains(SecureBits::NO_CAP_AMBIENT_RAISE) {
+                return Err(Errno::EPERM.into());
+            }
+            new.ambient.0 |= 1 << number;
+        }
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    task.set_credentials(new);
+    Ok(0)
+}
+
+/// Transparent huge pages are a hint: there are none to disable.
+fn set_thp(args: &SyscallArgs) -> SyscallResult {
+    check_unused(args, 2)?;
+    Ok(0)
+}
+
+const ARCH_SET_GS: u32 = 0x1001;
+const ARCH_SET_FS: u32 = 0x1002;
+const ARCH_GET_FS: u32 = 0x1003;
+const ARCH_GET_GS: u32 = 0x1004;
+const ARCH_GET_CPUID: u32 = 0x1011;
+
+fn arch_prctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let code = args.u32(0);
+    let base = args.u64(1);
+    match code {
+        ARCH_SET_FS | ARCH_SET_GS
+            if base >= task.kernel().platform().limits().user_range.end as u64 =>
+        {
+            return Err(Errno::EPERM.into());
+        }
+        ARCH_SET_FS => task.registers.lock().fs_base = base,
+        ARCH_SET_GS => task.registers.lock().gs_base = base,
+        ARCH_GET_FS => {
+            let base = task.registers.lock().fs_base;
+            return write(task, args.usize(1), base);
+        }
+        ARCH_GET_GS => {
+            let base = task.registers.lock().gs_base;
+            return write(task, args.usize(1), base);
+        }
+        // CPUID does not fault.
+        ARCH_GET_CPUID => return Ok(1),
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    Ok(0)
+}

@@ -1,0 +1,231 @@
+//! Scheduling: policies, affinity, yielding (`man 7 sched`).
+
+use std::sync::Arc;
+
+use abi::Errno;
+use abi::raw::general as nr;
+
+use crate::error::{Result, SyscallResult};
+use crate::kernel::credentials::Capability;
+use crate::kernel::limits::Resource;
+use crate::kernel::task::Task;
+use crate::syscalls::{Call, SyscallArgs};
+
+const NOT_SCHEDULED: &str = "the values do not reach the host's scheduler";
+
+pub(super) const CALLS: &[Call] = &[
+    Call::full(nr::__NR_sched_yield, "sched_yield", sched_yield),
+    Call::partial(
+        nr::__NR_sched_getaffinity,
+        "sched_getaffinity",
+        sched_getaffinity,
+        NOT_SCHEDULED,
+    ),
+    Call::partial(
+        nr::__NR_sched_setaffinity,
+        "sched_setaffinity",
+        sched_setaffinity,
+        NOT_SCHEDULED,
+    ),
+    Call::partial(
+        nr::__NR_sched_getscheduler,
+        "sched_getscheduler",
+        sched_getscheduler,
+        NOT_SCHEDULED,
+    ),
+    Call::partial(
+        nr::__NR_sched_setscheduler,
+        "sched_setscheduler",
+        sched_setscheduler,
+        NOT_SCHEDULED,
+    ),
+    Call::partial(
+        nr::__NR_sched_getparam,
+        "sched_getparam",
+        sched_getparam,
+        NOT_SCHEDULED,
+    ),
+    Call::partial(
+        nr::__NR_sched_setparam,
+        "sched_setparam",
+        sched_setparam,
+        NOT_SCHEDULED,
+    ),
+    Call::full(
+        nr::__NR_sched_get_priority_max,
+        "sched_get_priority_max",
+        sched_get_priority_max,
+    ),
+    Call::full(
+        nr::__NR_sched_get_priority_min,
+        "sched_get_priority_min",
+        sched_get_priority_min,
+    ),
+    Call::partial(
+        nr::__NR_sched_rr_get_interval,
+        "sched_rr_get_interval",
+        sched_rr_get_interval,
+        NOT_SCHEDULED,
+    ),
+    Call::full(nr::__NR_getcpu, "getcpu", getcpu),
+];
+
+const SCHED_FIFO: i32 = 1;
+const SCHED_RR: i32 = 2;
+const SCHED_RESET_ON_FORK: i32 = 0x4000_0000;
+/// SCHED_RR's time slice on Linux, in nanoseconds.
+const RR_INTERVAL_NS: i64 = 100_000_000;
+
+fn sched_yield(_task: &Task, _args: &SyscallArgs) -> SyscallResult {
+    std::thread::yield_now();
+    Ok(0)
+}
+
+fn target(task: &Task, pid: i32) -> Result<Arc<Task>> {
+    let pid = u32::try_from(pid).map_err(|_| Errno::EINVAL)?;
+    task.pid_namespace()
+        .task(if pid == 0 { task.tid() } else { pid })
+        .ok_or(Errno::ESRCH)
+}
+
+/// The processors as a bit mask in words.
+fn all_processors(task: &Task) -> Vec<u64> {
+    let count = task.kernel().processors();
+    let word = |n: usize| match count.saturating_sub(n * 64) {
+        left if left >= 64 => u64::MAX,
+        left => (1 << left) - 1,
+    };
+    (0..count.div_ceil(64)).map(word).collect()
+}
+
+fn sched_getaffinity(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let room = args.usize(1);
+    let all = all_processors(task);
+    if room < all.len() * 8 || room % 8 != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let chosen = target(task, args.i32(0))?.own.lock().affinity.clone();
+    let mask = if chosen.is_empty() { all } else { chosen };
+    let bytes: Vec<u8> = mask.iter().flat_map(|word| word.to_le_bytes()).collect();
+    task.mm().write_bytes(args.usize(2), &bytes)?;
+    Ok(bytes.len() as u64)
+}
+
+fn sched_setaffinity(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let all = all_processors(task);
+    let mut bytes = vec![0; all.len() * 8];
+    let given = args.usize(1).min(bytes.len());
+    task.mm().read_bytes(args.usize(2), &mut bytes[..given])?;
+    let target = target(task, args.i32(0))?;
+    check_owner(task, &target)?;
+    let words = bytes
+        .chunks_exact(8)
+        .map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap_or_default()));
+    let mask: Vec<u64> = words.zip(&all).map(|(word, all)| word & all).collect();
+    if mask.iter().all(|word| *word == 0) {
+        return Err(Errno::EINVAL.into());
+    }
+    target.own.lock().affinity = mask;
+    Ok(0)
+}
+
+fn check_owner(task: &Task, target: &Task) -> Result<()> {
+    let (mine, theirs) = (task.credentials(), target.credentials());
+    let owner = mine.euid == theirs.euid || mine.euid == theirs.uid;
+    if owner || mine.has(Capability::SysNice) {
+        Ok(())
+    } else {
+        Err(Errno::EPERM)
+    }
+}
+
+fn sched_getscheduler(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    Ok(u64::from(
+        target(task, args.i32(0))?.own.lock().policy.unsigned_abs(),
+    ))
+}
+
+fn sched_setscheduler(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let policy = args.i32(1);
+    if args.usize(2) == 0 || policy < 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let priority: i32 = args.ptr(2).read(&task.mm())?;
+    set_policy(task, args.i32(0), Some(policy), priority)
+}
+
+fn sched_setparam(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    if args.usize(1) == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let priority: i32 = args.ptr(1).read(&task.mm())?;
+    set_policy(task, args.i32(0), None, priority)
+}
+
+fn set_policy(task: &Task, pid: i32, policy: Option<i32>, priority: i32) -> SyscallResult {
+    let target = target(task, pid)?;
+    let policy = policy.unwrap_or_else(|| target.own.lock().policy);
+    let range = priorities(policy & !SCHED_RESET_ON_FORK).ok_or(Errno::EINVAL)?;
+    if !range.contains(&priority) {
+        return Err(Errno::EINVAL.into());
+    }
+    check_owner(task, &target)?;
+    let limit = i32::try_from(task.group().limits().get(Resource::RealtimePriority).soft)
+        .unwrap_or(i32::MAX);
+    let mut own = target.own.lock();
+    let raises = priority > own.priority && priority > limit;
+    if raises && !task.has_capability(Capability::SysNice) {
+        return Err(Errno::EPERM.into());
+    }
+    own.policy = policy;
+    own.priority = priority;
+    Ok(0)
+}
+
+fn sched_getparam(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    if args.usize(1) == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let priority = target(task, args.i32(0))?.own.lock().priority;
+    args.ptr(1).write(&task.mm(), &priority)?;
+    Ok(0)
+}
+
+/// The priorities of a policy: 1 to 99 for the real-time ones, 0 for other, batch, idle and deadline.
+fn priorities(policy: i32) -> Option<std::ops::RangeInclusive<i32>> {
+    match policy {
+        SCHED_FIFO | SCHED_RR => Some(1..=99),
+        0 | 3 | 5 | 6 => Some(0..=0),
+        _ => None,
+    }
+}
+
+fn sched_get_priority_max(_task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let range = priorities(args.i32(0)).ok_or(Errno::EINVAL)?;
+    Ok(u64::from(range.end().unsigned_abs()))
+}
+
+fn sched_get_priority_min(_task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let range = priorities(args.i32(0)).ok_or(Errno::EINVAL)?;
+    Ok(u64::from(range.start().unsigned_abs()))
+}
+
+fn sched_rr_get_interval(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let target = target(task, args.i32(0))?;
+    let round_robin = target.own.lock().policy & !SCHED_RESET_ON_FORK == SCHED_RR;
+    let interval = [0, if round_robin { RR_INTERVAL_NS } else { 0 }];
+    args.ptr(1).write(&task.mm(), &interval)?;
+    Ok(0)
+}
+
+fn getcpu(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let cpu = u32::try_from(host::rustix::thread::sched_getcpu()).unwrap_or(0);
+    let mm = task.mm();
+    if args.usize(0) != 0 {
+        args.ptr(0).write(&mm, &cpu)?;
+    }
+    if args.usize(1) != 0 {
+        args.ptr(1).write(&mm, &0_u32)?;
+    }
+    Ok(0)
+}
