@@ -99,8 +99,3 @@ pub fn take_file(task: &Task, group: &Arc<ThreadGroup>, fd: i32) -> Result<Arc<O
     }
     target.files().get(fd)
 }
-
-/// The thread group that an open pidfd stands for; EBADF.
-pub fn group_of(_open: &crate::vfs::file::OpenFile) -> Result<Arc<ThreadGroup>> {
-    Err(Errno::EBADF)
-}

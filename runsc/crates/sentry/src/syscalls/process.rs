@@ -327,7 +327,7 @@ fn which_of_waitid(task: &Task, args: &SyscallArgs, options: &mut WaitOptions) -
             if open.is_nonblocking() {
                 *options |= WaitOptions::NOHANG;
             }
-            Which::Group(crate::fs::pidfd::group_of(&open)?)
+            Which::Group(crate::fs::pidfd::group_of(&open)?.clone())
         }
         _ => return Err(Errno::EINVAL),
     })
