@@ -38,6 +38,35 @@ impl AddressSpace {
         })
     }
 
+    /// Copies bytes in up to the first that can't be read; returns how many.
+    ///
+    /// # Errors
+    /// EFAULT, only if not one byte could be read.
+    pub fn read_partial(&self, address: usize, buffer: &mut [u8]) -> Result<usize> {
+        let len = buffer.len();
+        some_of(self.read_some(address, buffer), len)
+    }
+
+    /// Copies bytes out up to the first that can't be written; returns how many.
+    ///
+    /// # Errors
+    /// EFAULT, only if not one byte could be written.
+    pub fn write_partial(&self, address: usize, bytes: &[u8]) -> Result<usize> {
+        some_of(self.write_some(address, bytes), bytes.len())
+    }
+
+    /// Writes zeroes.
+    ///
+    /// # Errors
+    /// EFAULT; the front may have been written.
+    pub fn zero(&self, address: usize, len: usize) -> Result<()> {
+        if self.zero_some(address, len) == len {
+            Ok(())
+        } else {
+            Err(Errno::EFAULT)
+        }
+    }
+
     /// Copies bytes out.
     ///
     /// # Errors
@@ -214,23 +243,37 @@ impl AddressSpace {
         address: usize,
         len: usize,
         need: Access,
+        visit: impl FnMut(usize, GuestBytes<'_>) -> core::result::Result<usize, Faulted>,
+    ) -> usize {
+        let usable = |pages: &Pages| allows(pages.access, need);
+        let make = |range| self.make_present(range, need);
+        self.visit_with(address, len, need, usable, make, visit)
+    }
+
+    /// As [`visit`](Self::visit), where `usable` tells which pages will do and `make` makes others.
+    pub(super) fn visit_with(
+        &self,
+        address: usize,
+        len: usize,
+        need: Access,
+        usable: impl Fn(&Pages) -> bool,
+        make: impl Fn(Range<usize>) -> Result<()>,
         mut visit: impl FnMut(usize, GuestBytes<'_>) -> core::result::Result<usize, Faulted>,
     ) -> usize {
         let end = address.saturating_add(len);
         let mut at = address;
         while at < end {
-            let before = at;
-            let step = self.visit_present(&self.active.read(), at..end, need, |at, bytes| {
-                visit(at - address, bytes)
-            });
+            let step =
+                self.visit_present(&self.active.read(), at..end, need, &usable, |at, bytes| {
+                    visit(at - address, bytes)
+                });
             at = match step {
                 Ok(reached) => reached,
                 Err(reached) => return reached - address,
             };
-            if at < end && self.make_present(at..end, need).is_err() {
+            if at < end && make(at..end).is_err() {
                 break;
             }
-            debug_assert!(at > before || at < end);
         }
         at - address
     }
@@ -242,11 +285,12 @@ impl AddressSpace {
         active: &Active,
         range: Range<usize>,
         need: Access,
+        usable: impl Fn(&Pages) -> bool,
         mut visit: impl FnMut(usize, GuestBytes<'_>) -> core::result::Result<usize, Faulted>,
     ) -> core::result::Result<usize, usize> {
         let mut at = range.start;
         for (run, pages) in active.pages.overlapping(range.clone()) {
-            if run.start > at || !allows(pages.access, need) {
+            if run.start > at || !usable(pages) {
                 break;
             }
             let end = run.end.min(range.end);
@@ -309,6 +353,14 @@ impl AddressSpace {
             ..Want::at(range.start, need)
         };
         Ok(self.provide(&areas, &mut active, &want)?)
+    }
+}
+
+fn some_of(done: usize, wanted: usize) -> Result<usize> {
+    if done == 0 && wanted > 0 {
+        Err(Errno::EFAULT)
+    } else {
+        Ok(done)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use memory::MemoryFile;
@@ -120,6 +120,8 @@ pub struct AddressSpace {
     pub(super) bounds: Range<usize>,
     /// `RLIMIT_STACK` as a call or fault last told it, for copies that extend a stack.
     stack_limit: AtomicU64,
+    /// The most bytes that were resident when anyone looked.
+    peak_resident: AtomicUsize,
     pub(super) areas: RwLock<Areas>,
     pub(super) active: RwLock<Active>,
     pub(super) executable: Mutex<Option<Arc<OpenFile>>>,
@@ -169,6 +171,7 @@ impl AddressSpace {
             space,
             bounds: areas.bounds.clone(),
             stack_limit: AtomicU64::new(DEFAULT_STACK_LIMIT),
+            peak_resident: AtomicUsize::new(0),
             areas: RwLock::new(areas),
             active: RwLock::new(active),
             executable: Mutex::default(),
@@ -198,6 +201,13 @@ impl AddressSpace {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.me.as_ptr().addr() as u64
+    }
+
+    /// Takes note of how much is resident; the most so far.
+    pub(super) fn note_resident(&self, resident: usize) -> usize {
+        self.peak_resident
+            .fetch_max(resident, Ordering::Relaxed)
+            .max(resident)
     }
 
     pub(super) fn stack_limit(&self) -> u64 {

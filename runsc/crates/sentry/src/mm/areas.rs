@@ -30,6 +30,7 @@ pub(super) struct Areas {
     pub(super) lock_future: bool,
     /// All bytes, those of data, those that are locked.
     pub(super) total: usize,
+    pub(super) peak_total: usize,
     pub(super) data: usize,
     pub(super) locked: usize,
 }
@@ -38,6 +39,7 @@ impl Areas {
     /// Adds an area where nothing is.
     pub(super) fn add(&mut self, range: Range<usize>, vma: Vma) {
         self.count(&range, &vma, usize::wrapping_add);
+        self.peak_total = self.peak_total.max(self.total);
         self.vmas.insert(range, vma);
     }
 
@@ -146,13 +148,14 @@ impl Areas {
 
     /// Whether any area maps the file of this registry.
     pub(super) fn maps(&self, set: &MappingSet) -> bool {
-        self.vmas.iter().any(|(_, vma)| {
-            vma.file
-                .as_ref()
-                .and_then(|file| file.mappable.mappings())
-                .is_some_and(|other| std::ptr::eq(other, set))
-        })
+        self.vmas.iter().any(|(_, vma)| maps(vma, set))
     }
+}
+
+/// Whether an area maps the file of this registry.
+pub(super) fn maps(vma: &Vma, set: &MappingSet) -> bool {
+    let registry = vma.file.as_ref().and_then(|file| file.mappable.mappings());
+    registry.is_some_and(|other| std::ptr::eq(other, set))
 }
 
 /// How much stays free below an area.
@@ -177,7 +180,7 @@ pub(super) const fn page_down(address: usize) -> usize {
 /// The page-aligned range of `len` bytes at a page-aligned address; EINVAL, or `beyond` if it does not
 /// fit into the address space.
 pub(super) fn checked_range(address: usize, len: usize, beyond: Errno) -> Result<Range<usize>> {
-    if address % PAGE != 0 {
+    if !address.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     let end = page_up(len)

@@ -163,16 +163,27 @@ impl AddressSpace {
         want: &Want,
     ) -> Result<(), Refusal> {
         let (area, vma) = areas.vmas.at(want.address).ok_or(Refusal::Unmapped)?;
+        self.provide_in(active, &area, vma, want)
+    }
+
+    /// As [`provide`](Self::provide) in an area that is known.
+    pub(super) fn provide_in(
+        &self,
+        active: &mut Active,
+        area: &Range<usize>,
+        vma: &Vma,
+        want: &Want,
+    ) -> Result<(), Refusal> {
         if !allows(vma.access, want.need) {
             return Err(Refusal::Denied);
         }
         match active.pages.at(want.address) {
-            None => self.populate(active, &area, vma, want)?,
+            None => self.populate(active, area, vma, want)?,
             Some((_, pages)) if allows(pages.access, want.need) => {}
-            Some(_) if vma.is_private() => return self.break_sharing(active, &area, vma, want),
-            Some((run, _)) => return self.obtain_for_stores(active, &area, vma, run, want),
+            Some(_) if vma.is_private() => return self.break_sharing(active, area, vma, want),
+            Some((run, _)) => return self.obtain_for_stores(active, area, vma, run, want),
         }
-        self.realise_around(active, &area, want.address)
+        self.realise_around(active, area, want.address)
     }
 
     /// Makes pages where there are none.

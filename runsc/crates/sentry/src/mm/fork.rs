@@ -48,8 +48,8 @@ impl AddressSpace {
         drop(areas);
         *child.executable.lock() = self.executable();
         *child.layout.lock() = self.layout();
-        child.set_dumpable(self.dumpable());
         child.remember_stack_limit(self.stack_limit());
+        child.set_dumpable(self.dumpable());
         Ok(child)
     }
 

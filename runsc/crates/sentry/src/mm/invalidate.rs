@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::address_space::AddressSpace;
 use super::mapping_set::{Invalidate, MappingSet};
+use super::vma::VmaFlags;
 
 impl AddressSpace {
     /// Drops the pages of a file at `offsets`; leaves the registry if nothing of the file is mapped.
@@ -35,5 +36,15 @@ impl AddressSpace {
     /// Whether any area maps the file of this registry.
     pub(super) fn maps_file(&self, set: &MappingSet) -> bool {
         self.areas.read().maps(set)
+    }
+
+    /// Whether an area maps the file of this registry shared and may be made writable.
+    pub(super) fn maps_file_writable(&self, set: &MappingSet) -> bool {
+        let writable = VmaFlags::SHARED | VmaFlags::MAY_WRITE;
+        self.areas
+            .read()
+            .vmas
+            .iter()
+            .any(|(_, vma)| vma.flags.contains(writable) && super::areas::maps(vma, set))
     }
 }

@@ -215,7 +215,8 @@ fn is_eager(vma: &Vma, len: usize) -> bool {
     match &vma.file {
         None => writable && !grows && len <= SMALL_AREA,
         Some(file) => {
-            !vma.access.is_empty() && !(vma.is_private() && writable) && file.file.is_some()
+            let data = vma.is_private() && writable;
+            file.file.is_some() && !vma.access.is_empty() && !data
         }
     }
 }
@@ -229,7 +230,7 @@ fn place(areas: &Areas, at: MapAt, len: usize) -> Result<usize> {
     };
     match at {
         MapAt::Fixed(start) | MapAt::FixedNoReplace(start) => {
-            if start % PAGE != 0 {
+            if !start.is_multiple_of(PAGE) {
                 return Err(Errno::EINVAL);
             }
             if !fits(start) {

@@ -55,6 +55,18 @@ impl MappingSet {
         self.spaces.lock().retain(|known| !known.ptr_eq(mm));
     }
 
+    /// Whether a mapping exists, or may come to be by mprotect, through which the file is written.
+    #[must_use]
+    pub fn has_writable(&self) -> bool {
+        let spaces: Vec<Arc<AddressSpace>> = self
+            .spaces
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        spaces.iter().any(|mm| mm.maps_file_writable(self))
+    }
+
     /// Whether any address space has the file mapped.
     #[must_use]
     pub fn is_mapped(&self) -> bool {

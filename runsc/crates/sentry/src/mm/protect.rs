@@ -86,7 +86,7 @@ impl AddressSpace {
     /// Brings active pages in line with what their area now allows.
     pub(super) fn change_access(&self, active: &mut Active, range: Range<usize>, access: Access) {
         active.pages.update(range.clone(), |_, pages| {
-            pages.access = access & pages.limit
+            pages.access = access & pages.limit;
         });
         self.lower(active, range.clone());
         // What was in use before will be in use again: mapping it now saves a fault.
@@ -118,7 +118,7 @@ impl AddressSpace {
             let left = pages.mapped & pages.access;
             match stretches.last_mut() {
                 Some((last, access)) if last.end == run.start && *access == left => {
-                    last.end = run.end
+                    last.end = run.end;
                 }
                 _ => stretches.push((run, left)),
             }

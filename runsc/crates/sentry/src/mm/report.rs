@@ -1,4 +1,4 @@
-//! What `/proc/[pid]/maps`, `smaps`, `statm` and `status` tell of an address space.
+//! What `/proc/[pid]/maps` and `smaps` tell of an address space.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -14,35 +14,6 @@ use crate::kernel::task::Task;
 /// Column at which names start in `/proc/[pid]/maps`.
 const NAME_COLUMN: usize = 73;
 
-/// Sizes in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MmUsage {
-    /// Everything that is mapped (`VmSize`).
-    pub total: usize,
-    /// Private writable memory that is not a stack (`VmData`).
-    pub data: usize,
-    /// Stacks (`VmStk`).
-    pub stack: usize,
-    /// Executable files (`VmExe` and `VmLib`).
-    pub text: usize,
-    /// Locked (`VmLck`).
-    pub locked: usize,
-    /// Resident private memory (`RssAnon`).
-    pub resident_anonymous: usize,
-    /// Resident pages of files (`RssFile`).
-    pub resident_file: usize,
-    /// Resident shared memory (`RssShmem`).
-    pub resident_shared: usize,
-}
-
-impl MmUsage {
-    /// All that is resident (`VmRSS`).
-    #[must_use]
-    pub const fn resident(&self) -> usize {
-        self.resident_anonymous + self.resident_file + self.resident_shared
-    }
-}
-
 /// What is resident of one area.
 #[derive(Clone, Copy, Debug, Default)]
 struct Resident {
@@ -54,35 +25,6 @@ struct Resident {
 }
 
 impl AddressSpace {
-    /// Sizes for `/proc/[pid]/statm` and `status`.
-    #[must_use]
-    pub fn usage(&self) -> MmUsage {
-        let areas = self.areas.read();
-        let active = self.active.read();
-        let mut usage = MmUsage {
-            total: areas.total,
-            data: areas.data,
-            locked: areas.locked,
-            ..MmUsage::default()
-        };
-        for (area, vma) in areas.vmas.iter() {
-            if vma.flags.contains(VmaFlags::GROWS_DOWN) {
-                usage.stack += area.len();
-            }
-            if vma.file.is_some() && vma.access == Access::READ | Access::EXECUTE {
-                usage.text += area.len();
-            }
-        }
-        for (run, pages) in active.pages.iter() {
-            match &pages.source {
-                _ if pages.owned => usage.resident_anonymous += run.len(),
-                Source::Memory(_) => usage.resident_shared += run.len(),
-                Source::Host(..) => usage.resident_file += run.len(),
-            }
-        }
-        usage
-    }
-
     /// `/proc/[pid]/maps` as `viewer` sees it.
     #[must_use]
     pub fn maps_text(&self, viewer: &Task) -> Vec<u8> {
@@ -115,9 +57,9 @@ impl AddressSpace {
             .collect()
     }
 
-    /// The areas, for coredumps and debuggers: addresses, access and flags.
+    /// The areas in order, for core dumps and `/proc`.
     #[must_use]
-    pub fn area_list(&self) -> Vec<(Range<usize>, Vma)> {
+    pub fn vmas(&self) -> Vec<(Range<usize>, Vma)> {
         self.snapshot()
     }
 
@@ -176,9 +118,9 @@ fn maps_line(range: &Range<usize>, vma: &Vma, viewer: &Task) -> Vec<u8> {
         // A newline in a name would start a line of its own.
         for byte in name {
             if byte == b'\n' {
-                line.extend(b"\\012")
+                line.extend(b"\\012");
             } else {
-                line.push(byte)
+                line.push(byte);
             }
         }
     }

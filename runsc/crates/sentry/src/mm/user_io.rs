@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use abi::Errno;
+use memory::GuestBytes;
 use memory::io::{self, MAX_PIECES, Position};
 use platform::Access;
 
@@ -135,6 +136,36 @@ impl<'a> UserIo<'a> {
     /// EFAULT, only if not one byte could be written.
     pub fn zero(&mut self, len: usize) -> Result<usize> {
         self.advance_by(len, AddressSpace::zero_some)
+    }
+
+    /// Fills `target`, pages of the kernel's, from user memory without a copy in between.
+    ///
+    /// # Errors
+    /// EFAULT, only if not one byte could be read.
+    pub fn copy_to_guest(&mut self, target: GuestBytes<'_>) -> Result<usize> {
+        let mut done = 0;
+        self.advance_by(target.len(), |mm, address, len| {
+            let part = mm.visit(address, len, Access::READ, |before, bytes| {
+                bytes.copy_to(target.slice(done + before, bytes.len()))
+            });
+            done += part;
+            part
+        })
+    }
+
+    /// Writes `source`, pages of the kernel's, to user memory without a copy in between.
+    ///
+    /// # Errors
+    /// EFAULT, only if not one byte could be written.
+    pub fn copy_from_guest(&mut self, source: GuestBytes<'_>) -> Result<usize> {
+        let mut done = 0;
+        self.advance_by(source.len(), |mm, address, len| {
+            let part = mm.visit(address, len, Access::WRITE, |before, bytes| {
+                source.slice(done + before, bytes.len()).copy_to(bytes)
+            });
+            done += part;
+            part
+        })
     }
 
     /// Moves bytes to other user memory, perhaps of another address space (`process_vm_readv(2)`).

@@ -58,3 +58,44 @@ impl<T: zerocopy::IntoBytes + zerocopy::Immutable> UserPtr<T> {
         mm.write_value(self.address, value)
     }
 }
+
+impl<T: zerocopy::FromBytes> UserPtr<T> {
+    /// Copies `count` values in.
+    ///
+    /// # Errors
+    /// EINVAL for more than `most`, EFAULT.
+    pub fn read_array(
+        self,
+        mm: &crate::mm::AddressSpace,
+        count: usize,
+        most: usize,
+    ) -> crate::Result<Vec<T>> {
+        if count > most {
+            return Err(abi::Errno::EINVAL);
+        }
+        (0..count)
+            .map(|index| self.offset(index).read(mm))
+            .collect()
+    }
+}
+
+impl<T: zerocopy::IntoBytes + zerocopy::Immutable> UserPtr<T> {
+    /// Copies values out, one behind the other.
+    ///
+    /// # Errors
+    /// EFAULT
+    pub fn write_array(self, mm: &crate::mm::AddressSpace, values: &[T]) -> crate::Result<()> {
+        mm.write_bytes(self.address, zerocopy::IntoBytes::as_bytes(values))
+    }
+}
+
+impl<T> UserPtr<T> {
+    /// The pointer to the value `count` places further on; what wraps around can't be read anyway.
+    #[must_use]
+    pub const fn offset(self, count: usize) -> UserPtr<T> {
+        UserPtr::new(
+            self.address
+                .wrapping_add(count.wrapping_mul(size_of::<T>())),
+        )
+    }
+}

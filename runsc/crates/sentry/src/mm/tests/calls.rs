@@ -89,9 +89,9 @@ fn limits_are_enforced() {
     let at = mm.map(&anonymous(3 * PAGE, RW), &limits).unwrap();
     assert_eq!(mm.lock(at, 3 * PAGE, false, &limits), Err(Errno::ENOMEM));
     mm.lock(at, 2 * PAGE, false, &limits).unwrap();
-    assert_eq!(mm.usage().locked, 2 * PAGE);
+    assert_eq!(mm.statistics().locked, 2 * PAGE);
     mm.unlock(at + PAGE, 1).unwrap();
-    assert_eq!(mm.usage().locked, PAGE);
+    assert_eq!(mm.statistics().locked, PAGE);
 }
 
 #[test]
@@ -347,4 +347,28 @@ fn a_file_truncated_behind_our_back_is_efault() {
     file.file.set_len(PAGE as u64).unwrap();
     assert_eq!(mm.write_some(at, &[2; 3 * PAGE]), PAGE);
     assert_eq!(mm.load_u32(at + PAGE), Err(Errno::EFAULT));
+}
+
+#[test]
+fn debuggers_read_and_write_past_the_protection() {
+    let mm = new_mm();
+    let at = mm
+        .map(&anonymous(2 * PAGE, Access::empty()), &NO_LIMITS)
+        .unwrap();
+    assert_eq!(mm.write_forced(at + PAGE - 2, b"trap"), Ok(4));
+    let mut bytes = [0; 4];
+    assert_eq!(mm.read_forced(at + PAGE - 2, &mut bytes), Ok(4));
+    assert_eq!(&bytes, b"trap");
+    assert_eq!(mapped_access(&mm, at), None);
+    assert!(mm.load_u32(at).is_err());
+    let file = TestFile::new(&[5; PAGE]);
+    let mut text = mapping_of(&file, PAGE, Access::READ | Access::EXECUTE, true);
+    let at = mm.map(&text, &NO_LIMITS).unwrap();
+    assert_eq!(mm.write_forced(at, &[0xcc]), Ok(1));
+    assert_eq!(read(&mm, at, 2), [0xcc, 5]);
+    assert_eq!(mapped_access(&mm, at), Some(Access::READ | Access::EXECUTE));
+    text.private = false;
+    let at = mm.map(&text, &NO_LIMITS).unwrap();
+    assert_eq!(mm.write_forced(at, &[0xcc]), Err(Errno::EFAULT));
+    assert_eq!(mm.read_forced(at + PAGE, &mut bytes), Err(Errno::EFAULT));
 }
