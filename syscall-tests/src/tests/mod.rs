@@ -10,7 +10,8 @@ macro_rules! families {
 }
 
 families!(
-    clone, eintr, execve, fault, link, openat, path, read, session, signal, wait
+    clone, eintr, eventfd, execve, fault, futex, link, madvise, mmap, openat, path, pipe, poll,
+    read, session, signal, wait,
 );
 
 /// Every test.
