@@ -52,6 +52,8 @@ pub struct Kernel {
     pub(crate) task_set: Mutex<()>,
     /// The futexes that someone waits for.
     pub futexes: FutexTable,
+    /// The vDSO and the page that it reads.
+    pub vdso: crate::time::vdso::Vdso,
     /// What timers wait for.
     pub timer_queue: TimerQueue,
     /// How many signals each user has queued.
@@ -98,6 +100,7 @@ impl Kernel {
             namespaces: Arc::new(namespaces),
             task_set: Mutex::new(()),
             futexes: FutexTable::default(),
+            vdso: crate::time::vdso::Vdso::default(),
             timer_queue: TimerQueue::default(),
             queued_signals: QueuedByUser::default(),
             strace: config.strace,

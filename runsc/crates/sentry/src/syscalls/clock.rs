@@ -45,6 +45,7 @@ pub(super) const CALLS: &[Call] = &[
 fn clock_gettime(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let (clock, to): (_, UserPtr<Timespec>) = (ClockId::decode(args.i32(0))?, args.ptr(1));
     let now_ns = clock.now(task)?;
+    task.kernel().vdso.touch();
     to.write(&task.mm(), &Timespec::from_nanos(now_ns))?;
     Ok(0)
 }
@@ -74,6 +75,7 @@ fn gettimeofday(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let (time, zone): (UserPtr<Timeval>, UserPtr<Timezone>) = (args.ptr(0), args.ptr(1));
     let mm = task.mm();
     if !time.is_null() {
+        task.kernel().vdso.touch();
         let now_ns = task.kernel().clock().realtime_ns();
         time.write(&mm, &Timeval::from_nanos(now_ns))?;
     }

@@ -4,6 +4,7 @@
 //! the processor time of tasks included.
 
 pub mod clock_id;
+mod fit;
 pub mod vdso;
 
 use std::time::Duration;
@@ -116,10 +117,14 @@ impl Clock {
         self.realtime_ns()
     }
 
-    /// The host's CLOCK_MONOTONIC when the application's was zero.
-    #[must_use]
-    pub fn monotonic_zero_ns(&self) -> u64 {
-        self.boot.monotonic_ns
+    /// What the application's CLOCK_MONOTONIC shows when the host's shows `host_ns`.
+    pub(crate) fn guest_monotonic_ns(&self, host_ns: u64) -> u64 {
+        host_ns.saturating_sub(self.boot.monotonic_ns)
+    }
+
+    /// What the application's CLOCK_BOOTTIME shows when the host's shows `host_ns`.
+    pub(crate) fn guest_boottime_ns(&self, host_ns: u64) -> u64 {
+        host_ns.saturating_sub(self.boot.boottime_ns)
     }
 
     /// The time left until `deadline`; zero if it has passed.
