@@ -1,1 +1,16 @@
-fn main() {}
+//! `runsc`: an OCI runtime whose containers run on a kernel of its own, in user space.
+
+mod cli;
+mod config;
+mod flags;
+mod logging;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    ExitCode::from(cli::main(&args))
+}

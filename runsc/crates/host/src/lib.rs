@@ -14,6 +14,7 @@ pub mod signal_fd;
 pub mod spawn;
 pub mod stub;
 pub mod tsc;
+pub mod tty;
 pub mod wait;
 
 pub use abi::Errno;

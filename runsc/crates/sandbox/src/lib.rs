@@ -1,1 +1,83 @@
-//! sandbox
+//! The sandbox process: lockdown, the container's start, the control server.
+//!
+//! It is pid 1 of its own pid namespace, so that its end is the end of every stub. [`main`] takes
+//! what the parent donated ([`inputs`]), gives up everything else ([`lockdown`]), builds the kernel
+//! ([`guest`]) and serves control requests ([`server`]) until the init process or one of the
+//! [`lifeline`]s ends.
+
+mod end;
+mod error;
+mod guest;
+mod inputs;
+mod lifeline;
+mod lockdown;
+mod mounts;
+mod processes;
+mod server;
+mod start;
+mod syscall_list;
+
+use std::sync::Arc;
+
+use control::{BootConfig, Connection, Report};
+use host::spawn::take_donated;
+
+pub use syscall_list::describe_syscalls;
+
+use crate::end::End;
+use crate::error::SandboxError;
+use crate::guest::Guest;
+use crate::inputs::Inputs;
+
+/// The exit code of every failure of the sandbox's own.
+const FAILURE: u8 = 128;
+
+/// Runs as the sandbox. Returns the process's exit code: the init process's own.
+#[must_use]
+pub fn main(config: BootConfig) -> u8 {
+    let Ok(report) = take_donated(config.fds.report).map(Connection::new) else {
+        return FAILURE;
+    };
+    let end = Arc::new(End::default());
+    match prepare(config, &end) {
+        Ok(()) => {
+            if report.send(&Report::Ready, &[]).is_err() {
+                return FAILURE;
+            }
+            drop(report);
+            let code = end.wait();
+            tracing::info!("the sandbox ends with exit code {code}");
+            code
+        }
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            let _ = report.send(
+                &Report::Failed {
+                    reason: error.to_string(),
+                },
+                &[],
+            );
+            FAILURE
+        }
+    }
+}
+
+fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
+    let inputs = Inputs::take(&config)?;
+    lockdown::give_up_privilege(&config, &inputs)?;
+    let platform = lockdown::make_platform(&config)?;
+    let Inputs {
+        gofer,
+        gofer_lifeline,
+        lifeline,
+        control,
+        stdio,
+        preserved,
+    } = inputs;
+    let host_calls = platform.host_calls();
+    let log_fd = config.log.fd.unwrap_or(-1);
+    let guest = Guest::new(config, platform, gofer, stdio, preserved)?;
+    lockdown::install_filter(host_calls, log_fd)?;
+    lifeline::watch(lifeline, gofer_lifeline, end)?;
+    server::serve(control, guest, end)
+}

@@ -1,10 +1,10 @@
 //! The gofer: file system calls below the directories it was given, one kind of socket.
 
 use libc::{
-    SYS_accept4, SYS_brk, SYS_clock_gettime, SYS_clock_nanosleep, SYS_clone, SYS_clone3, SYS_close,
-    SYS_connect, SYS_dup, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_epoll_wait,
-    SYS_eventfd2, SYS_exit, SYS_exit_group, SYS_faccessat2, SYS_fallocate, SYS_fchdir, SYS_fchmod,
-    SYS_fchmodat, SYS_fchmodat2, SYS_fchown, SYS_fchownat, SYS_fcntl, SYS_fdatasync, SYS_fgetxattr,
+    SYS_brk, SYS_clock_gettime, SYS_clock_nanosleep, SYS_clone, SYS_clone3, SYS_close, SYS_connect,
+    SYS_dup, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_epoll_wait, SYS_eventfd2,
+    SYS_exit, SYS_exit_group, SYS_faccessat2, SYS_fallocate, SYS_fchdir, SYS_fchmod, SYS_fchmodat,
+    SYS_fchmodat2, SYS_fchown, SYS_fchownat, SYS_fcntl, SYS_fdatasync, SYS_fgetxattr,
     SYS_flistxattr, SYS_fremovexattr, SYS_fsetxattr, SYS_fstat, SYS_fstatfs, SYS_fsync,
     SYS_ftruncate, SYS_futex, SYS_getdents64, SYS_getpid, SYS_getrandom, SYS_gettid, SYS_getxattr,
     SYS_lgetxattr, SYS_linkat, SYS_listxattr, SYS_llistxattr, SYS_lremovexattr, SYS_lseek,
@@ -14,8 +14,8 @@ use libc::{
     SYS_readlinkat, SYS_recvfrom, SYS_recvmsg, SYS_removexattr, SYS_renameat2, SYS_restart_syscall,
     SYS_rseq, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_getaffinity,
     SYS_sched_yield, SYS_sendmsg, SYS_sendto, SYS_set_robust_list, SYS_setxattr, SYS_shutdown,
-    SYS_sigaltstack, SYS_socket, SYS_statfs, SYS_statx, SYS_symlinkat, SYS_tgkill, SYS_umask,
-    SYS_unlinkat, SYS_utimensat, SYS_write, SYS_writev,
+    SYS_sigaltstack, SYS_socket, SYS_socketpair, SYS_statfs, SYS_statx, SYS_symlinkat, SYS_tgkill,
+    SYS_umask, SYS_unlinkat, SYS_utimensat, SYS_write, SYS_writev,
 };
 
 use crate::entry::{Argument, Entry, NEW_THREAD, NOT_EXECUTABLE, Refusal, allow, when};
@@ -79,7 +79,11 @@ pub const ENTRIES: &[Entry] = &[
     allow(SYS_sendmsg, "answers, with descriptors"),
     allow(SYS_recvfrom, "requests"),
     allow(SYS_sendto, "answers"),
-    allow(SYS_accept4, "further connections of the Sentry"),
+    when(
+        SYS_socketpair,
+        &[&[Argument::Is(0, 1)]],
+        "further connections for the Sentry",
+    ),
     allow(SYS_shutdown, "ends a connection"),
     allow(SYS_poll, "waits for requests"),
     allow(SYS_ppoll, "waits for requests"),

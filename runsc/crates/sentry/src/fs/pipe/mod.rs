@@ -22,6 +22,7 @@ use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::vfs::io::{Sink, Source};
 
 pub use end::PipeEnd;
+pub(crate) use end::broken_pipe;
 pub use fifo::open_fifo;
 use state::State;
 

@@ -1,0 +1,28 @@
+//! Why the sandbox could not be started.
+
+use host::Errno;
+
+/// A failure before the container's program runs, named by the step that failed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is the sentence it displays")]
+pub(crate) enum SandboxError {
+    #[error("cannot {step}: {errno}")]
+    Host { step: &'static str, errno: Errno },
+    #[error("cannot set up the ptrace platform: {0}")]
+    Platform(#[from] platform::SetupError),
+    #[error("platform {0:?} is not available")]
+    NoPlatform(String),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    #[error("{0}")]
+    Filter(#[from] seccomp::FilterError),
+    #[error("cannot mount {path}: {errno}")]
+    Mount { path: String, errno: Errno },
+}
+
+impl SandboxError {
+    /// Names the step that failed.
+    pub(crate) fn host(step: &'static str) -> impl FnOnce(Errno) -> SandboxError {
+        move |errno| SandboxError::Host { step, errno }
+    }
+}

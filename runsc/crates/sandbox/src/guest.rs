@@ -1,0 +1,314 @@
+//! The container in the kernel: its mounts, its init process, and what control requests do to it.
+
+use std::fmt::Display;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use control::{BootConfig, Container, FailureKind, Process, ProcessInfo, Reply, Target};
+use gofer::RemoteTree;
+use memory::MemoryFile;
+use parking_lot::Mutex;
+use platform::Platform;
+use sentry::fs::host_stream::HostPoller;
+use sentry::kernel::kernel::{Kernel, KernelConfig};
+use sentry::kernel::namespaces::UtsNames;
+use sentry::kernel::process::StartError;
+use sentry::kernel::signal::{Signal, SignalInfo, send};
+use sentry::kernel::thread_group::ThreadGroup;
+use sentry::strace;
+use sentry::vfs::mount::MountNamespace;
+
+use crate::end::End;
+use crate::error::SandboxError;
+use crate::{mounts, processes, start};
+
+/// Why a control request could not be met.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    pub(crate) reason: String,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: FailureKind, reason: impl Display) -> Failure {
+        Failure {
+            kind,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Failure {
+        let kind = match error {
+            StartError::Host(_) => FailureKind::Failed,
+            _ => FailureKind::Program,
+        };
+        Failure::new(kind, error)
+    }
+}
+
+/// A process that was started from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    group: Arc<ThreadGroup>,
+    pid: i32,
+}
+
+impl Running {
+    fn new(group: Arc<ThreadGroup>) -> Running {
+        let pid = i32::try_from(group.pid()).unwrap_or(0);
+        Running { group, pid }
+    }
+
+    /// Its id in the container.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Blocks until it has ended.
+    pub(crate) fn wait(&self) -> u8 {
+        self.group.wait_for_exit().shell_code()
+    }
+
+    /// Sends it a signal from outside.
+    pub(crate) fn signal(&self, number: i32) -> Result<(), Failure> {
+        send_to(&self.group, number)
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&self) {
+        send::send_to_group(&self.group, SignalInfo::kernel(Signal::SIGKILL));
+    }
+}
+
+/// The one container of this sandbox.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    kernel: Arc<Kernel>,
+    container: Container,
+    namespace: Arc<MountNamespace>,
+    poller: Arc<HostPoller>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The init process's descriptors, until it is started.
+    files: Option<Vec<OwnedFd>>,
+    init: Option<Running>,
+}
+
+impl Guest {
+    /// Builds the kernel and the container's tree of mounts. Nothing runs yet.
+    pub(crate) fn new(
+        config: BootConfig,
+        platform: Arc<Platform>,
+        gofer: OwnedFd,
+        stdio: Vec<OwnedFd>,
+        preserved: Vec<OwnedFd>,
+    ) -> Result<Arc<Guest>, SandboxError> {
+        let step = SandboxError::host;
+        memory::install_fault_handler().map_err(step("handle faults of memory copies"))?;
+        let container = config.container.clone();
+        let kernel = make_kernel(&config, platform)?;
+        let tree = Arc::new(RemoteTree::new(gofer));
+        let namespace = mounts::build(&kernel, &config, &tree)?;
+        let files: Vec<OwnedFd> = stdio.into_iter().chain(preserved).collect();
+        Ok(Arc::new(Guest {
+            kernel,
+            container,
+            namespace,
+            poller: HostPoller::start().map_err(step("watch donated descriptors"))?,
+            state: Mutex::new(State {
+                files: Some(files),
+                init: None,
+            }),
+        }))
+    }
+
+    /// Checks that the request is for this sandbox's container.
+    pub(crate) fn check(&self, id: &str) -> Result<(), Failure> {
+        if id == self.container.id {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::NoSuchContainer,
+            format!("no container {id} here"),
+        ))
+    }
+
+    /// Starts the init process.
+    pub(crate) fn start(&self) -> Result<Running, Failure> {
+        let mut state = self.state.lock();
+        let files = state.files.take().ok_or_else(|| {
+            Failure::new(FailureKind::WrongState, "the container was started before")
+        })?;
+        let running = self.launch(&self.container.process, files)?;
+        state.init = Some(running.clone());
+        Ok(running)
+    }
+
+    /// Starts another process.
+    pub(crate) fn exec(&self, process: &Process, files: Vec<OwnedFd>) -> Result<Running, Failure> {
+        if self.state.lock().init.is_none() {
+            return Err(Failure::new(
+                FailureKind::WrongState,
+                "the container was not started yet",
+            ));
+        }
+        if files.len() != 3 {
+            return Err(Failure::new(
+                FailureKind::Failed,
+                "want three standard descriptors",
+            ));
+        }
+        self.launch(process, files)
+    }
+
+    fn launch(&self, process: &Process, files: Vec<OwnedFd>) -> Result<Running, Failure> {
+        let mounts = self.namespace.clone();
+        let spec = start::process_spec(&self.kernel, mounts, process, &self.poller, files)
+            .map_err(|errno| Failure::new(FailureKind::Failed, errno))?;
+        Ok(Running::new(self.kernel.start_process(spec)?))
+    }
+
+    /// Sends a signal. Before the init process is started, one that would end it ends the sandbox.
+    pub(crate) fn signal(&self, target: Target, number: i32, end: &End) -> Result<(), Failure> {
+        let Some(init) = self.state.lock().init.clone() else {
+            if ends_by_default(number) {
+                end.with(128 | u8::try_from(number).unwrap_or(0));
+            }
+            return Ok(());
+        };
+        let namespace = self.kernel.root_pid_ns();
+        match target {
+            Target::Init | Target::Foreground | Target::Executed => init.signal(number),
+            Target::All => namespace
+                .groups()
+                .iter()
+                .try_for_each(|(_, group)| send_to(group, number)),
+            Target::Pid(pid) => {
+                let group = u32::try_from(pid).ok().and_then(|pid| namespace.group(pid));
+                send_to(&group.ok_or_else(|| no_process(pid))?, number)
+            }
+        }
+    }
+
+    /// Waits for the init process, or for the process `pid`.
+    pub(crate) fn wait(&self, pid: Option<i32>) -> Result<u8, Failure> {
+        let init = self.state.lock().init.clone();
+        let Some(pid) = pid else {
+            let init = init.ok_or_else(|| {
+                Failure::new(FailureKind::WrongState, "the container was not started yet")
+            })?;
+            return Ok(init.wait());
+        };
+        let group = u32::try_from(pid)
+            .ok()
+            .and_then(|pid| self.kernel.root_pid_ns().group(pid));
+        Ok(group
+            .ok_or_else(|| no_process(pid))?
+            .wait_for_exit()
+            .shell_code())
+    }
+
+    /// Lists the processes.
+    pub(crate) fn processes(&self) -> Vec<ProcessInfo> {
+        processes::list(&self.kernel)
+    }
+
+    /// A terminal that donated stdio is has another size.
+    pub(crate) fn window_changed(&self) {
+        if let Some(init) = &self.state.lock().init {
+            let _ = init.signal(i32::from(Signal::SIGWINCH.number()));
+        }
+    }
+
+    /// Stops everything until it is resumed.
+    pub(crate) fn pause(&self) -> Result<Reply, Failure> {
+        Err(Failure::new(
+            FailureKind::Failed,
+            "pause is not available in this release",
+        ))
+    }
+
+    /// Lets everything run again.
+    pub(crate) fn resume(&self) -> Result<Reply, Failure> {
+        Err(Failure::new(
+            FailureKind::Failed,
+            "resume is not available in this release",
+        ))
+    }
+}
+
+fn no_process(pid: i32) -> Failure {
+    Failure::new(
+        FailureKind::NoSuchProcess,
+        format!("no process {pid} in the container"),
+    )
+}
+
+fn send_to(group: &Arc<ThreadGroup>, number: i32) -> Result<(), Failure> {
+    let signal = u64::try_from(number)
+        .ok()
+        .and_then(Signal::new)
+        .ok_or_else(|| Failure::new(FailureKind::Failed, format!("there is no signal {number}")))?;
+    send::send_to_group(group, SignalInfo::user(signal, 0, 0));
+    Ok(())
+}
+
+/// Whether a process that handles no signal is ended by this one (`man 7 signal`).
+fn ends_by_default(number: i32) -> bool {
+    const CHLD: i32 = 17;
+    const CONT: i32 = 18;
+    const STOP_TO_TTOU: std::ops::RangeInclusive<i32> = 19..=22;
+    const URG: i32 = 23;
+    const WINCH: i32 = 28;
+    (1..=64).contains(&number)
+        && ![CHLD, CONT, URG, WINCH].contains(&number)
+        && !STOP_TO_TTOU.contains(&number)
+}
+
+fn make_kernel(config: &BootConfig, platform: Arc<Platform>) -> Result<Arc<Kernel>, SandboxError> {
+    let container = &config.container;
+    let memory = MemoryFile::new(container.memory_limit_bytes)
+        .map_err(SandboxError::host("make the guest's memory"))?;
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let host_memory = host::rustix::system::sysinfo();
+    let total = host_memory
+        .totalram
+        .saturating_mul(u64::from(host_memory.mem_unit));
+    Ok(Kernel::new(KernelConfig {
+        platform,
+        memory,
+        names: UtsNames {
+            host: container.hostname.clone().into_bytes(),
+            domain: container.domainname.clone().into_bytes(),
+        },
+        processors,
+        total_memory: container
+            .memory_limit_bytes
+            .map_or(total, |limit| limit.min(total)),
+        strace: strace::Settings {
+            enabled: config.strace.enabled,
+            calls: config.strace.calls.clone(),
+            max_string: usize::try_from(config.strace.log_size).unwrap_or(1024),
+        },
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ends_by_default;
+
+    #[test]
+    fn which_signals_end_a_created_container() {
+        for number in [1, 9, 15, 34, 64] {
+            assert!(ends_by_default(number), "{number}");
+        }
+        for number in [0, 17, 18, 19, 28, 65, -1] {
+            assert!(!ends_by_default(number), "{number}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What the parent donated.
+
+use std::os::fd::OwnedFd;
+
+use control::BootConfig;
+use host::spawn::take_donated;
+
+use crate::error::SandboxError;
+
+/// The sandbox's whole world, besides memory and time.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(crate) gofer: OwnedFd,
+    pub(crate) gofer_lifeline: OwnedFd,
+    pub(crate) lifeline: OwnedFd,
+    pub(crate) control: OwnedFd,
+    pub(crate) stdio: Vec<OwnedFd>,
+    pub(crate) preserved: Vec<OwnedFd>,
+}
+
+impl Inputs {
+    pub(crate) fn take(config: &BootConfig) -> Result<Inputs, SandboxError> {
+        let take = |number: i32| {
+            take_donated(number).map_err(SandboxError::host("take a donated descriptor"))
+        };
+        let fds = &config.fds;
+        Ok(Inputs {
+            gofer: take(fds.gofer.first().copied().unwrap_or(-1))?,
+            gofer_lifeline: take(fds.gofer_lifeline)?,
+            lifeline: take(fds.lifeline)?,
+            control: take(fds.control)?,
+            stdio: fds
+                .stdio
+                .iter()
+                .copied()
+                .map(take)
+                .collect::<Result<_, _>>()?,
+            preserved: fds
+                .preserved
+                .iter()
+                .copied()
+                .map(take)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}

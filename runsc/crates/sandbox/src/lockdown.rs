@@ -1,0 +1,84 @@
+//! What the sandbox gives up, in order: its files, its user, its capabilities; and, once the
+//! platform's master stub exists, every host call that is not on its list.
+
+use std::sync::Arc;
+
+use control::BootConfig;
+use host::rustix::process::{
+    DumpableBehavior, Resource, Rlimit, ioctl_tiocsctty, set_dumpable_behavior, setrlimit,
+};
+use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
+use host::{empty_root, errno, privilege};
+use platform::{HostCall, Platform, PtraceConfig};
+use seccomp::{Entry, Filter, Rule};
+
+use crate::error::SandboxError;
+use crate::inputs::Inputs;
+
+/// Leaves the process with an empty root, a user without a name, and no capability. To be called
+/// while there is one thread.
+pub(crate) fn give_up_privilege(config: &BootConfig, inputs: &Inputs) -> Result<(), SandboxError> {
+    let step = SandboxError::host;
+    let _ = set_name(c"runsc-sandbox");
+    if let Some(terminal) = inputs
+        .stdio
+        .first()
+        .filter(|_| config.container.process.terminal)
+    {
+        // The caller's own terminal has a session already: then its command passes SIGWINCH on.
+        let _ = ioctl_tiocsctty(terminal);
+    }
+    raise_descriptor_limit();
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none).map_err(|e| step("forbid core dumps")(errno(e)))?;
+    empty_root::enter().map_err(step("enter an empty root"))?;
+    privilege::become_user(config.user, config.user).map_err(step("become the sandbox's user"))?;
+    privilege::limit_capabilities(CapabilitySet::empty()).map_err(step("give up capabilities"))?;
+    set_no_new_privs(true).map_err(|e| step("set no_new_privs")(errno(e)))?;
+    // Changing the user has made it undumpable, and then it could not trace its own stubs.
+    set_dumpable_behavior(DumpableBehavior::Dumpable)
+        .map_err(|e| step("stay traceable by itself")(errno(e)))
+}
+
+fn raise_descriptor_limit() {
+    use host::rustix::process::getrlimit;
+    let limit = getrlimit(Resource::Nofile);
+    // A lower limit means fewer open files in the guest, nothing worse.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    );
+}
+
+/// Makes the platform that the configuration names.
+pub(crate) fn make_platform(config: &BootConfig) -> Result<Arc<Platform>, SandboxError> {
+    match config.platform.as_str() {
+        "" | "ptrace" => Ok(Platform::ptrace(PtraceConfig::default())?),
+        other => Err(SandboxError::NoPlatform(other.to_owned())),
+    }
+}
+
+/// Puts the sandbox's list in force, with what the platform needs. Logging changes nothing in it.
+pub(crate) fn install_filter(
+    host_calls: &'static [HostCall],
+    log_fd: i32,
+) -> Result<(), SandboxError> {
+    let mut filter = Filter::new(seccomp::sandbox::ENTRIES, seccomp::sandbox::REFUSALS)?;
+    for call in host_calls {
+        let entry = Entry {
+            number: call.number,
+            rule: Rule::Always,
+            reason: call.reason,
+        };
+        filter.add(&entry)?;
+    }
+    host::denied_call::install_handler(log_fd).map_err(SandboxError::host("handle SIGSYS"))?;
+    filter.install()?;
+    Ok(())
+}

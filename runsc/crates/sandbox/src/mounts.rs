@@ -1,0 +1,124 @@
+//! The container's tree of mounts.
+
+use std::sync::Arc;
+
+use control::{BootConfig, Mount, MountFlags, MountKind, Overlay};
+use gofer::{HostTree, RemoteTree, TreeId};
+use host::Errno;
+use sentry::fs::gofer::{GoferFs, Options};
+use sentry::kernel::kernel::Kernel;
+use sentry::vfs::inode::{CachePolicy, FileSystem};
+use sentry::vfs::mount::{MountFlags as Flags, MountNamespace};
+
+use crate::error::SandboxError;
+
+/// Builds it: the root, then the spec's mounts in order.
+pub(crate) fn build(
+    kernel: &Arc<Kernel>,
+    config: &BootConfig,
+    tree: &Arc<RemoteTree>,
+) -> Result<Arc<MountNamespace>, SandboxError> {
+    let root = &config.container.root;
+    let named = |path: &str| {
+        let path = path.to_owned();
+        move |errno| SandboxError::Mount { path, errno }
+    };
+    let policy = policy(config, root.overlay);
+    let lower = host_files(kernel, tree, root.tree, policy).map_err(named("/"))?;
+    let lower = overlaid(kernel, lower, root.overlay).map_err(named("/"))?;
+    let flags = if root.read_only {
+        Flags::READ_ONLY
+    } else {
+        Flags::empty()
+    };
+    let namespace = kernel.new_mount_namespace(kernel.user_ns().clone(), lower, b"none", flags);
+    for mount in &config.container.mounts {
+        mount_one(kernel, config, tree, &namespace, mount).map_err(named(&mount.destination))?;
+    }
+    Ok(namespace)
+}
+
+fn mount_one(
+    kernel: &Arc<Kernel>,
+    config: &BootConfig,
+    tree: &Arc<RemoteTree>,
+    namespace: &Arc<MountNamespace>,
+    mount: &Mount,
+) -> Result<(), Errno> {
+    let Some(fs) = file_system(kernel, config, tree, mount)? else {
+        tracing::warn!(
+            destination = mount.destination,
+            kind = ?mount.kind,
+            "this release has no such file system: left out"
+        );
+        return Ok(());
+    };
+    let source = fs.type_name().as_bytes();
+    let path = mount.destination.as_bytes();
+    kernel
+        .mount_at(namespace, path, fs.clone(), source, flags(mount.flags))
+        .map(drop)
+}
+
+fn file_system(
+    kernel: &Arc<Kernel>,
+    config: &BootConfig,
+    tree: &Arc<RemoteTree>,
+    mount: &Mount,
+) -> Result<Option<Arc<dyn FileSystem>>, Errno> {
+    match mount.kind {
+        MountKind::Bind {
+            tree: id, overlay, ..
+        } => {
+            let fs = host_files(kernel, tree, id, policy(config, overlay))?;
+            overlaid(kernel, fs, overlay).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn host_files(
+    kernel: &Kernel,
+    tree: &Arc<RemoteTree>,
+    id: u32,
+    policy: CachePolicy,
+) -> Result<Arc<dyn FileSystem>, Errno> {
+    let tree: Arc<dyn HostTree> = tree.clone();
+    let device = kernel.vfs.anonymous_device();
+    Ok(GoferFs::new(
+        tree,
+        TreeId(id),
+        device,
+        Options::new(policy),
+    )?)
+}
+
+fn overlaid(
+    _kernel: &Kernel,
+    lower: Arc<dyn FileSystem>,
+    overlay: Overlay,
+) -> Result<Arc<dyn FileSystem>, Errno> {
+    if overlay == Overlay::Memory {
+        tracing::warn!("this release has no layer in memory yet: writes are refused by the gofer");
+    }
+    Ok(lower)
+}
+
+/// Below an overlay nothing is written, and what the host changes may stay unseen.
+fn policy(config: &BootConfig, overlay: Overlay) -> CachePolicy {
+    if config.exclusive_files || overlay == Overlay::Memory {
+        CachePolicy::Keep
+    } else {
+        CachePolicy::Revalidate
+    }
+}
+
+fn flags(wanted: MountFlags) -> Flags {
+    let mut flags = Flags::empty();
+    flags.set(Flags::READ_ONLY, wanted.read_only);
+    flags.set(Flags::NO_SUID, wanted.no_suid);
+    flags.set(Flags::NO_DEV, wanted.no_dev);
+    flags.set(Flags::NO_EXEC, wanted.no_exec);
+    flags.set(Flags::NO_ATIME, wanted.no_atime);
+    flags
+}

@@ -1,0 +1,47 @@
+//! The guest's processes, as `runsc ps` shows them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use control::ProcessInfo;
+use sentry::kernel::kernel::Kernel;
+use sentry::kernel::thread_group::ThreadGroup;
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+
+pub(crate) fn list(kernel: &Arc<Kernel>) -> Vec<ProcessInfo> {
+    let groups = kernel.root_pid_ns().groups();
+    groups
+        .iter()
+        .filter_map(|(pid, group)| describe(kernel, *pid, group))
+        .collect()
+}
+
+fn describe(kernel: &Kernel, pid: u32, group: &Arc<ThreadGroup>) -> Option<ProcessInfo> {
+    let leader = group.leader()?;
+    if group.is_zombie() {
+        return None;
+    }
+    let number = |id: u32| i32::try_from(id).unwrap_or(0);
+    let usage = group.usage();
+    let used_ns = usage.user_ns.saturating_add(usage.system_ns);
+    let start_ns = group.start_ns.load(Ordering::Relaxed);
+    let age_ns = kernel
+        .clock()
+        .monotonic_ns()
+        .saturating_sub(start_ns)
+        .max(1);
+    let started_ns = kernel.clock().realtime_ns().saturating_sub(age_ns);
+    Some(ProcessInfo {
+        uid: leader.credentials().euid,
+        pid: number(pid),
+        ppid: group.parent().map_or(0, |parent| number(parent.pid())),
+        pgid: group.process_group().map_or(0, |g| number(g.numbers.own())),
+        cpu_percent: u32::try_from(used_ns.saturating_mul(100) / age_ns).unwrap_or(0),
+        tty: "?".to_owned(),
+        start_seconds: started_ns / NS_PER_SECOND,
+        time_ms: used_ns / 1_000_000,
+        command: String::from_utf8_lossy(&leader.own.lock().name).into_owned(),
+        host_pid: None,
+    })
+}

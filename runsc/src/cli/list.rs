@@ -1,0 +1,103 @@
+//! `runsc list`: all containers of a state directory.
+
+use anyhow::{Result, bail};
+use container::state::{State, StateDir};
+use serde_json::Value;
+
+use crate::cli::state::full;
+use crate::cli::{Command, Invocation, print};
+use crate::flags::{Kind, flag};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "list",
+    usage: "[flags]",
+    about: "list containers",
+    flags: &[
+        flag("quiet", Kind::Switch, "false", "print ids only").or("q"),
+        flag("format", Kind::Text, "text", "text, table or json").or("f"),
+    ],
+    run,
+};
+
+fn run(invocation: &Invocation<'_>) -> Result<u8> {
+    let states = StateDir::new(&invocation.config.settings.root).list()?;
+    if invocation.flags.is_set("quiet") {
+        states
+            .iter()
+            .for_each(|state| print(&format!("{}\n", state.id)));
+        return Ok(0);
+    }
+    match invocation.flags.text("format") {
+        "text" | "table" => print(&table(&states)),
+        "json" => print(&format!("{}\n", json(&states))),
+        other => bail!("invalid value {other:?} for flag -format: want text, table or json"),
+    }
+    Ok(0)
+}
+
+fn json(states: &[State]) -> Value {
+    if states.is_empty() {
+        return Value::Null;
+    }
+    states.iter().map(full).collect()
+}
+
+fn table(states: &[State]) -> String {
+    let heading = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(ToOwned::to_owned);
+    let mut rows = vec![heading];
+    for state in states {
+        let status = state.status().as_str();
+        let pid = if status == "stopped" {
+            0
+        } else {
+            state.sandbox.pid
+        };
+        rows.push([
+            state.id.clone(),
+            pid.to_string(),
+            status.to_owned(),
+            state.bundle.to_string_lossy().into_owned(),
+            state.created.clone(),
+            state.owner.clone(),
+        ]);
+    }
+    columns(&rows)
+}
+
+/// Rows with their columns aligned, three spaces apart.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    });
+    let mut text = String::new();
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("   ");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{columns, json, table};
+
+    #[test]
+    fn no_containers() {
+        assert_eq!(json(&[]).to_string(), "null");
+        assert_eq!(table(&[]), "ID   PID   STATUS   BUNDLE   CREATED   OWNER\n");
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [["a", "bb"], ["ccc", "d"]].map(|row| row.map(ToOwned::to_owned));
+        assert_eq!(columns(&rows), "a     bb\nccc   d\n");
+    }
+}

@@ -1,0 +1,71 @@
+//! `runsc ps`: the processes of a container.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use container::clock;
+use container::lifecycle::{ask, connect};
+use container::state::StateDir;
+use control::{ProcessInfo, Reply, Request};
+
+use crate::cli::list::columns;
+use crate::cli::{Command, Invocation, print};
+use crate::flags::{Kind, flag};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "ps",
+    usage: "[flags] ID",
+    about: "list the processes of a container",
+    flags: &[flag("format", Kind::Text, "table", "table or json").or("f")],
+    run,
+};
+
+fn run(invocation: &Invocation<'_>) -> Result<u8> {
+    // Options for the host's ps may follow the id: this table is always the same.
+    let Some(id) = invocation.args.first() else {
+        bail!("want a container's id");
+    };
+    let directory = StateDir::new(&invocation.config.settings.root);
+    let state = directory.load(id)?;
+    let connection = connect(&directory, &state)?;
+    let answer = ask(&connection, &Request::Processes { id: id.clone() }, id)?;
+    let Reply::Processes(processes) = answer else {
+        bail!("the sandbox's answer does not fit the question");
+    };
+    match invocation.flags.text("format") {
+        "table" => print(&columns(&table(&processes))),
+        // The stubs' ids are those of the sandbox's namespace: the one host process that stands for
+        // all is the sandbox itself.
+        "json" => print(&format!("[{}]\n", state.sandbox.pid)),
+        other => bail!("invalid value {other:?} for flag -format: want table or json"),
+    }
+    Ok(0)
+}
+
+fn table(processes: &[ProcessInfo]) -> Vec<[String; 9]> {
+    let heading = [
+        "UID", "PID", "PPID", "PGID", "C", "TTY", "STIME", "TIME", "CMD",
+    ];
+    let mut rows = vec![heading.map(ToOwned::to_owned)];
+    rows.extend(processes.iter().map(|process| {
+        let started = clock::split(Duration::from_secs(process.start_seconds));
+        let seconds = process.time_ms / 1000;
+        [
+            process.uid.to_string(),
+            process.pid.to_string(),
+            process.ppid.to_string(),
+            process.pgid.to_string(),
+            process.cpu_percent.to_string(),
+            process.tty.clone(),
+            format!("{:02}:{:02}", started.hour, started.minute),
+            format!(
+                "{:02}:{:02}:{:02}",
+                seconds / 3600,
+                seconds / 60 % 60,
+                seconds % 60
+            ),
+            process.command.clone(),
+        ]
+    }));
+    rows
+}
