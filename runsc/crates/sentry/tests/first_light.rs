@@ -83,6 +83,8 @@ fn a_static_program_runs_and_its_exit_code_comes_back() {
         start(&kernel, &namespace, &["true"]).unwrap(),
         ExitStatus::Exited(0)
     );
+    // The end of its init was the end of that kernel's pid namespace.
+    let (kernel, namespace) = boot(root.path());
     assert_eq!(
         start(&kernel, &namespace, &["sh", "-c", "exit 7"]).unwrap(),
         ExitStatus::Exited(7)

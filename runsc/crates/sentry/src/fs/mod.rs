@@ -9,5 +9,6 @@ pub mod pidfd;
 pub mod pipe;
 pub mod ring;
 pub mod signalfd;
+pub mod synthetic;
 pub mod timerfd;
 pub mod tty;

@@ -1,0 +1,227 @@
+//! File systems whose files are made up when they are looked at: proc and sysfs are built on this.
+//!
+//! A directory is something that knows its entries ([`Directory`]), a file something that has a text
+//! ([`Content`]), a link something that leads somewhere ([`Link`]). An [`Entry`] describes one of them; the
+//! inodes, their numbers and their caching are this module's.
+
+mod file;
+mod inode;
+mod tree;
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use abi::Errno;
+
+use crate::error::Result;
+use crate::kernel::task::Task;
+use crate::vfs::attr::{Device, FileType, StatFs};
+use crate::vfs::inode::{CachePolicy, FileSystem, InodeRef, LinkTarget};
+
+pub use inode::SyntheticInode;
+pub use tree::StaticDirectory;
+
+/// A directory's entries.
+pub trait Directory: Send + Sync + fmt::Debug {
+    /// The entry of this name; ENOENT.
+    fn entry(&self, name: &[u8]) -> Result<Entry>;
+
+    /// All names with their types, in the order they are listed.
+    fn names(&self) -> Result<Vec<(Vec<u8>, FileType)>>;
+}
+
+/// A file's content.
+pub trait Content: Send + Sync + fmt::Debug {
+    /// The whole of it, as `task` sees it now.
+    fn read(&self, task: &Task) -> Result<Vec<u8>>;
+
+    /// What a write of `bytes` at `offset` does; returns how many were taken.
+    fn write(&self, _task: &Task, _bytes: &[u8], _offset: u64) -> Result<usize> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Whether `task` may open it, beyond its permission bits.
+    fn check_open(&self, _task: &Task) -> Result<()> {
+        Ok(())
+    }
+
+    /// `st_size`.
+    fn size(&self) -> u64 {
+        0
+    }
+}
+
+/// A symbolic link.
+pub trait Link: Send + Sync + fmt::Debug {
+    /// Where it leads for `task`.
+    fn target(&self, task: &Task) -> Result<LinkTarget>;
+}
+
+/// What an entry is.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// A directory.
+    Directory(Arc<dyn Directory>),
+    /// A regular file.
+    File(Arc<dyn Content>),
+    /// A symbolic link.
+    Link(Arc<dyn Link>),
+}
+
+impl Body {
+    const fn file_type(&self) -> FileType {
+        match self {
+            Body::Directory(_) => FileType::Directory,
+            Body::File(_) => FileType::Regular,
+            Body::Link(_) => FileType::Symlink,
+        }
+    }
+}
+
+/// Whose an entry is.
+#[derive(Clone, Debug)]
+pub enum Owner {
+    /// Root's.
+    Root,
+    /// That of a task's effective ids.
+    Task(Weak<Task>),
+}
+
+/// One entry of a directory.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What it is.
+    pub body: Body,
+    /// Permission bits.
+    pub permissions: u32,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Tells it from an entry that had the same name before: a looked-up inode stays as long as this does.
+    pub identity: u64,
+}
+
+impl Entry {
+    /// A directory of root's that all may search.
+    #[must_use]
+    pub fn directory(directory: Arc<dyn Directory>) -> Entry {
+        Entry {
+            body: Body::Directory(directory),
+            permissions: 0o555,
+            owner: Owner::Root,
+            identity: 0,
+        }
+    }
+
+    /// A file of root's that all may read.
+    #[must_use]
+    pub fn file(content: Arc<dyn Content>) -> Entry {
+        Entry {
+            body: Body::File(content),
+            permissions: 0o444,
+            owner: Owner::Root,
+            identity: 0,
+        }
+    }
+
+    /// A link of root's.
+    #[must_use]
+    pub fn link(link: Arc<dyn Link>) -> Entry {
+        Entry {
+            body: Body::Link(link),
+            permissions: 0o777,
+            owner: Owner::Root,
+            identity: 0,
+        }
+    }
+
+    /// The same with other permissions.
+    #[must_use]
+    pub fn with_permissions(self, permissions: u32) -> Entry {
+        Entry {
+            permissions,
+            ..self
+        }
+    }
+}
+
+/// A content that a function makes.
+pub struct Generated<F>(pub F);
+
+impl<F> fmt::Debug for Generated<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Generated")
+    }
+}
+
+impl<F: Fn(&Task) -> Result<Vec<u8>> + Send + Sync> Content for Generated<F> {
+    fn read(&self, task: &Task) -> Result<Vec<u8>> {
+        (self.0)(task)
+    }
+}
+
+/// A link with a fixed text.
+#[derive(Debug)]
+pub struct FixedLink(pub &'static str);
+
+impl Link for FixedLink {
+    fn target(&self, _task: &Task) -> Result<LinkTarget> {
+        Ok(LinkTarget::Path(self.0.as_bytes().to_vec()))
+    }
+}
+
+/// An instance of such a file system.
+#[derive(Debug)]
+pub struct SyntheticFs {
+    type_name: &'static str,
+    magic: u64,
+    device: Device,
+    root: Arc<SyntheticInode>,
+}
+
+impl SyntheticFs {
+    /// An instance with `root` as its root directory.
+    #[must_use]
+    pub fn new(
+        type_name: &'static str,
+        magic: u64,
+        device: Device,
+        root: Entry,
+    ) -> Arc<SyntheticFs> {
+        Arc::new_cyclic(|fs| SyntheticFs {
+            type_name,
+            magic,
+            device,
+            root: SyntheticInode::new(fs.clone(), ROOT_INO, root),
+        })
+    }
+}
+
+/// The root's inode number, as in proc.
+const ROOT_INO: u64 = 1;
+
+impl FileSystem for SyntheticFs {
+    fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    fn root(&self) -> InodeRef {
+        self.root.clone()
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn stat(&self) -> Result<StatFs> {
+        Ok(StatFs {
+            magic: self.magic,
+            block_size: 4096,
+            name_max: 255,
+            ..StatFs::default()
+        })
+    }
+
+    fn cache_policy(&self) -> CachePolicy {
+        CachePolicy::Revalidate
+    }
+}
