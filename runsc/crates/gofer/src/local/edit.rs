@@ -158,9 +158,6 @@ pub(super) fn link(table: &Table, node: NodeId, dir: NodeId, file_name: &[u8]) -
     let dir = table.directory(dir)?;
     same_tree(&node, &dir)?;
     dir.root.writable()?;
-    if node.kind == FileKind::Directory {
-        return Err(Errno::EPERM);
-    }
     let file_name = name::to_c(file_name)?;
     let parent = dir.path_fd(table)?;
     let fd = node.path_fd(table)?;

@@ -4,6 +4,7 @@ pub mod anon;
 pub mod eventfd;
 pub mod gofer;
 pub mod host_stream;
+pub mod overlay;
 pub mod page_store;
 pub mod pidfd;
 pub mod pipe;

@@ -26,6 +26,13 @@ const BOUNCE: usize = 64 << 10;
 /// The largest size of a file (`MAX_LFS_FILESIZE`).
 pub const SIZE_MAX: u64 = i64::MAX as u64;
 
+/// `FALLOC_FL_KEEP_SIZE`, the mode bit of `fallocate(2)` that says nothing of contents.
+pub(crate) const KEEP_SIZE: u32 = 0x1;
+/// Other modes of `fallocate(2)`.
+const PUNCH_HOLE: u32 = 0x2;
+const ZERO_RANGE: u32 = 0x10;
+const UNSHARE_RANGE: u32 = 0x40;
+
 /// How many bytes a file system instance may hold.
 #[derive(Debug)]
 pub struct Quota {
@@ -65,13 +72,19 @@ impl Quota {
         self.used.load(Ordering::Relaxed)
     }
 
-    fn charge(&self, bytes: u64) -> Result<()> {
+    /// Takes `bytes`, or as many whole pages as there is room for; ENOSPC if there is room for none.
+    fn charge(&self, bytes: u64) -> Result<u64> {
         let limit = self.limit.load(Ordering::Relaxed);
-        let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
-        let charged = self
+        let fitting = |used: u64| bytes.min(limit.saturating_sub(used) / PAGE * PAGE);
+        let add = |used: u64| {
+            Some(fitting(used))
+                .filter(|bytes| *bytes > 0)
+                .map(|bytes| used + bytes)
+        };
+        let before = self
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
-        charged.map(drop).map_err(|_| Errno::ENOSPC)
+        before.map(fitting).map_err(|_| Errno::ENOSPC)
     }
 
     fn refund(&self, bytes: u64) {
@@ -227,10 +240,9 @@ impl PageStore {
         }
     }
 
-    /// Makes frames for a hole.
-    fn fill(&self, pages: &mut Pages, hole: Range<u64>) -> Result<()> {
-        let len = hole.end - hole.start;
-        self.quota.charge(len)?;
+    /// Makes frames for a hole, or for as much of its front as the quota allows; returns how many bytes.
+    fn fill(&self, pages: &mut Pages, hole: Range<u64>) -> Result<u64> {
+        let len = self.quota.charge(hole.end - hole.start)?;
         let before = pages.runs.range(..hole.start).next_back();
         let placement = match before {
             Some((start, frames)) if start + frames.len() == hole.start => {
@@ -241,7 +253,7 @@ impl PageStore {
         match self.memory.allocate(len, Kind::Shared, placement) {
             Ok(frames) => {
                 pages.insert(hole.start, frames);
-                Ok(())
+                Ok(len)
             }
             Err(error) => {
                 self.quota.refund(len);
@@ -282,10 +294,32 @@ impl PageStore {
                 Piece::Frames(frames) => frames.len(),
                 Piece::Hole(len) => {
                     let len = len.min(end - at).min(STEP);
-                    self.fill(&mut pages, at..at + len)?;
-                    len
+                    self.fill(&mut pages, at..at + len)?
                 }
             };
+        }
+        Ok(())
+    }
+
+    /// `fallocate(2)`. The caller invalidates mappings of the range afterwards (not private copies).
+    ///
+    /// # Errors
+    /// EOPNOTSUPP for what would move contents; ENOSPC, ENOMEM, EFBIG.
+    pub fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
+        let end = offset
+            .checked_add(len)
+            .filter(|end| *end <= SIZE_MAX)
+            .ok_or(Errno::EFBIG)?;
+        let keeps_size = mode & KEEP_SIZE != 0;
+        match mode & !KEEP_SIZE {
+            PUNCH_HOLE if keeps_size => self.punch(offset..end),
+            ZERO_RANGE => self.punch(offset..end),
+            0 | UNSHARE_RANGE => self.reserve(offset..end)?,
+            _ => return Err(Errno::EOPNOTSUPP),
+        }
+        if !keeps_size {
+            let mut pages = self.pages.write();
+            pages.size = pages.size.max(end);
         }
         Ok(())
     }

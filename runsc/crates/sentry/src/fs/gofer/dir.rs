@@ -18,7 +18,7 @@ use crate::vfs::inode::DirEntry;
 
 /// An open directory.
 #[derive(Debug)]
-pub(super) struct GoferDirectory {
+pub(crate) struct GoferDirectory {
     inode: Arc<GoferInode>,
     batch: Mutex<Batch>,
 }
@@ -49,7 +49,7 @@ impl Batch {
 }
 
 impl GoferDirectory {
-    pub(super) fn new(inode: Arc<GoferInode>) -> GoferDirectory {
+    pub(crate) fn new(inode: Arc<GoferInode>) -> GoferDirectory {
         GoferDirectory {
             inode,
             batch: Mutex::default(),
@@ -57,7 +57,7 @@ impl GoferDirectory {
     }
 
     /// [`File::read_dir`] without a task.
-    pub(super) fn list(&self, mut from: u64, emit: &mut dyn FnMut(DirEntry) -> bool) -> Result<()> {
+    pub(crate) fn list(&self, mut from: u64, emit: &mut dyn FnMut(DirEntry) -> bool) -> Result<()> {
         let mut batch = self.batch.lock();
         if from == 0 {
             // A rewound directory is read anew.

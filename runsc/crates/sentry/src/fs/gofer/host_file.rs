@@ -22,7 +22,7 @@ use crate::mm::mapping_set::Invalidate;
 use crate::vfs::inode::Inode;
 
 /// The end of the largest file, in whole pages.
-pub(super) const END: u64 = !(abi::PAGE_SIZE as u64 - 1);
+pub(crate) const END: u64 = !(abi::PAGE_SIZE as u64 - 1);
 
 /// An inode's host descriptor and who needs it.
 #[derive(Debug, Default)]
@@ -39,14 +39,14 @@ pub(super) struct HostSlot {
 
 /// Whether a descriptor is needed for reading or for writing too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
+pub(crate) enum Use {
     Read,
     Write,
 }
 
 impl GoferInode {
     /// The host descriptor, opened or replaced if need be.
-    pub(super) fn host_file(&self, wanted: Use) -> Result<Arc<HostFile>> {
+    pub(crate) fn host_file(&self, wanted: Use) -> Result<Arc<HostFile>> {
         self.recently_used.store(true, Ordering::Relaxed);
         let mut slot = self.host.lock();
         if let Some(file) = &slot.file

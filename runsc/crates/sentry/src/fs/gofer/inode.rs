@@ -138,7 +138,7 @@ impl GoferInode {
     }
 
     /// The attributes as the host has them.
-    pub(super) fn host_attr(&self) -> Result<::gofer::Attr> {
+    pub(crate) fn host_attr(&self) -> Result<::gofer::Attr> {
         if let Some(attr) = self.attr_of_open_file() {
             return attr;
         }
@@ -148,6 +148,11 @@ impl GoferInode {
         let attr = self.ask(|tree, node| tree.attributes(node))?;
         self.remember(&attr);
         Ok(attr)
+    }
+
+    /// Its inode number on the host.
+    pub(crate) fn ino(&self) -> u64 {
+        self.identity.ino
     }
 
     /// The type of the file, which never changes.

@@ -16,7 +16,7 @@ const CHILDREN_SLACK: usize = 64;
 impl GoferInode {
     /// The inodes along `names`, as far as they exist and cross directories only; an error if the
     /// first is not there.
-    pub(super) fn walk(&self, names: &[&[u8]]) -> Result<Vec<Arc<GoferInode>>> {
+    pub(crate) fn walk(&self, names: &[&[u8]]) -> Result<Vec<Arc<GoferInode>>> {
         if self.file_type() != FileType::Directory {
             return Err(Errno::ENOTDIR);
         }
@@ -134,7 +134,7 @@ impl GoferInode {
     }
 
     /// The target of a symbolic link.
-    pub(super) fn link_target(&self) -> Result<Vec<u8>> {
+    pub(crate) fn link_target(&self) -> Result<Vec<u8>> {
         if self.file_type() != FileType::Symlink {
             return Err(Errno::EINVAL);
         }

@@ -30,7 +30,9 @@ use ::gofer::{Found, HostTree, NodeId, SyncKind, Timestamp, TreeId};
 use abi::Errno;
 use parking_lot::Mutex;
 
+pub(crate) use self::dir::GoferDirectory;
 use self::host_file::DescriptorCache;
+pub(crate) use self::host_file::{END, Use};
 pub use self::inode::GoferInode;
 use crate::error::Result;
 use crate::vfs::attr::{Device, FileType, StatFs};

@@ -111,7 +111,7 @@ fn host_files_are_copied_with_their_holes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn behaves_like_a_vector(steps in proptest::collection::vec((0..4u8, 0..60_000u64, 0..20_000usize, any::<u8>()), 1..40)) {
