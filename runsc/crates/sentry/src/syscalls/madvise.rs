@@ -1,0 +1,112 @@
+//! `man 2 madvise`, `process_madvise`, msync, mincore.
+
+use abi::Errno;
+use abi::raw::general as nr;
+use platform::Access;
+
+use super::process_vm;
+use crate::error::{Result, SyscallResult};
+use crate::kernel::task::Task;
+use crate::mm::vma::VmaFlags;
+use crate::mm::{AddressSpace, Advice};
+use crate::syscalls::{Call, SyscallArgs};
+
+pub(super) const CALLS: &[Call] = &[
+    Call::partial(
+        nr::__NR_madvise,
+        "madvise",
+        madvise,
+        "memory errors (MADV_HWPOISON, MADV_SOFT_OFFLINE), guard regions",
+    ),
+    Call::partial(
+        nr::__NR_process_madvise,
+        "process_madvise",
+        process_madvise,
+        "advice that changes contents of another process",
+    ),
+    Call::full(nr::__NR_msync, "msync", msync),
+    Call::full(nr::__NR_mincore, "mincore", mincore),
+];
+
+/// What a number of `madvise(2)` means; EINVAL.
+fn advice(number: u32) -> Result<Advice> {
+    let flags = |set, clear| Advice::Flags { set, clear };
+    let none = VmaFlags::empty();
+    let order = VmaFlags::SEQUENTIAL | VmaFlags::RANDOM;
+    Ok(match number {
+        nr::MADV_NORMAL => flags(none, order),
+        nr::MADV_RANDOM => flags(VmaFlags::RANDOM, VmaFlags::SEQUENTIAL),
+        nr::MADV_SEQUENTIAL => flags(VmaFlags::SEQUENTIAL, VmaFlags::RANDOM),
+        nr::MADV_WILLNEED | nr::MADV_COLD | nr::MADV_PAGEOUT | nr::MADV_COLLAPSE => Advice::Hint,
+        nr::MADV_DONTNEED | nr::MADV_DONTNEED_LOCKED => Advice::DontNeed,
+        nr::MADV_FREE => Advice::Free,
+        nr::MADV_REMOVE => Advice::Remove,
+        nr::MADV_DONTFORK => flags(VmaFlags::DONT_FORK, none),
+        nr::MADV_DOFORK => flags(none, VmaFlags::DONT_FORK),
+        nr::MADV_MERGEABLE => flags(VmaFlags::MERGEABLE, none),
+        nr::MADV_UNMERGEABLE => flags(none, VmaFlags::MERGEABLE),
+        nr::MADV_HUGEPAGE => flags(VmaFlags::HUGE_PAGE, VmaFlags::NO_HUGE_PAGE),
+        nr::MADV_NOHUGEPAGE => flags(VmaFlags::NO_HUGE_PAGE, VmaFlags::HUGE_PAGE),
+        nr::MADV_DONTDUMP => flags(VmaFlags::DONT_DUMP, none),
+        nr::MADV_DODUMP => flags(none, VmaFlags::DONT_DUMP),
+        nr::MADV_WIPEONFORK => flags(VmaFlags::WIPE_ON_FORK, none),
+        nr::MADV_KEEPONFORK => flags(none, VmaFlags::WIPE_ON_FORK),
+        nr::MADV_POPULATE_READ => Advice::Populate(Access::READ),
+        nr::MADV_POPULATE_WRITE => Advice::Populate(Access::WRITE),
+        _ => return Err(Errno::EINVAL),
+    })
+}
+
+fn madvise(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let advice = advice(args.u32(2))?;
+    task.mm().advise(args.usize(0), args.usize(1), advice)?;
+    Ok(0)
+}
+
+fn process_madvise(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let (pidfd, number, flags) = (args.i32(0), args.u32(3), args.u32(4));
+    if flags != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let group = crate::fs::pidfd::group_of(&*task.files().get(pidfd)?)?.clone();
+    let target = group.leader().ok_or(Errno::ESRCH)?;
+    let own = std::sync::Arc::ptr_eq(task.group(), &group);
+    let advice = advice(number)?;
+    if !own && !matches!(advice, Advice::Hint) {
+        return Err(Errno::EINVAL.into());
+    }
+    let mm = process_vm::memory_of(task, &target)?;
+    let ranges = process_vm::ranges(&task.mm(), args.usize(1), args.usize(2))?;
+    advise_all(&mm, &ranges, advice)
+}
+
+fn advise_all(mm: &AddressSpace, ranges: &[(usize, usize)], advice: Advice) -> SyscallResult {
+    let mut done = 0_u64;
+    for &(address, len) in ranges {
+        match mm.advise(address, len, advice) {
+            Ok(()) => done = done.saturating_add(len as u64),
+            Err(error) if done == 0 => return Err(error.into()),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
+}
+
+fn msync(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let flags = args.u32(2);
+    let known = nr::MS_ASYNC | nr::MS_SYNC | nr::MS_INVALIDATE;
+    let both = nr::MS_ASYNC | nr::MS_SYNC;
+    if flags & !known != 0 || flags & both == both {
+        return Err(Errno::EINVAL.into());
+    }
+    let (wait, invalidate) = (flags & nr::MS_SYNC != 0, flags & nr::MS_INVALIDATE != 0);
+    task.mm()
+        .sync(args.usize(0), args.usize(1), wait, invalidate)?;
+    Ok(0)
+}
+
+fn mincore(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let residency = task.mm().residency(args.usize(0), args.usize(1))?;
+    task.mm().write_bytes(args.usize(2), &residency)?;
+    Ok(0)
+}
