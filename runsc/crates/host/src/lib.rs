@@ -15,6 +15,7 @@ pub mod spawn;
 pub mod stub;
 pub mod tsc;
 pub mod tty;
+pub mod terminal;
 pub mod wait;
 
 pub use abi::Errno;

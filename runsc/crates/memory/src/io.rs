@@ -19,6 +19,9 @@ pub const MAX_PIECES: usize = 1024;
 pub enum Position {
     /// At the descriptor's own offset, which moves; for pipes, terminals and sockets too.
     Current,
+    /// As `Current`, but EAGAIN rather than waiting (`RWF_NOWAIT`), whatever the descriptor's flags say;
+    /// EOPNOTSUPP for files that can't promise it (terminals).
+    CurrentNow,
     /// At this offset.
     At(u64),
 }
@@ -35,6 +38,13 @@ pub fn read(fd: BorrowedFd<'_>, pieces: &[GuestBytes<'_>], position: Position) -
     let outcome = unsafe {
         match position {
             Position::Current => libc::readv(fd.as_raw_fd(), vectors.as_ptr(), count(&vectors)),
+            Position::CurrentNow => libc::preadv2(
+                fd.as_raw_fd(),
+                vectors.as_ptr(),
+                count(&vectors),
+                -1,
+                libc::RWF_NOWAIT,
+            ),
             Position::At(at) => libc::preadv(
                 fd.as_raw_fd(),
                 vectors.as_ptr(),
@@ -57,6 +67,13 @@ pub fn write(fd: BorrowedFd<'_>, pieces: &[GuestBytes<'_>], position: Position) 
     let outcome = unsafe {
         match position {
             Position::Current => libc::writev(fd.as_raw_fd(), vectors.as_ptr(), count(&vectors)),
+            Position::CurrentNow => libc::pwritev2(
+                fd.as_raw_fd(),
+                vectors.as_ptr(),
+                count(&vectors),
+                -1,
+                libc::RWF_NOWAIT,
+            ),
             Position::At(at) => libc::pwritev(
                 fd.as_raw_fd(),
                 vectors.as_ptr(),

@@ -60,6 +60,11 @@ impl AnonymousMount {
     }
 }
 
+/// The mount of such files.
+pub(crate) fn mount(kernel: &Kernel, what: Anonymous) -> &Arc<Mount> {
+    kernel.vfs.anonymous().of(what)
+}
+
 /// A new inode without a name, owned by `credentials`, and where `/proc/[pid]/fd` says it is.
 #[must_use]
 pub fn new_path(kernel: &Kernel, credentials: &Credentials, what: Anonymous) -> Path {

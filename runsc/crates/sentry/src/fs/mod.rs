@@ -5,6 +5,7 @@ pub mod eventfd;
 pub mod gofer;
 pub mod host_stream;
 pub mod overlay;
+pub mod host_fd;
 pub mod page_store;
 pub mod pidfd;
 pub mod pipe;

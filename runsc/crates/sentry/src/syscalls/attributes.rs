@@ -30,12 +30,12 @@ pub(super) const CALLS: &[Call] = &[
     Call::full(nr::__NR_utimensat, "utimensat", utimensat),
 ];
 
-/// UTIME_NOW
+/// `UTIME_NOW`
 const NOW: i64 = 0x3fff_ffff;
-/// UTIME_OMIT
+/// `UTIME_OMIT`
 const OMIT: i64 = 0x3fff_fffe;
 
-/// An open file whose inode may be changed: not one of O_PATH.
+/// An open file whose inode may be changed: not one of `O_PATH`.
 fn open_path(task: &Task, fd: i32) -> Result<Path> {
     let open = task.files().get(fd)?;
     check_not_path(&open)?;

@@ -26,7 +26,7 @@ const CLOSE_RANGE_UNSHARE: u32 = 2;
 /// The descriptors become close-on-exec.
 const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
-/// RLIMIT_NOFILE
+/// `RLIMIT_NOFILE`
 pub(super) fn limit(task: &Task) -> u64 {
     task.group().limits().get(Resource::OpenFiles).soft
 }

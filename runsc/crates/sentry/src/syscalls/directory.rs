@@ -108,7 +108,7 @@ fn rmdir(task: &Task, args: &SyscallArgs) -> SyscallResult {
     remove_directory(task, nr::AT_FDCWD, args.usize(0))
 }
 
-/// `rmdir(2)`, `unlinkat(2)` with AT_REMOVEDIR
+/// `rmdir(2)`, `unlinkat(2)` with `AT_REMOVEDIR`
 pub(super) fn remove_directory(task: &Task, dirfd: i32, address: usize) -> SyscallResult {
     let entry = at::entry(task, dirfd, address, |name| match name {
         LastName::Dot => Errno::EINVAL,

@@ -49,6 +49,9 @@ pub fn read(
 ) -> core::result::Result<usize, SysError> {
     check_readable(open)?;
     let file = open.file();
+    if let Some(own) = file.own_offset() {
+        return Ok(own.read(sink)?);
+    }
     if file.is_seekable() {
         let mut offset = open.offset().lock();
         let len = file.read(task, sink, *offset)?;
@@ -72,7 +75,7 @@ pub fn read_at(
     open.file().read(task, sink, offset)
 }
 
-/// Writes at the file's own offset, which moves, or at its end (O_APPEND).
+/// Writes at the file's own offset, which moves, or at its end (`O_APPEND`).
 pub fn write(
     task: &Task,
     open: &Arc<OpenFile>,
@@ -80,6 +83,9 @@ pub fn write(
 ) -> core::result::Result<usize, SysError> {
     check_writable(open)?;
     let file = open.file();
+    if let Some(own) = file.own_offset() {
+        return Ok(own.write(source)?);
+    }
     if file.is_seekable() {
         let mut offset = open.offset().lock();
         let position = position(open, *offset);
@@ -121,7 +127,7 @@ pub fn write_at(
     synced(open, written.len)
 }
 
-/// Sends SIGXFSZ: a file was to grow beyond RLIMIT_FSIZE.
+/// Sends SIGXFSZ: a file was to grow beyond `RLIMIT_FSIZE`.
 pub(super) fn send_file_size_signal(task: &Task) {
     let tasks = task.group().tasks();
     let this = tasks
@@ -169,7 +175,7 @@ fn position(open: &OpenFile, offset: u64) -> Position {
     }
 }
 
-/// RLIMIT_FSIZE: a write stops at the limit; one that starts there is SIGXFSZ and EFBIG.
+/// `RLIMIT_FSIZE`: a write stops at the limit; one that starts there is SIGXFSZ and EFBIG.
 fn limit_to_file_size(
     task: &Task,
     open: &OpenFile,
@@ -196,7 +202,7 @@ fn limit_to_file_size(
     Ok(())
 }
 
-/// O_SYNC and O_DSYNC: what was written goes to the disk at once.
+/// `O_SYNC` and `O_DSYNC`: what was written goes to the disk at once.
 fn synced(open: &OpenFile, len: usize) -> Result<usize> {
     if len > 0 && open.flags().contains(OpenFlags::DSYNC) {
         open.file().sync()?;

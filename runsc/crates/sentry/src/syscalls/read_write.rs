@@ -39,7 +39,7 @@ pub(super) const CALLS: &[Call] = &[
     Call::full(nr::__NR_lseek, "lseek", lseek),
 ];
 
-/// RWF_HIPRI, RWF_DSYNC, RWF_SYNC
+/// `RWF_HIPRI`, `RWF_DSYNC`, `RWF_SYNC`
 const RWF_KNOWN: u32 = nr::RWF_HIPRI | nr::RWF_DSYNC | nr::RWF_SYNC;
 
 fn buffer<'a>(mm: &'a AddressSpace, args: &SyscallArgs) -> UserIo<'a> {

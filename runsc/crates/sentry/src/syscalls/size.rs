@@ -36,7 +36,7 @@ pub(super) const CALLS: &[Call] = &[
     Call::hint(nr::__NR_readahead, "readahead", readahead),
 ];
 
-/// A length that RLIMIT_FSIZE allows; EINVAL if negative, EFBIG and SIGXFSZ.
+/// A length that `RLIMIT_FSIZE` allows; EINVAL if negative, EFBIG and SIGXFSZ.
 fn length(task: &Task, raw: i64) -> Result<u64> {
     u64::try_from(raw)
         .map_err(|_| Errno::EINVAL)

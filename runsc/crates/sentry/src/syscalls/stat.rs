@@ -60,7 +60,7 @@ fn newfstatat(task: &Task, args: &SyscallArgs) -> SyscallResult {
     store(task, args.usize(2), &path)
 }
 
-/// A NULL path with AT_EMPTY_PATH is the descriptor too, as newer kernels have it.
+/// A NULL path with `AT_EMPTY_PATH` is the descriptor too, as newer kernels have it.
 fn lookup(task: &Task, args: &SyscallArgs, flags: WalkFlags) -> Result<Path> {
     if flags.contains(WalkFlags::EMPTY) && args.usize(1) == 0 {
         let start = at::start(task, args.i32(0), b"")?;

@@ -5,19 +5,19 @@ use abi::raw::general;
 /// The type of a file, `S_IFMT` of its mode (`man 7 inode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileType {
-    /// S_IFREG
+    /// `S_IFREG`
     Regular,
-    /// S_IFDIR
+    /// `S_IFDIR`
     Directory,
-    /// S_IFLNK
+    /// `S_IFLNK`
     Symlink,
-    /// S_IFCHR
+    /// `S_IFCHR`
     CharDevice,
-    /// S_IFBLK
+    /// `S_IFBLK`
     BlockDevice,
-    /// S_IFIFO
+    /// `S_IFIFO`
     Fifo,
-    /// S_IFSOCK
+    /// `S_IFSOCK`
     Socket,
 }
 
@@ -77,7 +77,7 @@ pub struct Timestamp {
 
 impl Timestamp {
     /// The time now, as precise as Linux keeps the times of files (`man 2 clock_gettime`,
-    /// CLOCK_REALTIME_COARSE).
+    /// `CLOCK_REALTIME_COARSE`).
     #[must_use]
     pub fn now() -> Timestamp {
         use host::rustix::time::{ClockId, clock_gettime};
@@ -169,7 +169,7 @@ impl Attr {
 /// A new value for a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetTime {
-    /// The current time (UTIME_NOW).
+    /// The current time (`UTIME_NOW`).
     Now,
     /// This time.
     To(Timestamp),

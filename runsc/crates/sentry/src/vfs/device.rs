@@ -16,9 +16,9 @@ use crate::vfs::path::Path;
 /// Character and block devices have numbers of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceKind {
-    /// S_IFCHR
+    /// `S_IFCHR`
     Character,
-    /// S_IFBLK
+    /// `S_IFBLK`
     Block,
 }
 

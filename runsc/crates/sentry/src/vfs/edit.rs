@@ -52,7 +52,7 @@ pub(crate) fn make_locked(parent: &Path, name: &[u8], node: &NewNode<'_>) -> Res
 }
 
 /// Owner, group and mode of what `credentials` make in a directory with the attributes `parent`
-/// (`man 7 inode`, *S_ISGID*).
+/// (`man 7 inode`, *`S_ISGID`*).
 pub(crate) fn new_node<'a>(
     credentials: &Credentials,
     parent: &Attr,

@@ -16,11 +16,11 @@ use crate::vfs::locks::{LockOwner, LockRange};
 pub struct Descriptor {
     /// The open file description.
     pub file: Arc<OpenFile>,
-    /// FD_CLOEXEC
+    /// `FD_CLOEXEC`
     pub close_on_exec: bool,
 }
 
-/// The descriptors of a task, shared by CLONE_FILES. When the last user is gone, so are its record
+/// The descriptors of a task, shared by `CLONE_FILES`. When the last user is gone, so are its record
 /// locks. Files are never dropped while the table is locked.
 #[derive(Debug, Default)]
 pub struct FdTable {
@@ -52,7 +52,7 @@ impl FdTable {
         slots.list.get(index).cloned().flatten().ok_or(Errno::EBADF)
     }
 
-    /// EMFILE if no descriptor below `limit` (RLIMIT_NOFILE) is free: for calls that would leave
+    /// EMFILE if no descriptor below `limit` (`RLIMIT_NOFILE`) is free: for calls that would leave
     /// something behind before they find out.
     pub fn check_room(&self, limit: u64) -> Result<()> {
         if self.slots.lock().free_from(0) as u64 >= limit {
@@ -61,7 +61,7 @@ impl FdTable {
         Ok(())
     }
 
-    /// Puts `descriptor` at the lowest free number from `lowest` on and below `limit` (RLIMIT_NOFILE);
+    /// Puts `descriptor` at the lowest free number from `lowest` on and below `limit` (`RLIMIT_NOFILE`);
     /// EMFILE.
     pub fn insert(&self, descriptor: Descriptor, lowest: usize, limit: u64) -> Result<i32> {
         let mut slots = self.slots.lock();
@@ -101,7 +101,7 @@ impl FdTable {
         indices.filter_map(|index| slots.take(index)).collect()
     }
 
-    /// `close_range(2)` with CLOSE_RANGE_CLOEXEC.
+    /// `close_range(2)` with `CLOSE_RANGE_CLOEXEC`.
     pub fn set_range_close_on_exec(&self, first: u32, last: u32) {
         let mut slots = self.slots.lock();
         for index in slots.range(first, last) {
@@ -123,7 +123,7 @@ impl FdTable {
         }
     }
 
-    /// A copy for a child without CLONE_FILES.
+    /// A copy for a child without `CLONE_FILES`.
     #[must_use]
     pub fn fork(&self) -> FdTable {
         FdTable {

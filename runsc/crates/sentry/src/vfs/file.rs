@@ -105,16 +105,27 @@ pub struct Written {
 /// How `lseek(2)` reckons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whence {
-    /// SEEK_SET
+    /// `SEEK_SET`
     Set,
-    /// SEEK_CUR
+    /// `SEEK_CUR`
     Current,
-    /// SEEK_END
+    /// `SEEK_END`
     End,
-    /// SEEK_DATA
+    /// `SEEK_DATA`
     Data,
-    /// SEEK_HOLE
+    /// `SEEK_HOLE`
     Hole,
+}
+
+/// A file whose offset is kept elsewhere: by the host, for a descriptor shared with whoever started the
+/// sandbox.
+pub trait OwnOffset {
+    /// Reads at the offset, which moves.
+    fn read(&self, sink: &mut Sink<'_>) -> Result<usize>;
+    /// Writes at the offset, which moves.
+    fn write(&self, source: &mut Source<'_>) -> Result<usize>;
+    /// `lseek(2)`
+    fn seek(&self, whence: Whence, by: i64) -> Result<u64>;
 }
 
 /// What a kind of file does. Nothing here blocks without bound: what can't be done now is EAGAIN, and
@@ -141,7 +152,12 @@ pub trait File: Any + Send + Sync + fmt::Debug {
         false
     }
 
-    /// The new offset for `lseek(2)` with SEEK_END, SEEK_DATA or SEEK_HOLE; `offset` is the argument.
+    /// Its offset, if that is not the open file's.
+    fn own_offset(&self) -> Option<&dyn OwnOffset> {
+        None
+    }
+
+    /// The new offset for `lseek(2)` with `SEEK_END`, `SEEK_DATA` or `SEEK_HOLE`; `offset` is the argument.
     fn seek_special(&self, _whence: Whence, _offset: i64) -> Result<u64> {
         Err(Errno::EINVAL)
     }
@@ -329,6 +345,9 @@ impl OpenFile {
     pub fn seek(&self, whence: Whence, by: i64) -> Result<u64> {
         if !self.file.is_seekable() {
             return Err(Errno::ESPIPE);
+        }
+        if let Some(own) = self.file.own_offset() {
+            return own.seek(whence, by);
         }
         let mut offset = self.offset.lock();
         let new = match whence {

@@ -187,11 +187,17 @@ pub trait Inode: Any + Send + Sync + fmt::Debug {
         }
     }
 
-    /// Opens it. O_CREAT, O_EXCL and permissions are dealt with; O_TRUNC has been done by
+    /// Opens it. `O_CREAT`, `O_EXCL` and permissions are dealt with; `O_TRUNC` has been done by
     /// [`Inode::set_attr`]. Fifos, sockets and devices are opened by the caller, through
     /// [`InodeShared`] and the device table.
     fn open(self: Arc<Self>, _flags: OpenFlags, _task: &Task) -> Result<Arc<dyn File>> {
         Err(Errno::ENXIO)
+    }
+
+    /// Opens it whatever its type says, for inodes that stand for something that is open already (a
+    /// donated descriptor); none: it is opened as its type says.
+    fn open_itself(&self, _flags: OpenFlags) -> Option<Result<Arc<dyn File>>> {
+        None
     }
 
     /// An extended attribute's value.

@@ -31,13 +31,13 @@ pub struct OpenHow {
     pub resolve: WalkFlags,
 }
 
-/// What O_PATH leaves of the flags.
+/// What `O_PATH` leaves of the flags.
 const WITH_PATH: OpenFlags = OpenFlags::PATH
     .union(OpenFlags::DIRECTORY)
     .union(OpenFlags::NOFOLLOW)
     .union(OpenFlags::CLOEXEC);
 
-/// The file of a descriptor opened with O_PATH: it does nothing.
+/// The file of a descriptor opened with `O_PATH`: it does nothing.
 #[derive(Debug)]
 pub struct PathFile;
 
@@ -107,7 +107,7 @@ fn normalise(how: &OpenHow) -> Result<OpenHow> {
     Ok(how)
 }
 
-/// O_TMPFILE
+/// `O_TMPFILE`
 fn open_unnamed(
     task: &Task,
     resolver: &Resolver<'_>,
@@ -129,7 +129,7 @@ fn open_unnamed(
     finish(task, path, &attr, flags, Truncate::Never)
 }
 
-/// O_CREAT
+/// `O_CREAT`
 fn open_or_create(
     task: &Task,
     resolver: &Resolver<'_>,
@@ -208,7 +208,7 @@ fn find_or_create(
     Ok(Found::Created(path, attr))
 }
 
-/// Opens a file that O_CREAT found.
+/// Opens a file that `O_CREAT` found.
 fn open_found(task: &Task, path: &Path, flags: OpenFlags) -> Outcome<Arc<OpenFile>> {
     if path.inode().kind()? == FileType::Directory {
         return Err(Errno::EISDIR.into());
@@ -252,7 +252,7 @@ fn check_openable(task: &Task, path: &Path, attr: &Attr, flags: OpenFlags) -> Re
 enum Truncate {
     /// The file was just made.
     Never,
-    /// If O_TRUNC says so.
+    /// If `O_TRUNC` says so.
     AsAsked,
 }
 
@@ -265,6 +265,9 @@ fn finish(
     truncate: Truncate,
 ) -> Outcome<Arc<OpenFile>> {
     let inode = path.inode().clone();
+    if let Some(file) = inode.open_itself(flags) {
+        return Ok(OpenFile::new(path, inode, file?, flags));
+    }
     let opened: Opened = match attr.file_type {
         FileType::Symlink => return Err(Errno::ELOOP.into()),
         FileType::Socket => return Err(Errno::ENXIO.into()),

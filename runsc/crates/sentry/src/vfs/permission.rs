@@ -38,14 +38,14 @@ pub fn check(credentials: &Credentials, attr: &Attr, wanted: u32) -> Result<()> 
     Err(Errno::EACCES)
 }
 
-/// Whether `credentials` own the inode or may act as if they did (CAP_FOWNER).
+/// Whether `credentials` own the inode or may act as if they did (`CAP_FOWNER`).
 #[must_use]
 pub fn owns(credentials: &Credentials, attr: &Attr) -> bool {
     credentials.fsuid == attr.uid || credentials.has(Capability::Fowner)
 }
 
 /// Whether a sticky directory keeps `credentials` from removing or renaming an entry of it
-/// (`man 7 inode`, *S_ISVTX*).
+/// (`man 7 inode`, *`S_ISVTX`*).
 pub fn check_sticky(credentials: &Credentials, directory: &Attr, entry: &Attr) -> Result<()> {
     let sticky = directory.permissions & 0o1000 != 0;
     if !sticky || credentials.fsuid == directory.uid || owns(credentials, entry) {
@@ -55,7 +55,7 @@ pub fn check_sticky(credentials: &Credentials, directory: &Attr, entry: &Attr) -
     }
 }
 
-/// The permission bits that are left when someone else than CAP_FSETID changes the content of a file
+/// The permission bits that are left when someone else than `CAP_FSETID` changes the content of a file
 /// (`man 2 write`: set-user-ID and set-group-ID are cleared); none if nothing changes.
 #[must_use]
 pub fn without_set_id(credentials: &Credentials, attr: &Attr) -> Option<u32> {

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use crate::error::Result;
 use crate::fs::anon::AnonymousMount;
+use crate::fs::host_fd::watcher::HostWatcher;
 use crate::kernel::Kernel;
 use crate::kernel::namespaces::UserNamespace;
 use crate::vfs::attr::Device;
@@ -30,6 +32,7 @@ pub struct Vfs {
     /// Serialises epolls that come to watch epolls.
     pub epolls: EpollGraph,
     anonymous: OnceLock<AnonymousMount>,
+    host_watcher: Mutex<Option<Arc<HostWatcher>>>,
 }
 
 impl Default for Vfs {
@@ -42,6 +45,7 @@ impl Default for Vfs {
             lock_waits: LockWaits::default(),
             epolls: EpollGraph::default(),
             anonymous: OnceLock::new(),
+            host_watcher: Mutex::default(),
         }
     }
 }
@@ -63,6 +67,17 @@ impl Vfs {
         let tree = DentryTree::new(fs);
         let root = tree.root().clone();
         Mount::new(self.mount_id(), tree, root, source, flags)
+    }
+
+    /// The thread that watches host descriptors, started with the first of them.
+    pub(crate) fn host_watcher(&self) -> Result<Arc<HostWatcher>> {
+        let mut watcher = self.host_watcher.lock();
+        if let Some(watcher) = &*watcher {
+            return Ok(watcher.clone());
+        }
+        let new = Arc::new(HostWatcher::new()?);
+        *watcher = Some(new.clone());
+        Ok(new)
     }
 
     /// The mount of pipes, sockets and anonymous inodes.

@@ -24,9 +24,9 @@ use record::RecordLocks;
 /// Shared or exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockKind {
-    /// F_RDLCK, LOCK_SH
+    /// `F_RDLCK`, `LOCK_SH`
     Read,
-    /// F_WRLCK, LOCK_EX
+    /// `F_WRLCK`, `LOCK_EX`
     Write,
 }
 
@@ -116,7 +116,7 @@ impl FileLocks {
         !conflict
     }
 
-    /// `flock(2)` with LOCK_UN.
+    /// `flock(2)` with `LOCK_UN`.
     pub fn unlock_whole(&self, owner: LockOwner) {
         self.change(|state| {
             let before = state.whole.len();

@@ -129,13 +129,13 @@ impl Mount {
         Ok(())
     }
 
-    /// Whether programs can't be executed from it (MS_NOEXEC).
+    /// Whether programs can't be executed from it (`MS_NOEXEC`).
     #[must_use]
     pub fn is_no_exec(&self) -> bool {
         self.flags().contains(MountFlags::NO_EXEC)
     }
 
-    /// Whether set-ID bits and file capabilities count for nothing (MS_NOSUID).
+    /// Whether set-ID bits and file capabilities count for nothing (`MS_NOSUID`).
     #[must_use]
     pub fn is_no_suid(&self) -> bool {
         self.flags().contains(MountFlags::NO_SUID)

@@ -147,7 +147,7 @@ impl MountNamespace {
         }))
     }
 
-    /// MS_MOVE.
+    /// `MS_MOVE`.
     pub fn move_to(self: &Arc<Self>, from: &Path, to: &Path) -> Result<()> {
         let _topology = self.topology.lock();
         let to = to.topmost();
@@ -265,7 +265,7 @@ impl MountNamespace {
         Ok(())
     }
 
-    /// A copy of the whole namespace (CLONE_NEWNS), and a function's worth of where old mounts went:
+    /// A copy of the whole namespace (`CLONE_NEWNS`), and a function's worth of where old mounts went:
     /// pairs of an old mount and its copy.
     #[must_use]
     pub fn duplicate(

@@ -15,7 +15,7 @@ pub(crate) struct PeerGroup {
     slaves: Mutex<Vec<Weak<Mount>>>,
 }
 
-/// The types of `mount(2)`'s MS_SHARED, MS_PRIVATE, MS_SLAVE and MS_UNBINDABLE.
+/// The types of `mount(2)`'s `MS_SHARED`, `MS_PRIVATE`, `MS_SLAVE` and `MS_UNBINDABLE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagation {
     /// Gives and receives.
