@@ -6,6 +6,7 @@ use control::{BootConfig, Mount, MountFlags, MountKind, Overlay};
 use gofer::{HostTree, RemoteTree, TreeId};
 use host::Errno;
 use sentry::fs::gofer::{GoferFs, Options};
+use sentry::fs::overlay::OverlayFs;
 use sentry::kernel::kernel::Kernel;
 use sentry::vfs::inode::{CachePolicy, FileSystem};
 use sentry::vfs::mount::{MountFlags as Flags, MountNamespace};
@@ -25,7 +26,7 @@ pub(crate) fn build(
     };
     let policy = policy(config, root.overlay);
     let lower = host_files(kernel, tree, root.tree, policy).map_err(named("/"))?;
-    let lower = overlaid(kernel, lower, root.overlay).map_err(named("/"))?;
+    let lower = overlaid(kernel, lower, root.overlay);
     let flags = if root.read_only {
         Flags::READ_ONLY
     } else {
@@ -71,7 +72,7 @@ fn file_system(
             tree: id, overlay, ..
         } => {
             let fs = host_files(kernel, tree, id, policy(config, overlay))?;
-            overlaid(kernel, fs, overlay).map(Some)
+            Ok(Some(overlaid(kernel, fs, overlay)))
         }
         _ => Ok(None),
     }
@@ -82,26 +83,19 @@ fn host_files(
     tree: &Arc<RemoteTree>,
     id: u32,
     policy: CachePolicy,
-) -> Result<Arc<dyn FileSystem>, Errno> {
+) -> Result<Arc<GoferFs>, Errno> {
     let tree: Arc<dyn HostTree> = tree.clone();
     let device = kernel.vfs.anonymous_device();
-    Ok(GoferFs::new(
-        tree,
-        TreeId(id),
-        device,
-        Options::new(policy),
-    )?)
+    GoferFs::new(tree, TreeId(id), device, Options::new(policy))
 }
 
-fn overlaid(
-    _kernel: &Kernel,
-    lower: Arc<dyn FileSystem>,
-    overlay: Overlay,
-) -> Result<Arc<dyn FileSystem>, Errno> {
-    if overlay == Overlay::Memory {
-        tracing::warn!("this release has no layer in memory yet: writes are refused by the gofer");
+/// Puts a layer in memory over `lower` if there is to be one.
+fn overlaid(kernel: &Kernel, lower: Arc<GoferFs>, overlay: Overlay) -> Arc<dyn FileSystem> {
+    if overlay != Overlay::Memory {
+        return lower;
     }
-    Ok(lower)
+    let device = kernel.vfs.anonymous_device();
+    OverlayFs::new(lower, kernel.memory().clone(), None, device)
 }
 
 /// Below an overlay nothing is written, and what the host changes may stay unseen.

@@ -15,7 +15,7 @@ use libc::{
     SYS_rseq, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_getaffinity,
     SYS_sched_yield, SYS_sendmsg, SYS_sendto, SYS_set_robust_list, SYS_setxattr, SYS_shutdown,
     SYS_sigaltstack, SYS_socket, SYS_socketpair, SYS_statfs, SYS_statx, SYS_symlinkat, SYS_tgkill,
-    SYS_umask, SYS_unlinkat, SYS_utimensat, SYS_write, SYS_writev,
+    SYS_umask, SYS_unlinkat, SYS_unshare, SYS_utimensat, SYS_write, SYS_writev,
 };
 
 use crate::entry::{Argument, Entry, NEW_THREAD, NOT_EXECUTABLE, Refusal, allow, when};
@@ -151,6 +151,11 @@ pub const HOST_SOCKETS: &[Entry] = &[
         "unix sockets, for the host's sockets in mounts",
     ),
     allow(SYS_connect, "the host's sockets in mounts"),
+    when(
+        SYS_unshare,
+        &[&[Argument::Is(0, 0x200)]],
+        "CLONE_FS: a working directory of its own for the thread that connects",
+    ),
 ];
 
 /// What libraries try and do well without.

@@ -21,7 +21,7 @@ const PAGE: u64 = PAGE_SIZE as u64;
 /// Most bytes that are pinned, or made by one fault, at a time.
 const STEP: u64 = 1 << 20;
 const FAULT_AROUND: u64 = 64 << 10;
-/// Size of the buffer between frames and user memory.
+/// Most zeroes written at a time.
 const BOUNCE: usize = 64 << 10;
 /// The largest size of a file (`MAX_LFS_FILESIZE`).
 pub const SIZE_MAX: u64 = i64::MAX as u64;
@@ -552,22 +552,16 @@ fn to_usize(value: u64) -> usize {
 }
 
 /// Moves bytes from frames to where they are wanted; EFAULT only if not one byte could be moved.
-fn copy_out(mut bytes: GuestBytes<'_>, sink: &mut Sink<'_>) -> Result<usize> {
-    let mut buffer = vec![0; bytes.len().min(BOUNCE)];
-    let mut done = 0;
-    while !bytes.is_empty() {
-        let len = bytes.read(&mut buffer).map_err(|_| Errno::EFAULT)?;
-        let taken = match sink.write(&buffer[..len]) {
-            Err(error) if done == 0 => return Err(error),
-            taken => taken.unwrap_or(0),
-        };
-        done += taken;
-        if taken < len {
-            break;
+fn copy_out(bytes: GuestBytes<'_>, sink: &mut Sink<'_>) -> Result<usize> {
+    match sink {
+        Sink::User(io) => io.copy_from_guest(bytes),
+        Sink::Kernel(buffer) => {
+            let len = bytes.read(buffer).map_err(|_| Errno::EFAULT)?;
+            let rest = std::mem::take(buffer);
+            *buffer = rest.get_mut(len..).unwrap_or_default();
+            Ok(len)
         }
-        bytes = bytes.split_at(len).1;
     }
-    Ok(done)
 }
 
 fn zero_out(len: usize, sink: &mut Sink<'_>) -> Result<usize> {
@@ -588,23 +582,15 @@ fn zero_out(len: usize, sink: &mut Sink<'_>) -> Result<usize> {
 }
 
 /// Moves bytes from where they are to frames; EFAULT only if not one byte could be moved.
-fn copy_in(source: &mut Source<'_>, mut bytes: GuestBytes<'_>) -> Result<usize> {
-    let mut buffer = vec![0; bytes.len().min(BOUNCE)];
-    let mut done = 0;
-    while !bytes.is_empty() {
-        let part = buffer.len().min(bytes.len());
-        let len = match source.read(&mut buffer[..part]) {
-            Err(error) if done == 0 => return Err(error),
-            len => len.unwrap_or(0),
-        };
-        bytes.write(&buffer[..len]).map_err(|_| Errno::EFAULT)?;
-        done += len;
-        if len < part {
-            break;
+fn copy_in(source: &mut Source<'_>, bytes: GuestBytes<'_>) -> Result<usize> {
+    match source {
+        Source::User(io) => io.copy_to_guest(bytes),
+        Source::Kernel(from) => {
+            let len = bytes.write(from).map_err(|_| Errno::EFAULT)?;
+            *from = from.get(len..).unwrap_or_default();
+            Ok(len)
         }
-        bytes = bytes.split_at(len).1;
     }
-    Ok(done)
 }
 
 #[cfg(test)]
