@@ -10,8 +10,8 @@ macro_rules! families {
 }
 
 families!(
-    clone, eintr, eventfd, execve, fault, futex, link, madvise, mmap, openat, path, pipe, poll,
-    read, session, signal, wait,
+    clone, creds, eintr, eventfd, execve, fault, futex, link, madvise, mmap, openat, path, pipe,
+    poll, read, session, signal, time, unix, wait,
 );
 
 /// Every test.

@@ -164,7 +164,7 @@ fn resizing() -> Outcome {
 
 fn resizing_limits() -> Outcome {
     let (reader, _writer) = fd::pipe(0)?;
-    errno_is!(resize(&reader, 1 << 33), EINVAL);
+    errno_is!(resize(&reader, 0xffff_ffff), EINVAL);
     let file = TempDir::new()?.open_file("f", b"")?;
     errno_is!(sys!(SYS_fcntl, &file, libc::F_GETPIPE_SZ), EBADF);
     process::in_child(|| {
