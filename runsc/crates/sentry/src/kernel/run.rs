@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use platform::{Exception, Exit, Fault, FaultAccess, Space};
+use platform::{Exception, Exit, Fault, Space};
 
 use crate::error::{Restart, SysError};
 use crate::kernel::exit;
@@ -164,12 +164,12 @@ fn serve_fault(task: &Arc<Task>, fault: &Fault, registers: &platform::ThreadStat
         signal,
         code,
         address,
+        error_code,
     }) = task
         .mm()
         .handle_fault(fault, registers.rip, registers.rsp, stack)
         && let Some(signal) = Signal::new(u64::from(signal))
     {
-        let error_code = page_fault_error(fault, code);
         state::force_fault(
             task,
             SignalInfo::fault(signal, code, address),
@@ -177,17 +177,6 @@ fn serve_fault(task: &Arc<Task>, fault: &Fault, registers: &platform::ThreadStat
             error_code,
         );
     }
-}
-
-/// The processor's error code as far as it can be told: present, write, user, fetch.
-fn page_fault_error(fault: &Fault, code: i32) -> u64 {
-    let present = u64::from(code == 2);
-    let access = match fault.access {
-        FaultAccess::Write => 2,
-        FaultAccess::Execute => 16,
-        FaultAccess::Read | FaultAccess::Unknown => 0,
-    };
-    present | access | 4
 }
 
 fn raise(task: &Task, exception: &Exception) {

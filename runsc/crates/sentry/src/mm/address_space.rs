@@ -82,6 +82,8 @@ pub struct FaultSignal {
     pub code: i32,
     /// `si_addr`.
     pub address: u64,
+    /// The processor's error code, as far as it can be told: present, write, user, fetch.
+    pub error_code: u64,
 }
 
 /// Resource limits that the calling process has now, in bytes (`man 2 getrlimit`).

@@ -8,6 +8,7 @@ use platform::Access;
 
 use super::address_space::AddressSpace;
 use super::areas::{Areas, PAGE, checked_range};
+use super::fault::Refusal;
 use super::mappable::Mappable;
 use super::vma::{Vma, VmaFlags, VmaName};
 use crate::error::Result;
@@ -127,7 +128,11 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         let mut active = self.active.write();
-        Ok(self.provide_all(&areas, &mut active, range.clone(), need)?)
+        self.provide_all(&areas, &mut active, range.clone(), need)
+            .map_err(|refusal| match refusal {
+                Refusal::Denied => Errno::EINVAL,
+                other => other.into(),
+            })
     }
 
     /// Writes shared mappings back to their files if `wait` (`MS_SYNC`); `invalidate` is `MS_INVALIDATE`.

@@ -24,6 +24,8 @@ pub(super) const SMALL_AREA: usize = 256 << 10;
 /// How far around a fault further runs are mapped, and how many.
 const AROUND: usize = 1 << 20;
 const RUNS_AROUND: usize = 8;
+/// How far behind its code the data of a program or library may be.
+const PROGRAM_SPAN: usize = 64 << 20;
 /// Longest instruction.
 const INSTRUCTION: u64 = 15;
 
@@ -103,10 +105,12 @@ impl AddressSpace {
                 Refusal::Bus => (SIGBUS, BUS_ADRERR),
                 Refusal::NoMemory => (SIGKILL, SI_KERNEL),
             };
+            let want = judge(fault, rip, &self.active.read());
             FaultSignal {
                 signal,
                 code,
                 address: fault.address as u64,
+                error_code: error_code(fault, want.need),
             }
         })
     }
@@ -163,12 +167,13 @@ impl AddressSpace {
         want: &Want,
     ) -> Result<(), Refusal> {
         let (area, vma) = areas.vmas.at(want.address).ok_or(Refusal::Unmapped)?;
-        self.provide_in(active, &area, vma, want)
+        self.provide_in(areas, active, &area, vma, want)
     }
 
     /// As [`provide`](Self::provide) in an area that is known.
     pub(super) fn provide_in(
         &self,
+        areas: &Areas,
         active: &mut Active,
         area: &Range<usize>,
         vma: &Vma,
@@ -178,7 +183,7 @@ impl AddressSpace {
             return Err(Refusal::Denied);
         }
         match active.pages.at(want.address) {
-            None => self.populate(active, area, vma, want)?,
+            None => self.populate(areas, active, area, vma, want)?,
             Some((_, pages)) if allows(pages.access, want.need) => {}
             Some(_) if vma.is_private() => return self.break_sharing(active, area, vma, want),
             Some((run, _)) => return self.obtain_for_stores(active, area, vma, run, want),
@@ -189,6 +194,7 @@ impl AddressSpace {
     /// Makes pages where there are none.
     fn populate(
         &self,
+        areas: &Areas,
         active: &mut Active,
         area: &Range<usize>,
         vma: &Vma,
@@ -197,7 +203,7 @@ impl AddressSpace {
         let gap = active.gap_around(page_down(want.address), area.clone());
         match &vma.file {
             None => self.populate_zeroes(active, area, vma, &gap, want),
-            Some(_) if vma.is_private() && wants_copy(area, vma, want) => {
+            Some(_) if vma.is_private() && wants_copy(areas, area, vma, want) => {
                 self.populate_copy(active, area, vma, &gap, want)
             }
             Some(_) => self.populate_file(active, area, vma, &gap, want),
@@ -407,6 +413,12 @@ fn judge(fault: &Fault, rip: u64, active: &Active) -> Want {
     }
 }
 
+/// The processor's error code of a fault: present, write, user, fetch.
+fn error_code(fault: &Fault, need: Access) -> u64 {
+    let bit = |set: bool, bit: u64| if set { bit } else { 0 };
+    bit(fault.mapped, 1) | bit(need == Access::WRITE, 2) | 4 | bit(need == Access::EXECUTE, 16)
+}
+
 /// A SIGBUS of the host: the file has ended, or the host has no memory for the memory file.
 fn bus_refusal(active: &Active, address: usize) -> Refusal {
     match active.pages.at(address) {
@@ -422,11 +434,21 @@ fn bus_refusal(active: &Active, address: usize) -> Refusal {
 }
 
 /// Whether a private mapping of a file should get copies at once, rather than the file's pages first.
-fn wants_copy(area: &Range<usize>, vma: &Vma, want: &Want) -> bool {
-    let store = want.need.contains(Access::WRITE);
-    // Small writable areas are a program's data: most of it is written soon.
-    let data = want.perhaps_store && vma.access.contains(Access::WRITE) && area.len() <= SMALL_AREA;
-    store || data
+fn wants_copy(areas: &Areas, area: &Range<usize>, vma: &Vma, want: &Want) -> bool {
+    let writable = vma.access.contains(Access::WRITE);
+    want.need.contains(Access::WRITE)
+        // Most of a program's data is written soon.
+        || want.perhaps_store && writable && area.len() <= SMALL_AREA && is_program_data(areas, area, vma)
+}
+
+/// Whether an area is next to code of the same file, as the data of a program or library is.
+fn is_program_data(areas: &Areas, area: &Range<usize>, vma: &Vma) -> bool {
+    let near = area.start.saturating_sub(PROGRAM_SPAN)..area.start;
+    let object = |vma: &Vma| vma.file.as_ref().map(|file| file.mappable.id());
+    areas
+        .vmas
+        .overlapping(near)
+        .any(|(_, other)| other.access.contains(Access::EXECUTE) && object(other) == object(vma))
 }
 
 /// The part of `gap` to make for `want`: whole blocks of `unit` bytes as far as possible.

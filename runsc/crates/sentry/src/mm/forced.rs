@@ -75,7 +75,7 @@ impl AddressSpace {
             access: vma.access | need,
             ..vma.clone()
         };
-        let made = self.provide_in(&mut active, &area, &lenient, &want);
+        let made = self.provide_in(&areas, &mut active, &area, &lenient, &want);
         // What was made allows the application no more than before.
         self.change_access(&mut active, area, vma.access);
         Ok(made?)

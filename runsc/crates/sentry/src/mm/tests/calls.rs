@@ -370,5 +370,5 @@ fn debuggers_read_and_write_past_the_protection() {
     text.private = false;
     let at = mm.map(&text, &NO_LIMITS).unwrap();
     assert_eq!(mm.write_forced(at, &[0xcc]), Err(Errno::EFAULT));
-    assert_eq!(mm.read_forced(at + PAGE, &mut bytes), Err(Errno::EFAULT));
+    assert_eq!(mm.read_forced(at - PAGE, &mut bytes), Err(Errno::EFAULT));
 }
