@@ -193,7 +193,7 @@ mod tests {
         for (config, text) in [
             (
                 None,
-                "cannot read B/config.json: No such file or directory (os error 2)",
+                "cannot read B/config.json: No such file or directory",
             ),
             (
                 Some("{"),
@@ -209,7 +209,7 @@ mod tests {
             ),
             (
                 Some(r#"{"ociVersion":"1.0.2","root":{"path":"none"}}"#),
-                "cannot find root B/none: No such file or directory (os error 2)",
+                "cannot find root B/none: No such file or directory",
             ),
         ] {
             assert_eq!(error(config), text);

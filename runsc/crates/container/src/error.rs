@@ -30,12 +30,8 @@ pub enum ContainerError {
         "cannot delete container {0} that is not stopped: it is running; use --force to kill it first"
     )]
     NotStopped(String),
-    #[error("cannot {step} {path}: {source}")]
-    Path {
-        step: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    #[error("cannot {step} {path}: {reason}")]
+    Path { step: &'static str, path: PathBuf, reason: String },
     #[error("cannot parse {path}: {reason}")]
     Parse { path: PathBuf, reason: String },
     #[error("invalid spec: {0}")]
@@ -56,7 +52,7 @@ pub enum ContainerError {
     Program(String),
     #[error("no such process: {0}")]
     NoSuchProcess(String),
-    #[error("{0}")]
+    #[error(transparent)]
     Control(#[from] ConnectionError),
     #[error("unknown signal {0:?}")]
     UnknownSignal(String),
@@ -71,7 +67,13 @@ impl ContainerError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> ContainerError {
         let path = path.into();
-        move |source| ContainerError::Path { step, path, source }
+        move |error| {
+            let reason = match error.raw_os_error() {
+                Some(number) => Errno::from_raw(number).message().to_owned(),
+                None => error.to_string(),
+            };
+            ContainerError::Path { step, path, reason }
+        }
     }
 
     /// Names the step that failed.
@@ -85,10 +87,6 @@ impl ContainerError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(Errno) -> ContainerError {
         let path = path.into();
-        move |errno| ContainerError::Path {
-            step,
-            path,
-            source: io::Error::from_raw_os_error(errno.raw()),
-        }
+        move |errno| ContainerError::Path { step, path, reason: errno.message().to_owned() }
     }
 }
