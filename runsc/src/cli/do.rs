@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use container::bundle::Bundle;
-use container::foreground;
-use container::lifecycle::Create;
+use container::lifecycle::{self, Create};
+use container::state::{StateDir, Status};
+use container::{Settings, foreground};
 use serde_json::{Value, json};
 
 use crate::cli::template::{Template, spec};
@@ -52,6 +53,9 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
+/// Ids of sandboxes that belong to a `do`; the name is kept for them.
+const ID_PREFIX: &str = "do-";
+
 fn run(invocation: &Invocation<'_>) -> Result<u8> {
     if invocation.args.is_empty() {
         bail!("want a command");
@@ -83,6 +87,7 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
     });
     let here = std::env::current_dir().context("cannot find the working directory")?;
     let bundle = Bundle::from_spec(&here, serde_json::from_value(all_capabilities(spec))?)?;
+    sweep(&settings);
     let id = id();
     let request = Create {
         id: &id,
@@ -146,6 +151,16 @@ fn mount(volume: &str) -> Result<Value> {
     Ok(json!({
         "destination": destination, "type": "bind", "source": source, "options": ["rbind", "rw"],
     }))
+}
+
+/// Deletes what is left of sandboxes whose `do` was killed: nobody else knows of them.
+fn sweep(settings: &Settings) {
+    let states = StateDir::new(&settings.root).list().unwrap_or_default();
+    for state in states {
+        if state.id.starts_with(ID_PREFIX) && state.status() == Status::Stopped {
+            let _ = lifecycle::delete(settings, &state.id, true);
+        }
+    }
 }
 
 fn id() -> String {

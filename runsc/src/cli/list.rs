@@ -2,7 +2,6 @@
 
 use anyhow::{Result, bail};
 use container::state::{State, StateDir};
-use serde_json::Value;
 
 use crate::cli::state::full;
 use crate::cli::{Command, Invocation, print};
@@ -29,17 +28,18 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
     }
     match invocation.flags.text("format") {
         "text" | "table" => print(&table(&states)),
-        "json" => print(&format!("{}\n", json(&states))),
+        "json" => print(&format!("{}\n", json(&states)?)),
         other => bail!("invalid value {other:?} for flag -format: want text, table or json"),
     }
     Ok(0)
 }
 
-fn json(states: &[State]) -> Value {
+fn json(states: &[State]) -> Result<String> {
     if states.is_empty() {
-        return Value::Null;
+        return Ok("null".to_owned());
     }
-    states.iter().map(full).collect()
+    let all: Vec<_> = states.iter().map(full).collect();
+    Ok(serde_json::to_string(&all)?)
 }
 
 fn table(states: &[State]) -> String {
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn no_containers() {
-        assert_eq!(json(&[]).to_string(), "null");
+        assert_eq!(json(&[]).unwrap(), "null");
         assert_eq!(table(&[]), "ID   PID   STATUS   BUNDLE   CREATED   OWNER\n");
     }
 

@@ -1,9 +1,11 @@
 //! `runsc state`: what is known of a container, as JSON.
 
+use std::path::Path;
+
 use anyhow::Result;
-use container::hooks::state_json;
+use container::hooks::{StateJson, state_json};
 use container::state::{State, StateDir};
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::cli::{Command, Invocation, print};
 
@@ -26,12 +28,20 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
 }
 
 /// The specification's fields, and those that runc adds.
-pub(crate) fn full(state: &State) -> Value {
-    let mut value = state_json(state, state.status().as_str());
-    if let Value::Object(fields) = &mut value {
-        fields.insert("rootfs".into(), state.rootfs.to_string_lossy().into());
-        fields.insert("created".into(), state.created.as_str().into());
-        fields.insert("owner".into(), state.owner.as_str().into());
+#[derive(Debug, Serialize)]
+pub(crate) struct Full<'a> {
+    #[serde(flatten)]
+    state: StateJson<'a>,
+    rootfs: &'a Path,
+    created: &'a str,
+    owner: &'a str,
+}
+
+pub(crate) fn full(state: &State) -> Full<'_> {
+    Full {
+        state: state_json(state, state.status().as_str()),
+        rootfs: &state.rootfs,
+        created: &state.created,
+        owner: &state.owner,
     }
-    value
 }

@@ -191,10 +191,7 @@ mod tests {
     #[test]
     fn bad_bundles_are_named() {
         for (config, text) in [
-            (
-                None,
-                "cannot read B/config.json: No such file or directory",
-            ),
+            (None, "cannot read B/config.json: No such file or directory"),
             (
                 Some("{"),
                 "cannot parse B/config.json: EOF while parsing an object at line 1 column 1",

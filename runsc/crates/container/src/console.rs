@@ -1,4 +1,4 @@
-//! Terminals: pseudo terminals for `--console-socket`, and raw mode for the caller's own.
+//! Terminals: pseudo terminals for `--console-socket`, and the care of the caller's own.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -17,7 +17,7 @@ use host::rustix::termios::{
 
 use crate::{ContainerError, Result};
 
-/// A new pseudo terminal whose user end is raw: the guest's kernel is the line discipline.
+/// A new pseudo terminal.
 #[derive(Debug)]
 pub struct Pty {
     /// The end for whoever shows the terminal.
@@ -38,9 +38,6 @@ impl Pty {
         grantpt(&master).map_err(step)?;
         unlockpt(&master).map_err(step)?;
         let slave = ioctl_tiocgptpeer(&master, flags).map_err(step)?;
-        let mut attributes = tcgetattr(&slave).map_err(step)?;
-        attributes.make_raw();
-        tcsetattr(&slave, OptionalActions::Now, &attributes).map_err(step)?;
         if let Some((columns, rows)) = size {
             let size = Winsize {
                 ws_row: rows,
@@ -82,33 +79,30 @@ impl Pty {
     }
 }
 
-/// The caller's terminal in raw mode, as long as this lives.
+/// The caller's terminal, whose settings the guest may change: they come back when this is dropped.
 #[derive(Debug)]
-pub struct RawTerminal {
+pub struct KeptTerminal {
     terminal: OwnedFd,
     before: Termios,
 }
 
-impl RawTerminal {
-    /// Makes `terminal` raw; `None` when it is none.
+impl KeptTerminal {
+    /// Remembers the settings of `terminal`; `None` when it is none.
     ///
     /// # Errors
     /// [`ContainerError::Host`].
-    pub fn new(terminal: BorrowedFd<'_>) -> Result<Option<RawTerminal>> {
+    pub fn new(terminal: BorrowedFd<'_>) -> Result<Option<KeptTerminal>> {
         if !isatty(terminal) {
             return Ok(None);
         }
-        let step = |error| ContainerError::host("put the terminal in raw mode")(errno(error));
+        let step = |error| ContainerError::host("read the terminal's settings")(errno(error));
         let before = tcgetattr(terminal).map_err(step)?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        tcsetattr(terminal, OptionalActions::Now, &raw).map_err(step)?;
         let terminal = host::rustix::io::fcntl_dupfd_cloexec(terminal, 3).map_err(step)?;
-        Ok(Some(RawTerminal { terminal, before }))
+        Ok(Some(KeptTerminal { terminal, before }))
     }
 }
 
-impl Drop for RawTerminal {
+impl Drop for KeptTerminal {
     fn drop(&mut self) {
         // Whoever reads the terminal next sees its mode; there is nobody left to tell otherwise.
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);

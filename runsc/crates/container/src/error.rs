@@ -31,7 +31,11 @@ pub enum ContainerError {
     )]
     NotStopped(String),
     #[error("cannot {step} {path}: {reason}")]
-    Path { step: &'static str, path: PathBuf, reason: String },
+    Path {
+        step: &'static str,
+        path: PathBuf,
+        reason: String,
+    },
     #[error("cannot parse {path}: {reason}")]
     Parse { path: PathBuf, reason: String },
     #[error("invalid spec: {0}")]
@@ -87,6 +91,10 @@ impl ContainerError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(Errno) -> ContainerError {
         let path = path.into();
-        move |errno| ContainerError::Path { step, path, reason: errno.message().to_owned() }
+        move |errno| ContainerError::Path {
+            step,
+            path,
+            reason: errno.message().to_owned(),
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Hooks of a spec: programs that the engine wants run on the host at points of a container's life.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use control::ConnectionError;
 use oci_spec::runtime::{Hook, Hooks};
 use serde::{Deserialize, Serialize};
 
@@ -50,21 +52,33 @@ pub fn saved(hooks: &Hooks) -> SavedHooks {
 }
 
 /// The state that hooks and `state` print (runtime-spec, *State*).
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are those of the specification")]
+pub struct StateJson<'a> {
+    pub oci_version: &'a str,
+    pub id: &'a str,
+    pub status: &'a str,
+    pub pid: i32,
+    pub bundle: &'a Path,
+    pub annotations: &'a BTreeMap<String, String>,
+}
+
+/// The state of a container, said to be `status`.
 #[must_use]
-pub fn state_json(state: &State, status: &str) -> serde_json::Value {
-    let pid = if status == "stopped" {
-        0
-    } else {
-        state.sandbox.pid
-    };
-    serde_json::json!({
-        "ociVersion": state.oci_version,
-        "id": state.id,
-        "status": status,
-        "pid": pid,
-        "bundle": state.bundle,
-        "annotations": state.annotations,
-    })
+pub fn state_json<'a>(state: &'a State, status: &'a str) -> StateJson<'a> {
+    StateJson {
+        oci_version: &state.oci_version,
+        id: &state.id,
+        status,
+        pid: if status == "stopped" {
+            0
+        } else {
+            state.sandbox.pid
+        },
+        bundle: &state.bundle,
+        annotations: &state.annotations,
+    }
 }
 
 /// Runs hooks one after the other, each with the state on its standard input.
@@ -72,7 +86,8 @@ pub fn state_json(state: &State, status: &str) -> serde_json::Value {
 /// # Errors
 /// [`ContainerError::Hook`] of the first that fails; the rest are not run.
 pub fn run_all(hooks: &[Hook], state: &State, status: &str) -> Result<()> {
-    let input = state_json(state, status).to_string();
+    let input =
+        serde_json::to_string(&state_json(state, status)).map_err(ConnectionError::Decode)?;
     hooks.iter().try_for_each(|hook| run(hook, &input))
 }
 

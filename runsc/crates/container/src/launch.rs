@@ -136,7 +136,15 @@ pub fn launch(plan: Plan<'_>) -> Result<Launched> {
     let sandbox = ready("sandbox", &sandbox_report, &launched.sandbox);
     ready("gofer", &gofer_report, &launched.gofer)?;
     sandbox?;
+    spare_from_oom(launched.sandbox.pid());
     Ok(launched)
+}
+
+/// The sandbox made its stubs the host's first choice when memory runs out, itself included until now.
+fn spare_from_oom(pid: i32) {
+    let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+    // Without the right to lower it, sandbox and stubs are equally likely to be killed.
+    let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), own.trim());
 }
 
 fn ready(name: &'static str, report: &Connection, child: &Child) -> Result<()> {

@@ -14,7 +14,6 @@ pub mod signal_fd;
 pub mod spawn;
 pub mod stub;
 pub mod tsc;
-pub mod tty;
 pub mod terminal;
 pub mod wait;
 

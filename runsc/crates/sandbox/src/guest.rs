@@ -9,7 +9,6 @@ use gofer::RemoteTree;
 use memory::MemoryFile;
 use parking_lot::Mutex;
 use platform::Platform;
-use sentry::fs::host_stream::HostPoller;
 use sentry::kernel::kernel::{Kernel, KernelConfig};
 use sentry::kernel::namespaces::UtsNames;
 use sentry::kernel::process::StartError;
@@ -88,7 +87,6 @@ pub(crate) struct Guest {
     kernel: Arc<Kernel>,
     container: Container,
     namespace: Arc<MountNamespace>,
-    poller: Arc<HostPoller>,
     state: Mutex<State>,
 }
 
@@ -119,7 +117,6 @@ impl Guest {
             kernel,
             container,
             namespace,
-            poller: HostPoller::start().map_err(step("watch donated descriptors"))?,
             state: Mutex::new(State {
                 files: Some(files),
                 init: None,
@@ -168,7 +165,7 @@ impl Guest {
 
     fn launch(&self, process: &Process, files: Vec<OwnedFd>) -> Result<Running, Failure> {
         let mounts = self.namespace.clone();
-        let spec = start::process_spec(&self.kernel, mounts, process, &self.poller, files)
+        let spec = start::process_spec(&self.kernel, mounts, process, files)
             .map_err(|errno| Failure::new(FailureKind::Failed, errno))?;
         Ok(Running::new(self.kernel.start_process(spec)?))
     }

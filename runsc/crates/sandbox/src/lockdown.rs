@@ -15,6 +15,9 @@ use seccomp::{Entry, Filter, Rule};
 use crate::error::SandboxError;
 use crate::inputs::Inputs;
 
+/// What the host's OOM killer takes first, before sandbox and gofer.
+const OOM_SCORE_OF_STUBS: &str = "500";
+
 /// Leaves the process with an empty root, a user without a name, and no capability. To be called
 /// while there is one thread.
 pub(crate) fn give_up_privilege(config: &BootConfig, inputs: &Inputs) -> Result<(), SandboxError> {
@@ -29,6 +32,8 @@ pub(crate) fn give_up_privilege(config: &BootConfig, inputs: &Inputs) -> Result<
         let _ = ioctl_tiocsctty(terminal);
     }
     raise_descriptor_limit();
+    // Stubs inherit it; the parent lowers the sandbox's own once they are there.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_OF_STUBS);
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use control::Process;
 use host::Errno;
-use sentry::fs::host_stream::{self, HostPoller};
 use sentry::kernel::credentials::{CapabilitySet, Credentials};
 use sentry::kernel::kernel::Kernel;
 use sentry::kernel::limits::{Limit, Limits};
@@ -19,13 +18,12 @@ pub(crate) fn process_spec(
     kernel: &Arc<Kernel>,
     mounts: Arc<MountNamespace>,
     process: &Process,
-    poller: &Arc<HostPoller>,
     files: Vec<OwnedFd>,
 ) -> Result<ProcessSpec, Errno> {
     let credentials = credentials(kernel, process);
     let files = files
         .into_iter()
-        .map(|fd| host_stream::open(kernel, &credentials, poller, fd))
+        .map(|fd| kernel.open_host_descriptor(fd))
         .collect::<Result<_, _>>()?;
     let bytes = |texts: &[String]| texts.iter().map(|text| text.clone().into_bytes()).collect();
     Ok(ProcessSpec {

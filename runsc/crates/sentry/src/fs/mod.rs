@@ -3,7 +3,6 @@
 pub mod anon;
 pub mod eventfd;
 pub mod gofer;
-pub mod host_stream;
 pub mod overlay;
 pub mod host_fd;
 pub mod page_store;
