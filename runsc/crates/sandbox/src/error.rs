@@ -4,7 +4,6 @@ use host::Errno;
 
 /// A failure before the container's program runs, named by the step that failed.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant is the sentence it displays")]
 pub(crate) enum SandboxError {
     #[error("cannot {step}: {errno}")]
     Host { step: &'static str, errno: Errno },
