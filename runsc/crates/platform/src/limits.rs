@@ -42,5 +42,8 @@ pub(crate) const PTRACE_HOST_CALLS: &[HostCall] = host_calls! {
     sched_getaffinity, SYS_sched_getaffinity, "learn where a stub thread that runs for long may go";
     getcpu, SYS_getcpu, "learn the tracer's processor, where the vDSO can't tell";
     sched_yield, SYS_sched_yield, "let a new stub process start";
+    fcntl, SYS_fcntl, "keep a file that is to be mapped soon (F_DUPFD_CLOEXEC)";
+    close, SYS_close, "let go of it";
+    pwrite64, SYS_pwrite64, "write down the mapping calls that a stub is to make";
     futex, SYS_futex, "locks and thread start-up";
 };

@@ -7,6 +7,10 @@ use std::os::fd::BorrowedFd;
 
 /// One address space. Every method may be called from any thread, while contexts run in it.
 ///
+/// A call may be put off until application code runs next in the space, where nothing can tell the
+/// difference; its error then shows as [`Exit::MappingFailed`](crate::Exit::MappingFailed). Unmapping
+/// the whole user range is never put off, and makes up for all calls before.
+///
 /// Ranges are page-aligned, not empty and within [`Limits::user_range`](crate::Limits): others are
 /// `EINVAL`. `ESRCH` from any method says that the host process behind the space is gone; contexts
 /// in it report [`Exit::SpaceLost`](crate::Exit::SpaceLost).

@@ -88,6 +88,11 @@ pub enum Exit {
     Exception(Exception),
     /// The context's interrupter was used.
     Interrupted,
+    /// A mapping call that was put off has failed (the host has no room for another mapping, or does
+    /// not map the file as asked), so what is mapped is not what was asked for. Nothing has run. The
+    /// caller unmaps all of the user range, and runs again: pages that are touched then fault, and
+    /// mapping them tells what is wrong. Until then every run ends like this.
+    MappingFailed,
     /// The host process or virtual machine behind the space is gone: its thread groups are to be
     /// killed, as by SIGKILL.
     SpaceLost,

@@ -11,6 +11,9 @@ pub(super) const BASE: usize = 0x7fff_ffff_0000;
 /// One behind the last address of user space.
 pub(super) const USER_SPACE_END: usize = 0x7fff_ffff_f000;
 
+/// Where a stub has its page of calls to perform, read-only.
+pub(super) const COMMANDS: usize = BASE + PAGE_SIZE;
+
 /// `clone` flags of a new stub process: a sibling of the master, so that the keeper is its parent.
 pub(super) const CLONE_PROCESS: u64 =
     (libc::CLONE_PARENT | libc::CLONE_FILES | libc::SIGCHLD).cast_unsigned() as u64;
@@ -25,8 +28,8 @@ pub(super) const CLONE_THREAD: u64 = (libc::CLONE_VM
 
 std::arch::global_asm!(
     ".pushsection .rodata.runsc_stub, \"a\"",
-    ".hidden runsc_stub_call, runsc_stub_fork, runsc_stub_clone, runsc_stub_idle, runsc_stub_end",
-    ".global runsc_stub_call, runsc_stub_fork, runsc_stub_clone, runsc_stub_idle, runsc_stub_end",
+    ".hidden runsc_stub_call, runsc_stub_fork, runsc_stub_clone, runsc_stub_batch, runsc_stub_idle, runsc_stub_end",
+    ".global runsc_stub_call, runsc_stub_fork, runsc_stub_clone, runsc_stub_batch, runsc_stub_idle, runsc_stub_end",
     ".balign 64",
     // A call for the tracer: registers are set, the trap gives them back.
     "runsc_stub_call:",
@@ -55,6 +58,24 @@ std::arch::global_asm!(
     "jz runsc_stub_idle",
     "int3",
     "ud2",
+    // Calls for the tracer, 64 bytes each, from r12 up to r13: until one fails.
+    "runsc_stub_batch:",
+    "cmp r12, r13",
+    "jae 3f",
+    "mov rax, [r12]",
+    "mov rdi, [r12 + 8]",
+    "mov rsi, [r12 + 16]",
+    "mov rdx, [r12 + 24]",
+    "mov r10, [r12 + 32]",
+    "mov r8, [r12 + 40]",
+    "mov r9, [r12 + 48]",
+    "syscall",
+    "cmp rax, -4095",
+    "jae 3f",
+    "add r12, 64",
+    "jmp runsc_stub_batch",
+    "3: int3",
+    "ud2",
     // Sleep: pause(), for ever.
     "runsc_stub_idle:",
     "mov eax, 34",
@@ -68,6 +89,7 @@ unsafe extern "C" {
     static runsc_stub_call: u8;
     static runsc_stub_fork: u8;
     static runsc_stub_clone: u8;
+    static runsc_stub_batch: u8;
     static runsc_stub_idle: u8;
     static runsc_stub_end: u8;
 }
@@ -81,6 +103,8 @@ pub(super) enum Entry {
     Fork,
     /// The same for a clone of a thread.
     Clone,
+    /// The calls in the page of commands.
+    Batch,
     /// Sleeping.
     Idle,
 }
@@ -96,6 +120,7 @@ impl Entry {
             Entry::Call => &raw const runsc_stub_call,
             Entry::Fork => &raw const runsc_stub_fork,
             Entry::Clone => &raw const runsc_stub_clone,
+            Entry::Batch => &raw const runsc_stub_batch,
             Entry::Idle => &raw const runsc_stub_idle,
         };
         symbol.addr() - (&raw const runsc_stub_call).addr()

@@ -115,6 +115,15 @@ impl Context {
         if !self.flag.start() {
             return Ok(Exit::Interrupted);
         }
+        if !bound.own.stub().is_settled(&bound.own) {
+            self.flag.stop();
+            let lost = bound.own.stub().is_lost();
+            return Ok(if lost {
+                bound.lost()
+            } else {
+                Exit::MappingFailed
+            });
+        }
         if self.extended_at == ExtendedAt::Here {
             match bound.own.tracee().set_extended(self.extended.as_bytes()) {
                 Ok(()) => self.extended_at = ExtendedAt::Stub,

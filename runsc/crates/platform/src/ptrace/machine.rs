@@ -1,12 +1,14 @@
 //! The platform's own state: the master, the keeper, and the pool of empty stubs.
 
 use super::USER_END;
+use super::batch::{CommandFile, Commands};
 use super::code::{self, Entry};
 use super::keeper::Keeper;
 use super::stub::Stub;
 use crate::{ExtendedLayout, Limits, Result, SetupError};
 use abi::Errno;
 use parking_lot::Mutex;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The lowest address that may be mapped where the host does not tell (`vm.mmap_min_addr`).
@@ -37,6 +39,7 @@ pub(crate) struct Machine {
     config: Config,
     master: Arc<Stub>,
     keeper: Keeper,
+    commands: Arc<CommandFile>,
     pool: Mutex<Vec<Arc<Stub>>>,
     layout: ExtendedLayout,
     lowest: usize,
@@ -53,11 +56,13 @@ impl Machine {
         };
         host::kick::silence_child_stops().map_err(failed("silence SIGCHLD for stops"))?;
         host::kick::install().map_err(failed("install the reserved signal's handler"))?;
+        let commands = CommandFile::new().map_err(failed("make the file of stubs' calls"))?;
         let (keeper, master) = Keeper::start(config.oom_score_step)?;
         Ok(Arc::new(Machine {
             config,
             master: master.stub,
             keeper,
+            commands,
             pool: Mutex::default(),
             layout: master.layout,
             lowest: lowest_address(),
@@ -76,6 +81,11 @@ impl Machine {
         self.layout
     }
 
+    /// Whether a range is all that application code can have mapped.
+    pub(super) fn is_everything(&self, range: &Range<usize>) -> bool {
+        range.start <= self.lowest && range.end >= USER_END
+    }
+
     pub(super) fn keeper(&self) -> &Keeper {
         &self.keeper
     }
@@ -92,7 +102,7 @@ impl Machine {
         }
         let fork = |master: &super::tracee::Tracee| {
             let pid = master.clone_at(Entry::Fork, code::CLONE_PROCESS)?;
-            Ok(Stub::new(pid))
+            Ok(Stub::new(pid, Commands::new(&self.commands)))
         };
         self.master.with_leader(fork).map_err(|error| match error {
             Errno::ENOMEM => Errno::ENOMEM,
@@ -103,11 +113,7 @@ impl Machine {
     /// Empties a stub and keeps it for another space, or ends it.
     pub(super) fn give_back_stub(&self, stub: &Arc<Stub>) {
         let wanted = self.pool.lock().len() < self.config.pool_size && !stub.is_lost();
-        let length = u64::try_from(USER_END).unwrap_or(u64::MAX);
-        let emptied = wanted
-            && stub
-                .call((libc::SYS_munmap, [0, length, 0, 0, 0, 0]))
-                .is_ok();
+        let emptied = wanted && stub.unmap_all().is_ok();
         if emptied {
             self.pool.lock().push(Arc::clone(stub));
         } else {

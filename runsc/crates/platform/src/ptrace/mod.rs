@@ -16,7 +16,8 @@
 //!
 //! **Mapping** is a call that a stopped stub thread is made to perform ([`tracee`]): its registers
 //! are pointed at a `syscall; int3` in the code page. A Sentry thread uses its own stopped thread
-//! if that is in the space ([`own`]), else the leader.
+//! if that is in the space ([`own`]), else the leader. If it is the only one in the space, its calls
+//! are put off until it runs, and performed in one stop ([`batch`]).
 //!
 //! **Running** ([`context`]) costs one stop per system call: set registers, `SYSEMU`, wait, get
 //! registers, and ask for the entry's architecture. The stub thread follows its tracer's processor
@@ -30,6 +31,7 @@
 //! Lock order: master > stub > pool. None is held while application code runs.
 
 mod affinity;
+mod batch;
 mod code;
 mod context;
 mod exit;

@@ -49,7 +49,7 @@ impl Space {
             u64::from(file.as_raw_fd().cast_unsigned()),
             offset,
         ];
-        self.stub.call((libc::SYS_mmap, arguments)).map(drop)
+        self.stub.change((libc::SYS_mmap, arguments), Some(file))
     }
 
     pub(crate) fn protect(&self, range: Range<usize>, access: Access) -> Result<()> {
@@ -61,12 +61,15 @@ impl Space {
             0,
             0,
         ];
-        self.stub.call((libc::SYS_mprotect, arguments)).map(drop)
+        self.stub.change((libc::SYS_mprotect, arguments), None)
     }
 
     pub(crate) fn unmap(&self, range: Range<usize>) -> Result<()> {
+        if self.machine.is_everything(&range) {
+            return self.stub.unmap_all();
+        }
         let arguments = [word(range.start), word(range.len()), 0, 0, 0, 0];
-        self.stub.call((libc::SYS_munmap, arguments)).map(drop)
+        self.stub.change((libc::SYS_munmap, arguments), None)
     }
 }
 

@@ -2,12 +2,14 @@
 //! threads that have no thread of their own in it.
 
 use super::affinity::follow;
+use super::batch::{Commands, Queue};
 use super::code::{self, Entry};
-use super::own;
+use super::own::{self, Own};
 use super::tracee::{Call, Tracee};
 use crate::Result;
 use abi::Errno;
 use parking_lot::Mutex;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,11 +22,24 @@ pub(super) struct Stub {
     pid: i32,
     /// The process has ended or was killed.
     lost: AtomicBool,
+    /// Something has to be done before application code runs: calls were put off, or have failed.
+    unsettled: AtomicBool,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+/// Calls that are not put off after one that was put off has failed, so that its caller learns why.
+const CAREFUL_CALLS: u32 = 64;
+
+#[derive(Debug)]
 struct State {
+    /// Calls that were put off.
+    queue: Queue,
+    /// One of them failed: what is mapped is not what the Sentry believes.
+    failed: bool,
+    /// How many calls to go that are not put off.
+    careful: u32,
+    /// Contexts in the space.
+    nr_claimed: usize,
     /// Sleeping threads besides the leader, traced by nobody.
     idle: Vec<Idle>,
     /// The processor that the leader was last bound to.
@@ -45,13 +60,29 @@ pub(super) struct Claimed {
     pub(super) cpu: Option<i32>,
 }
 
+impl State {
+    /// Whether nobody can tell when a call is performed: no thread but the caller's is in the space.
+    fn may_put_off(&self) -> bool {
+        self.nr_claimed == 1 && self.careful == 0 && !self.failed
+    }
+}
+
 impl Stub {
     /// Wraps a process that is asleep in stub code.
-    pub(super) fn new(pid: i32) -> Arc<Stub> {
+    pub(super) fn new(pid: i32, commands: Option<Commands>) -> Arc<Stub> {
+        let state = State {
+            queue: Queue::new(commands),
+            failed: false,
+            careful: 0,
+            nr_claimed: 0,
+            idle: Vec::new(),
+            leader_cpu: None,
+        };
         Arc::new(Stub {
             pid,
             lost: AtomicBool::new(false),
-            state: Mutex::default(),
+            unsettled: AtomicBool::new(false),
+            state: Mutex::new(state),
         })
     }
 
@@ -72,18 +103,90 @@ impl Stub {
         let _gone = host::ptrace::kill_process(self.pid);
     }
 
-    /// Performs a host call in the process, on the calling OS thread's own stopped thread there if
-    /// it has one, else on the leader.
+    /// Performs a mapping call in the process, at the latest before application code runs in it.
+    /// With a file, it is an mmap of that.
     ///
     /// # Errors
-    /// The call's; `ESRCH` when the process is gone.
-    pub(super) fn call(self: &Arc<Stub>, call: Call) -> Result<u64> {
-        if let Some(own) = own::in_stub(self) {
-            own.mark_clobbered();
-            own.follower().follow();
-            return self.noticing_loss(own.tracee().call(call));
+    /// The call's, unless it was put off; `ESRCH` when the process is gone.
+    pub(super) fn change(self: &Arc<Stub>, call: Call, file: Option<BorrowedFd<'_>>) -> Result<()> {
+        let own = own::in_stub(self);
+        let mut state = self.state.lock();
+        self.alive()?;
+        if own.is_some() && state.may_put_off() && state.queue.push(call, file) {
+            self.unsettled.store(true, Ordering::Release);
+            return Ok(());
         }
-        self.with_leader(|leader| leader.call(call))
+        self.settle(&mut state, own.as_deref());
+        state.careful = state.careful.saturating_sub(1);
+        self.perform(&mut state, own.as_deref(), |tracee| {
+            tracee.call(call).map(drop)
+        })
+    }
+
+    /// Unmaps everything that application code may have mapped, at once. What was put off before
+    /// does not matter any more, nor that some of it failed.
+    ///
+    /// # Errors
+    /// `ESRCH` when the process is gone.
+    pub(super) fn unmap_all(self: &Arc<Stub>) -> Result<()> {
+        let own = own::in_stub(self);
+        let mut state = self.state.lock();
+        state.queue.clear();
+        let call = (
+            libc::SYS_munmap,
+            [0, u64::try_from(code::BASE).unwrap_or(u64::MAX), 0, 0, 0, 0],
+        );
+        self.perform(&mut state, own.as_deref(), |tracee| {
+            tracee.call(call).map(drop)
+        })?;
+        state.failed = false;
+        self.unsettled.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Performs what was put off, on the calling OS thread's own stopped thread, which is about to
+    /// run. False if some of it has failed, and the space was not emptied since.
+    pub(super) fn is_settled(&self, own: &Own) -> bool {
+        if !self.unsettled.load(Ordering::Acquire) {
+            return true;
+        }
+        let mut state = self.state.lock();
+        self.settle(&mut state, Some(own));
+        !state.failed
+    }
+
+    fn settle(&self, state: &mut State, own: Option<&Own>) {
+        if state.queue.is_empty() {
+            return;
+        }
+        let mut queue = std::mem::replace(&mut state.queue, Queue::new(None));
+        let result = self.perform(state, own, |tracee| queue.perform(tracee));
+        state.queue = queue;
+        if let Err(error) = result {
+            tracing::debug!(pid = self.pid, %error, "a mapping call that was put off has failed");
+            state.failed = true;
+            state.careful = CAREFUL_CALLS;
+        }
+        self.unsettled.store(state.failed, Ordering::Release);
+    }
+
+    /// Has calls performed on the calling OS thread's own stopped thread if it has one, else on the
+    /// leader.
+    fn perform<T>(
+        &self,
+        state: &mut State,
+        own: Option<&Own>,
+        work: impl FnOnce(&Tracee) -> Result<T>,
+    ) -> Result<T> {
+        match own {
+            Some(own) => {
+                self.alive()?;
+                own.mark_clobbered();
+                own.follower().follow();
+                self.noticing_loss(work(own.tracee()))
+            }
+            None => self.with_leader_locked(state, work),
+        }
     }
 
     /// Attaches to the leader for the length of `work`.
@@ -118,12 +221,14 @@ impl Stub {
     pub(super) fn claim(&self) -> Result<Claimed> {
         let mut state = self.state.lock();
         self.alive()?;
+        self.settle(&mut state, None);
         let mut idle = match state.idle.pop() {
             Some(idle) => idle,
             None => self.new_thread(&mut state)?,
         };
         follow(idle.tid, &mut idle.cpu);
         let tracee = self.attach(idle.tid)?;
+        state.nr_claimed += 1;
         Ok(Claimed {
             tracee,
             cpu: idle.cpu,
@@ -150,6 +255,7 @@ impl Stub {
     /// Takes a claimed thread back: it sleeps, or ends where enough others sleep.
     pub(super) fn give_back(&self, claimed: Claimed) {
         let mut state = self.state.lock();
+        state.nr_claimed = state.nr_claimed.saturating_sub(1);
         let Claimed { tracee, cpu } = claimed;
         let tid = tracee.tid();
         let result = if state.idle.len() < MAX_IDLE {

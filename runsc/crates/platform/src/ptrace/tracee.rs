@@ -1,7 +1,7 @@
 //! A stub thread that the calling OS thread traces and that is stopped: made to perform host calls
 //! on the tracer's behalf.
 
-use super::code::Entry;
+use super::code::{self, Entry};
 use crate::{Result, ThreadState};
 use abi::Errno;
 use host::ptrace;
@@ -97,20 +97,24 @@ impl Tracee {
         i32::try_from(tid).map_err(|_| Errno::EIO)
     }
 
-    fn call_at(&self, entry: Entry, (number, arguments): Call) -> Result<u64> {
-        self.start(entry, number, arguments)?;
-        self.wait_for_trap()?;
-        let result = self.registers()?.rax.cast_signed();
-        match u64::try_from(result) {
-            Ok(value) => Ok(value),
-            Err(_) => Err(i32::try_from(-result).map_or(Errno::EIO, Errno::from_raw)),
-        }
+    /// Performs the calls in the stub's page of commands, up to `len` bytes of it.
+    ///
+    /// # Errors
+    /// The first failed call's, or `ESRCH` when the thread ended over it.
+    pub(super) fn call_batch(&self, len: usize) -> Result<()> {
+        let (r12, r13) = (address(code::COMMANDS), address(code::COMMANDS + len));
+        self.start(ThreadState {
+            r12,
+            r13,
+            ..at(Entry::Batch)
+        })?;
+        self.result().map(drop)
     }
 
-    fn start(&self, entry: Entry, number: libc::c_long, arguments: [u64; 6]) -> Result<()> {
+    fn call_at(&self, entry: Entry, (number, arguments): Call) -> Result<u64> {
         let [rdi, rsi, rdx, r10, r8, r9] = arguments;
         let rax = number.cast_unsigned();
-        let state = ThreadState {
+        self.start(ThreadState {
             rax,
             rdi,
             rsi,
@@ -119,7 +123,21 @@ impl Tracee {
             r8,
             r9,
             ..at(entry)
-        };
+        })?;
+        self.result()
+    }
+
+    /// The result of a call, once the thread has come to the trap behind it.
+    fn result(&self) -> Result<u64> {
+        self.wait_for_trap()?;
+        let result = self.registers()?.rax.cast_signed();
+        match u64::try_from(result) {
+            Ok(value) => Ok(value),
+            Err(_) => Err(i32::try_from(-result).map_or(Errno::EIO, Errno::from_raw)),
+        }
+    }
+
+    fn start(&self, state: ThreadState) -> Result<()> {
         self.set_registers(&state)?;
         self.alive(ptrace::cont(self.tid))
     }
@@ -179,7 +197,11 @@ impl Tracee {
     /// # Errors
     /// `ESRCH` when it was gone already.
     pub(super) fn retire(self) -> Result<()> {
-        self.start(Entry::Call, libc::SYS_exit, [0; 6])?;
+        let rax = libc::SYS_exit.cast_unsigned();
+        self.start(ThreadState {
+            rax,
+            ..at(Entry::Call)
+        })?;
         while self.wait().is_ok() {
             self.alive(ptrace::cont(self.tid))?;
         }
@@ -219,7 +241,11 @@ impl Tracee {
 
 /// Registers for running stub code; no register of the application's stays.
 fn at(entry: Entry) -> ThreadState {
-    ThreadState::initial(u64::try_from(entry.address()).unwrap_or_default(), 0)
+    ThreadState::initial(address(entry.address()), 0)
+}
+
+fn address(address: usize) -> u64 {
+    u64::try_from(address).unwrap_or(u64::MAX)
 }
 
 impl Tracee {

@@ -1,7 +1,9 @@
 //! A page of code and a page of data that tests run in a space.
 
 use host::rustix;
-use platform::{Access, Context, Exit, Platform, PtraceConfig, Space, ThreadState};
+use platform::{
+    Access, Context, Exit, Fault, FaultAccess, Platform, PtraceConfig, Space, ThreadState,
+};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -87,4 +89,23 @@ pub(crate) fn at(address: usize) -> ThreadState {
 /// Runs until the next exit that is not an interruption nobody asked for.
 pub(crate) fn run(context: &mut Context, state: &mut ThreadState) -> Exit {
     context.run(state).unwrap()
+}
+
+/// A fault where nothing is mapped.
+pub(crate) fn unmapped(address: usize) -> Exit {
+    fault_of(address, false)
+}
+
+/// A fault where what is mapped does not allow the access.
+pub(crate) fn refused(address: usize) -> Exit {
+    fault_of(address, true)
+}
+
+fn fault_of(address: usize, mapped: bool) -> Exit {
+    Exit::Fault(Fault {
+        address,
+        access: FaultAccess::Unknown,
+        mapped,
+        bus: false,
+    })
 }

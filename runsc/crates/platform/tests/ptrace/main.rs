@@ -6,4 +6,5 @@ mod guest;
 mod hostile;
 mod interrupts;
 mod lifetimes;
+mod put_off;
 mod registers;
