@@ -112,6 +112,10 @@ fn step(task: &Arc<Task>) -> Option<Restart> {
             None
         }
         Ok(Exit::Interrupted) => None,
+        Ok(Exit::MappingFailed) => {
+            task.mm().start_over();
+            None
+        }
         Ok(Exit::SpaceLost) | Err(_) => {
             tracing::warn!(
                 tid = task.tid(),

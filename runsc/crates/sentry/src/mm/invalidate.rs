@@ -33,6 +33,11 @@ impl AddressSpace {
         }
     }
 
+    /// Begins again with nothing mapped in the host, after [`platform::Exit::MappingFailed`].
+    pub(crate) fn start_over(&self) {
+        self.unmap_everything(&mut self.active.write());
+    }
+
     /// Whether any area maps the file of this registry.
     pub(super) fn maps_file(&self, set: &MappingSet) -> bool {
         self.areas.read().maps(set)
