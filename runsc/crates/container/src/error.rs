@@ -42,6 +42,8 @@ pub enum ContainerError {
     Spec(String),
     #[error("exec: {0:?}: executable file not found in $PATH")]
     ProgramNotFound(String),
+    #[error("exec: {0:?}: stat {0}: no such file or directory")]
+    ProgramMissing(String),
     #[error("exec: {0:?}: permission denied")]
     ProgramNotExecutable(String),
     #[error("cannot {step}: {errno}")]

@@ -55,10 +55,11 @@ pub(crate) fn check(container: &Container, rootfs: &Path) -> Result<()> {
     if container.mounts.iter().any(directory_mounted) {
         return Ok(());
     }
-    Err(if denied {
-        ContainerError::ProgramNotExecutable(name.to_owned())
-    } else {
-        ContainerError::ProgramNotFound(name.to_owned())
+    let name = name.to_owned();
+    Err(match (denied, name.contains('/')) {
+        (true, _) => ContainerError::ProgramNotExecutable(name),
+        (false, true) => ContainerError::ProgramMissing(name),
+        (false, false) => ContainerError::ProgramNotFound(name),
     })
 }
 
