@@ -2,7 +2,8 @@
 //!
 //! A thread that asks takes an idle connection, sends, and waits on it itself: no thread in between
 //! has to be woken, so that a request costs one switch to the gofer and one back. Connections are
-//! made as they are needed, and the one used last is used next, its gofer thread being warm. Nodes to
+//! made as they are needed, and of those whose gofer thread is on the same CPU the one used last is used
+//! next. Nodes to
 //! close are gathered and sent together, without an answer.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,7 +19,9 @@ use crate::types::{
     SetAttr, SocketKind, StatFs, Step, SyncKind, TreeId, Walk, WalkEnd, XattrMode,
 };
 use crate::wire::request::Request;
-use crate::wire::{self, MESSAGE_MAX, NAMES_MAX, Reader, ReplyHeader, STEPS_MAX, Wire, channel};
+use crate::wire::{
+    self, MESSAGE_MAX, NAMES_MAX, Reader, ReplyHeader, STEPS_MAX, Wire, channel, cpu,
+};
 
 /// Most connections, and so most requests in flight.
 const CONNECTIONS_MAX: usize = 16;
@@ -42,10 +45,32 @@ struct Pool {
     made: usize,
 }
 
+impl Pool {
+    /// An idle connection, one whose gofer thread is on CPU `here` if there is one. Another is moved, but
+    /// only if no more can be made.
+    fn take(&mut self, here: u32) -> Option<Connection> {
+        let near = self
+            .idle
+            .iter()
+            .rposition(|connection| connection.cpu == here);
+        if near.is_none() && self.made < CONNECTIONS_MAX {
+            return None;
+        }
+        let mut connection = match near {
+            Some(index) => self.idle.remove(index),
+            None => self.idle.pop()?,
+        };
+        connection.cpu = here;
+        Some(connection)
+    }
+}
+
 #[derive(Debug)]
 struct Connection {
     socket: OwnedFd,
     tag: u32,
+    /// Where its gofer thread is.
+    cpu: u32,
     request: Vec<u8>,
     reply: Vec<u8>,
 }
@@ -99,8 +124,9 @@ impl RemoteTree {
 
     fn acquire(&self) -> Result<Connection> {
         let mut pool = self.pool.lock();
+        let here = cpu::current();
         loop {
-            if let Some(connection) = pool.idle.pop() {
+            if let Some(connection) = pool.take(here) {
                 return Ok(connection);
             }
             if self.is_gone() {
@@ -189,6 +215,7 @@ impl Connection {
         Connection {
             socket,
             tag: 0,
+            cpu: cpu::current(),
             request: Vec::new(),
             reply: Vec::new(),
         }
@@ -197,7 +224,7 @@ impl Connection {
     fn tell(&mut self, request: &Request<'_>) -> std::result::Result<(), Broken> {
         self.tag = self.tag.wrapping_add(1);
         request
-            .encode(self.tag, &mut self.request)
+            .encode(self.tag, self.cpu, &mut self.request)
             .map_err(|_| Broken(Errno::EMSGSIZE))?;
         channel::send(self.socket.as_fd(), &self.request, None).map_err(Broken)
     }
@@ -208,7 +235,10 @@ impl Connection {
         request: &Request<'_>,
     ) -> std::result::Result<Result<(T, Option<OwnedFd>)>, Broken> {
         self.tag = self.tag.wrapping_add(1);
-        if request.encode(self.tag, &mut self.request).is_err() {
+        if request
+            .encode(self.tag, self.cpu, &mut self.request)
+            .is_err()
+        {
             return Ok(Err(Errno::E2BIG));
         }
         channel::send(self.socket.as_fd(), &self.request, None).map_err(Broken)?;

@@ -14,6 +14,7 @@ use zerocopy::IntoBytes;
 use crate::local::LocalTree;
 use crate::tree::HostTree;
 use crate::types::{Rename, Result};
+use crate::wire::cpu::Follower;
 use crate::wire::request::Request;
 use crate::wire::{self, Malformed, ReplyHeader, RequestHeader, STEPS_MAX, Wire, channel};
 
@@ -87,6 +88,7 @@ impl Server {
             self.tree.close(nodes);
             return Ok(false);
         }
+        answer.follower.follow(header.cpu);
         answer.begin(header.tag);
         let done = match request {
             Request::Connect {} => self.connect().map(|fd| answer.fd = Some(fd)),
@@ -128,6 +130,7 @@ type Result2<T> = std::result::Result<T, Malformed>;
 struct Answer {
     message: Vec<u8>,
     fd: Option<OwnedFd>,
+    follower: Follower,
 }
 
 impl Answer {

@@ -13,9 +13,10 @@ use libc::{
     SYS_prctl, SYS_pread64, SYS_preadv, SYS_pwrite64, SYS_pwritev, SYS_read, SYS_readlink,
     SYS_readlinkat, SYS_recvfrom, SYS_recvmsg, SYS_removexattr, SYS_renameat2, SYS_restart_syscall,
     SYS_rseq, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_getaffinity,
-    SYS_sched_yield, SYS_sendmsg, SYS_sendto, SYS_set_robust_list, SYS_setxattr, SYS_shutdown,
-    SYS_sigaltstack, SYS_socket, SYS_socketpair, SYS_statfs, SYS_statx, SYS_symlinkat, SYS_tgkill,
-    SYS_umask, SYS_unlinkat, SYS_unshare, SYS_utimensat, SYS_write, SYS_writev,
+    SYS_sched_setaffinity, SYS_sched_yield, SYS_sendmsg, SYS_sendto, SYS_set_robust_list,
+    SYS_setxattr, SYS_shutdown, SYS_sigaltstack, SYS_socket, SYS_socketpair, SYS_statfs, SYS_statx,
+    SYS_symlinkat, SYS_tgkill, SYS_umask, SYS_unlinkat, SYS_unshare, SYS_utimensat, SYS_write,
+    SYS_writev,
 };
 
 use crate::entry::{Argument, Entry, NEW_THREAD, NOT_EXECUTABLE, Refusal, allow, when};
@@ -127,6 +128,10 @@ pub const ENTRIES: &[Entry] = &[
     ),
     allow(SYS_sched_yield, "spinning locks"),
     allow(SYS_sched_getaffinity, "number of CPUs"),
+    allow(
+        SYS_sched_setaffinity,
+        "answers on the CPU that the Sentry waits on",
+    ),
     allow(SYS_rt_sigaction, "glibc's abort"),
     allow(SYS_rt_sigprocmask, "thread start"),
     allow(SYS_rt_sigreturn, "end of a handler"),

@@ -7,6 +7,7 @@
 
 pub(crate) mod channel;
 mod codec;
+pub(crate) mod cpu;
 pub(crate) mod request;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,8 @@ pub(crate) struct RequestHeader {
     pub(crate) tag: u32,
     /// The operation.
     pub(crate) op: u32,
+    /// The CPU that the client waits on; see [`cpu`].
+    pub(crate) cpu: u32,
 }
 
 /// Starts each answer.

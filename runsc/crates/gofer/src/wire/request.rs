@@ -88,12 +88,13 @@ requests! {
 
 impl Request<'_> {
     /// Replaces `out` by the message; fails if it is longer than the other end accepts.
-    pub(crate) fn encode(&self, tag: u32, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    pub(crate) fn encode(&self, tag: u32, cpu: u32, out: &mut Vec<u8>) -> Result<(), Malformed> {
         out.clear();
         let header = RequestHeader {
             len: 0,
             tag,
             op: self.op(),
+            cpu,
         };
         out.extend_from_slice(header.as_bytes());
         self.put_body(out);

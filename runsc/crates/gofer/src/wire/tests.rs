@@ -339,7 +339,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
             _ => Request::Close { nodes: vec![node] },
         };
         let mut message = Vec::new();
-        request.encode(tag, &mut message).unwrap();
+        request.encode(tag, 0, &mut message).unwrap();
         let (header, body): (RequestHeader, _) = open(&message).unwrap();
         assert_eq!(Request::decode(header.op, body).as_ref(), Ok(&request));
         message
@@ -483,7 +483,7 @@ proptest! {
 fn lengths_are_checked() {
     let mut message = Vec::new();
     Request::Attributes { node: NodeId(1) }
-        .encode(3, &mut message)
+        .encode(3, 0, &mut message)
         .unwrap();
     assert_eq!(
         open::<RequestHeader>(&message[..message.len() - 1]).unwrap_err(),
