@@ -9,6 +9,7 @@ pub mod fs;
 pub mod futex;
 pub mod poll;
 pub mod signal;
+pub mod socket;
 pub mod time;
 
 pub use errno::Errno;

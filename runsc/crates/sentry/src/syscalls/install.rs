@@ -30,3 +30,35 @@ pub(super) fn anonymous(
     let fd = descriptor(task, open, flags)?;
     Ok(u64::from(fd.unsigned_abs()))
 }
+
+/// EMFILE if there is no room for a descriptor: for calls that should know before they do anything.
+pub(super) fn check_room(task: &Task) -> Result<()> {
+    let limit = task.group().limits().get(Resource::OpenFiles).soft;
+    task.files().check_room(limit)
+}
+
+/// Gives two files descriptors and stores the numbers at `address`; on failure neither stays.
+pub(super) fn pair(
+    task: &Task,
+    files: [Arc<OpenFile>; 2],
+    flags: OpenFlags,
+    address: usize,
+) -> SyscallResult {
+    let [one, two] = files;
+    let first = descriptor(task, one, flags)?;
+    let second = match descriptor(task, two, flags) {
+        Ok(second) => second,
+        Err(errno) => {
+            task.files().remove(first)?;
+            return Err(errno.into());
+        }
+    };
+    let fds = [first, second];
+    if let Err(errno) = task.mm().write_value(address, &fds) {
+        for fd in fds {
+            task.files().remove(fd)?;
+        }
+        return Err(errno.into());
+    }
+    Ok(0)
+}

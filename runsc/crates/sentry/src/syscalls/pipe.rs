@@ -42,19 +42,5 @@ fn open(task: &Task, address: usize, flags: OpenFlags) -> SyscallResult {
     let inode = path.inode().clone();
     let reader = OpenFile::new(path.clone(), inode.clone(), reader, flags);
     let writer = OpenFile::new(path, inode, writer, flags | OpenFlags::WRONLY);
-    let first = install::descriptor(task, reader, flags)?;
-    let fds = match install::descriptor(task, writer, flags) {
-        Ok(second) => [first, second],
-        Err(errno) => {
-            task.files().remove(first)?;
-            return Err(errno.into());
-        }
-    };
-    if let Err(errno) = task.mm().write_value(address, &fds) {
-        for fd in fds {
-            task.files().remove(fd)?;
-        }
-        return Err(errno.into());
-    }
-    Ok(0)
+    install::pair(task, [reader, writer], flags, address)
 }

@@ -1,0 +1,253 @@
+//! Making and connecting sockets: `man 2 socket`, `man 2 socketpair`, `man 2 bind`, `man 2 listen`,
+//! `man 2 accept`, `man 2 connect`, `man 2 getsockname`, `man 2 getpeername`, `man 2 shutdown`.
+
+use std::sync::Arc;
+
+use abi::Errno;
+use abi::raw::general as nr;
+use abi::socket::{
+    ADDRESS_MAX, AF_MAX, AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_MAX, SOCK_RAW, SOCK_SEQPACKET,
+    SOCK_STREAM, SOCK_TYPE_MASK,
+};
+
+use super::{install, io, timeout};
+use crate::error::{Restart, Result, SysError, SyscallResult};
+use crate::fs::anon::{self, Anonymous};
+use crate::kernel::task::Task;
+use crate::kernel::wait_queue::Events;
+use crate::socket::netlink::NetlinkSocket;
+use crate::socket::unix::UnixSocket;
+use crate::socket::{Shutdown, Socket, SocketType};
+use crate::syscalls::args::SyscallArgs;
+use crate::syscalls::table::Call;
+use crate::vfs::file::{File, OpenFile, OpenFlags};
+
+pub(super) const CALLS: &[Call] = &[
+    Call::partial(
+        nr::__NR_socket,
+        "socket",
+        socket,
+        "AF_UNIX and AF_NETLINK (route, uevent) only; others are EAFNOSUPPORT",
+    ),
+    Call::full(nr::__NR_socketpair, "socketpair", socketpair),
+    Call::full(nr::__NR_bind, "bind", bind),
+    Call::full(nr::__NR_listen, "listen", listen),
+    Call::full(nr::__NR_accept, "accept", accept),
+    Call::full(nr::__NR_accept4, "accept4", accept4),
+    Call::full(nr::__NR_connect, "connect", connect),
+    Call::full(nr::__NR_getsockname, "getsockname", getsockname),
+    Call::full(nr::__NR_getpeername, "getpeername", getpeername),
+    Call::full(nr::__NR_shutdown, "shutdown", shutdown),
+];
+
+/// The open file behind a descriptor, which is a socket: EBADF, ENOTSOCK.
+pub(super) fn open_socket(task: &Task, fd: i32) -> Result<Arc<OpenFile>> {
+    let open = task.files().get(fd)?;
+    if open.flags().contains(OpenFlags::PATH) {
+        return Err(Errno::EBADF);
+    }
+    of(&open)?;
+    Ok(open)
+}
+
+/// The socket of an open file; ENOTSOCK.
+pub(super) fn of(open: &OpenFile) -> Result<&dyn Socket> {
+    open.file().socket().ok_or(Errno::ENOTSOCK)
+}
+
+/// Waits as [`io::blocking`] does, at most `timeout_ns` (0: for ever). With a time-out, a signal is EINTR
+/// whatever its handler's flags (`man 7 signal`).
+pub(super) fn blocking<T>(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    events: Events,
+    timeout_ns: u64,
+    attempt: impl FnMut() -> Result<T>,
+) -> core::result::Result<T, SysError> {
+    let deadline = (timeout_ns != 0).then(|| timeout::after(task, timeout_ns));
+    match io::blocking(task, open, events, deadline, Restart::Sys, attempt) {
+        Err(SysError::Restart(_)) if timeout_ns != 0 => Err(Errno::EINTR.into()),
+        other => other,
+    }
+}
+
+/// Type and flags of the second argument: EINVAL.
+fn decode_type(raw: u32) -> Result<(i32, OpenFlags)> {
+    let flags = OpenFlags::from_bits_retain(raw & !SOCK_TYPE_MASK);
+    if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
+        return Err(Errno::EINVAL);
+    }
+    let kind = (raw & SOCK_TYPE_MASK).cast_signed();
+    if kind >= SOCK_MAX {
+        return Err(Errno::EINVAL);
+    }
+    Ok((kind, flags))
+}
+
+fn socket_type(raw: i32) -> Result<SocketType> {
+    Ok(match raw {
+        SOCK_STREAM => SocketType::Stream,
+        SOCK_DGRAM => SocketType::Datagram,
+        SOCK_SEQPACKET => SocketType::SeqPacket,
+        SOCK_RAW => SocketType::Raw,
+        _ => return Err(Errno::ESOCKTNOSUPPORT),
+    })
+}
+
+/// A raw unix socket is a datagram socket, by an old accident.
+fn unix_type(raw: i32, protocol: i32) -> Result<SocketType> {
+    if protocol != 0 && protocol != i32::from(AF_UNIX) {
+        return Err(Errno::EPROTONOSUPPORT);
+    }
+    Ok(match socket_type(raw)? {
+        SocketType::Raw => SocketType::Datagram,
+        kind => kind,
+    })
+}
+
+fn family(raw: i32) -> Result<u16> {
+    if !(0..AF_MAX).contains(&raw) {
+        return Err(Errno::EAFNOSUPPORT);
+    }
+    u16::try_from(raw).map_err(|_| Errno::EAFNOSUPPORT)
+}
+
+fn open(task: &Task, file: Arc<dyn File>, flags: OpenFlags) -> SyscallResult {
+    install::anonymous(task, Anonymous::Socket, file, flags | OpenFlags::RDWR)
+}
+
+fn socket(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let (kind, flags) = decode_type(args.u32(1))?;
+    let protocol = args.i32(2);
+    let file: Arc<dyn File> = match family(args.i32(0))? {
+        AF_UNIX => UnixSocket::new(task, unix_type(kind, protocol)?),
+        AF_NETLINK => NetlinkSocket::new(socket_type(kind)?, protocol)?,
+        _ => return Err(Errno::EAFNOSUPPORT.into()),
+    };
+    open(task, file, flags)
+}
+
+fn socketpair(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let (kind, flags) = decode_type(args.u32(1))?;
+    let address = args.usize(3);
+    match family(args.i32(0))? {
+        AF_UNIX => {}
+        AF_NETLINK => return Err(Errno::EOPNOTSUPP.into()),
+        _ => return Err(Errno::EAFNOSUPPORT.into()),
+    }
+    let (one, two) = UnixSocket::pair(task, unix_type(kind, args.i32(2))?);
+    let flags = flags | OpenFlags::RDWR;
+    let first = anon::open(task, Anonymous::Socket, one, flags);
+    let second = anon::open(task, Anonymous::Socket, two, flags);
+    install::pair(task, [first, second], flags, address)
+}
+
+/// The bytes of an address: EINVAL for impossible lengths.
+fn read_address(task: &Task, address: usize, len: i32) -> Result<Vec<u8>> {
+    let len = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
+    if len > ADDRESS_MAX {
+        return Err(Errno::EINVAL);
+    }
+    let mut bytes = vec![0; len];
+    if len > 0 {
+        task.mm().read_bytes(address, &mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Stores as much of an address as fits, and how long it is.
+pub(super) fn write_address(
+    task: &Task,
+    address: usize,
+    len_address: usize,
+    bytes: &[u8],
+) -> Result<()> {
+    let mm = task.mm();
+    let room: i32 = mm.read_value(len_address)?;
+    let room = usize::try_from(room).map_err(|_| Errno::EINVAL)?;
+    let stored = &bytes[..bytes.len().min(room)];
+    if !stored.is_empty() {
+        mm.write_bytes(address, stored)?;
+    }
+    mm.write_value(len_address, &u32::try_from(bytes.len()).unwrap_or(0))
+}
+
+fn bind(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let address = read_address(task, args.usize(1), args.i32(2))?;
+    of(&open)?.bind(task, &address)?;
+    Ok(0)
+}
+
+fn listen(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    of(&open)?.listen(task, args.i32(1))?;
+    Ok(0)
+}
+
+fn accept(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    accept_with(task, args, OpenFlags::empty())
+}
+
+fn accept4(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let flags = args.open_flags(3);
+    if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
+        return Err(Errno::EINVAL.into());
+    }
+    accept_with(task, args, flags)
+}
+
+fn accept_with(task: &Task, args: &SyscallArgs, flags: OpenFlags) -> SyscallResult {
+    let (address, len_address) = (args.usize(1), args.usize(2));
+    let listener = open_socket(task, args.i32(0))?;
+    install::check_room(task)?;
+    let socket = of(&listener)?;
+    let timeout_ns = socket.common().lock().receive_timeout_ns;
+    let accepted = blocking(task, &listener, Events::READABLE, timeout_ns, || {
+        socket.accept(task)
+    })?;
+    let flags = flags | OpenFlags::RDWR;
+    let file = anon::open(task, Anonymous::Socket, accepted.file, flags);
+    if address != 0 {
+        write_address(task, address, len_address, &accepted.peer)?;
+    }
+    let fd = install::descriptor(task, file, flags)?;
+    Ok(u64::from(fd.unsigned_abs()))
+}
+
+fn connect(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let address = read_address(task, args.usize(1), args.i32(2))?;
+    let socket = of(&open)?;
+    let timeout_ns = socket.common().lock().send_timeout_ns;
+    blocking(task, &open, Events::WRITABLE, timeout_ns, || {
+        socket.connect(task, &address)
+    })?;
+    Ok(0)
+}
+
+fn getsockname(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let name = of(&open)?.local_address()?;
+    write_address(task, args.usize(1), args.usize(2), &name)?;
+    Ok(0)
+}
+
+fn getpeername(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let name = of(&open)?.peer_address()?;
+    write_address(task, args.usize(1), args.usize(2), &name)?;
+    Ok(0)
+}
+
+fn shutdown(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let how = match args.i32(1) {
+        0 => Shutdown::READ,
+        1 => Shutdown::WRITE,
+        2 => Shutdown::all(),
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    of(&open)?.shutdown(how)?;
+    Ok(0)
+}

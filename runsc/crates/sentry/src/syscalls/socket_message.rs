@@ -1,0 +1,314 @@
+//! Sending and receiving: `man 2 send`, `man 2 sendmmsg`, `man 2 recv`, `man 2 recvmmsg`.
+
+use std::sync::Arc;
+
+use abi::Errno;
+use abi::raw::general as nr;
+use abi::socket::{ADDRESS_MAX, Mmsghdr, Msghdr};
+use abi::time::Timespec;
+
+use super::socket::{blocking, of, open_socket, write_address};
+use super::{control_message, timeout};
+use crate::error::{Result, SysError, SyscallResult};
+use crate::kernel::task::Task;
+use crate::kernel::wait_queue::Events;
+use crate::mm::AddressSpace;
+use crate::mm::user_io::{MAX_BYTES, UserIo};
+use crate::mm::user_ptr::UserPtr;
+use crate::socket::{Control, Incoming, MessageFlags, Outgoing, SocketType};
+use crate::syscalls::args::SyscallArgs;
+use crate::syscalls::table::Call;
+use crate::vfs::file::OpenFile;
+use crate::vfs::io::{Sink, Source};
+
+pub(super) const CALLS: &[Call] = &[
+    Call::full(nr::__NR_sendto, "sendto", sendto),
+    Call::full(nr::__NR_sendmsg, "sendmsg", sendmsg),
+    Call::full(nr::__NR_sendmmsg, "sendmmsg", sendmmsg),
+    Call::full(nr::__NR_recvfrom, "recvfrom", recvfrom),
+    Call::full(nr::__NR_recvmsg, "recvmsg", recvmsg),
+    Call::full(nr::__NR_recvmmsg, "recvmmsg", recvmmsg),
+];
+
+/// Most pieces of a vector, and messages of one call.
+const MAX_PIECES: u64 = 1024;
+
+type Outcome<T> = core::result::Result<T, SysError>;
+
+fn message_flags(raw: u32) -> MessageFlags {
+    MessageFlags::from_bits_truncate(raw)
+}
+
+fn address(raw: u64) -> Result<usize> {
+    usize::try_from(raw).map_err(|_| Errno::EFAULT)
+}
+
+/// A name that is sent to: none if there is none, cut off at the longest there are.
+fn read_name(task: &Task, at: usize, len: u32) -> Result<Option<Vec<u8>>> {
+    let len = len.cast_signed();
+    if at == 0 || len == 0 {
+        return Ok(None);
+    }
+    let len = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
+    let mut bytes = vec![0; len.min(ADDRESS_MAX)];
+    task.mm().read_bytes(at, &mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// The pieces of a message; EMSGSIZE for too many.
+fn vector<'a>(mm: &'a AddressSpace, header: &Msghdr) -> Result<UserIo<'a>> {
+    if header.iov_len > MAX_PIECES {
+        return Err(Errno::EMSGSIZE);
+    }
+    let count = usize::try_from(header.iov_len).map_err(|_| Errno::EMSGSIZE)?;
+    UserIo::from_iovec(mm, address(header.iov)?, count)
+}
+
+fn sendto(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let flags = message_flags(args.u32(3));
+    let name_len = args.u32(5);
+    if args.usize(4) != 0 && usize::try_from(name_len).is_ok_and(|len| len > ADDRESS_MAX) {
+        return Err(Errno::EINVAL.into());
+    }
+    let name = read_name(task, args.usize(4), name_len)?;
+    let mm = task.mm();
+    let message = Outgoing {
+        source: Source::User(UserIo::single(
+            &mm,
+            args.usize(1),
+            args.usize(2).min(MAX_BYTES),
+        )),
+        address: name,
+        control: Control::default(),
+        flags,
+    };
+    Ok(send(task, &open, message)? as u64)
+}
+
+fn sendmsg(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let header: Msghdr = args.ptr(1).read(&task.mm())?;
+    Ok(send_header(task, &open, &header, message_flags(args.u32(2)))? as u64)
+}
+
+fn send_header(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    header: &Msghdr,
+    flags: MessageFlags,
+) -> Outcome<usize> {
+    let name = read_name(task, address(header.name)?, header.name_len)?;
+    let len = usize::try_from(header.control_len).map_err(|_| Errno::ENOBUFS)?;
+    let control = control_message::read(task, address(header.control)?, len)?;
+    let mm = task.mm();
+    let message = Outgoing {
+        source: Source::User(vector(&mm, header)?),
+        address: name,
+        control,
+        flags,
+    };
+    send(task, open, message)
+}
+
+/// Sends a message; on a stream, all of it unless the call may not wait.
+fn send(task: &Task, open: &Arc<OpenFile>, mut message: Outgoing<'_>) -> Outcome<usize> {
+    let socket = of(open)?;
+    let timeout_ns = socket.common().lock().send_timeout_ns;
+    let waits = !message.flags.contains(MessageFlags::DONTWAIT) && !open.is_nonblocking();
+    let name = message.address.clone();
+    let mut done = 0;
+    loop {
+        let mut attempt = || {
+            message.address.clone_from(&name);
+            socket.send(task, &mut message)
+        };
+        let outcome = if waits {
+            blocking(task, open, Events::WRITABLE, timeout_ns, attempt)
+        } else {
+            attempt().map_err(SysError::from)
+        };
+        match outcome {
+            Ok(len) => done += len,
+            Err(_) if done > 0 => return Ok(done),
+            Err(error) => return Err(error),
+        }
+        let all = socket.kind() != SocketType::Stream || message.source.remaining() == 0;
+        if all || !waits {
+            return Ok(done);
+        }
+    }
+}
+
+fn sendmmsg(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let flags = message_flags(args.u32(3));
+    let count = u64::from(args.u32(2)).min(MAX_PIECES);
+    let mm = task.mm();
+    let mut sent = 0;
+    while sent < count {
+        let at = entry(args.usize(1), sent)?;
+        let outcome = at.read(&mm).map_err(SysError::from).and_then(|mut entry| {
+            let len = send_header(task, &open, &entry.header, flags)?;
+            entry.len = u32::try_from(len).unwrap_or(u32::MAX);
+            Ok(at.write(&mm, &entry)?)
+        });
+        match outcome {
+            Ok(()) => sent += 1,
+            Err(_) if sent > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}
+
+fn entry(vector: usize, index: u64) -> Result<UserPtr<Mmsghdr>> {
+    let offset = usize::try_from(index).map_err(|_| Errno::EFAULT)? * size_of::<Mmsghdr>();
+    let at = vector.checked_add(offset).ok_or(Errno::EFAULT)?;
+    Ok(UserPtr::new(at))
+}
+
+fn recvfrom(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let flags = message_flags(args.u32(3));
+    let (name, name_len) = (args.usize(4), args.usize(5));
+    let mm = task.mm();
+    let len = args.usize(2).min(MAX_BYTES);
+    let mut sink = Sink::User(UserIo::single(&mm, args.usize(1), len));
+    let incoming = receive(task, &open, &mut sink, flags)?;
+    if name != 0 {
+        let bytes = incoming.address.as_deref().unwrap_or_default();
+        write_address(task, name, name_len, bytes)?;
+    }
+    Ok(reported_len(&incoming, flags) as u64)
+}
+
+/// With `MSG_TRUNC`, the length that the message had.
+fn reported_len(incoming: &Incoming, asked: MessageFlags) -> usize {
+    if asked.contains(MessageFlags::TRUNC) {
+        incoming.len
+    } else {
+        incoming.stored
+    }
+}
+
+fn recvmsg(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let flags = message_flags(args.u32(2));
+    let header: UserPtr<Msghdr> = args.ptr(1);
+    let mut message = header.read(&task.mm())?;
+    let len = receive_header(task, &open, &mut message, flags)?;
+    header.write(&task.mm(), &message)?;
+    Ok(len as u64)
+}
+
+/// Receives into the buffers of a header, whose lengths and flags become those of the message.
+fn receive_header(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    header: &mut Msghdr,
+    flags: MessageFlags,
+) -> Outcome<usize> {
+    let mm = task.mm();
+    if header.name_len.cast_signed() < 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let mut sink = Sink::User(vector(&mm, header)?);
+    let incoming = receive(task, open, &mut sink, flags)?;
+    if header.name != 0 {
+        let name = incoming.address.as_deref().unwrap_or_default();
+        let room = usize::try_from(header.name_len).unwrap_or(0);
+        let stored = &name[..name.len().min(room)];
+        if !stored.is_empty() {
+            mm.write_bytes(address(header.name)?, stored)?;
+        }
+        header.name_len = u32::try_from(name.len()).unwrap_or(0);
+    }
+    let room = usize::try_from(header.control_len).map_err(|_| Errno::EINVAL)?;
+    let (used, truncated) =
+        control_message::write(task, address(header.control)?, room, &incoming, flags)?;
+    header.control_len = used as u64;
+    let kept = flags & MessageFlags::CMSG_CLOEXEC;
+    header.flags = (incoming.flags | truncated | kept).bits();
+    Ok(reported_len(&incoming, flags))
+}
+
+/// Receives a message or, on a stream, what there is; with `MSG_WAITALL` until the buffer is full.
+fn receive(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    sink: &mut Sink<'_>,
+    flags: MessageFlags,
+) -> Outcome<Incoming> {
+    if flags.contains(MessageFlags::ERRQUEUE) {
+        return Err(Errno::EAGAIN.into());
+    }
+    let socket = of(open)?;
+    let timeout_ns = socket.common().lock().receive_timeout_ns;
+    let waits = !flags.contains(MessageFlags::DONTWAIT) && !open.is_nonblocking();
+    let fills = flags.contains(MessageFlags::WAITALL)
+        && !flags.contains(MessageFlags::PEEK)
+        && socket.kind() == SocketType::Stream;
+    let mut all: Option<Incoming> = None;
+    loop {
+        let mut attempt = || socket.receive(task, sink, flags);
+        let outcome = if waits {
+            blocking(task, open, Events::READABLE, timeout_ns, attempt)
+        } else {
+            attempt().map_err(SysError::from)
+        };
+        let next = match (outcome, &all) {
+            (Ok(next), _) => next,
+            (Err(error), None) => return Err(error),
+            (Err(_), Some(_)) => Incoming::default(),
+        };
+        let ended = next.stored == 0 || !next.control.files.is_empty();
+        match &mut all {
+            None => all = Some(next),
+            Some(all) => {
+                all.stored += next.stored;
+                all.len += next.len;
+                all.control.files.extend(next.control.files);
+            }
+        }
+        if !fills || ended || sink.remaining() == 0 {
+            return Ok(all.unwrap_or_default());
+        }
+    }
+}
+
+fn recvmmsg(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = open_socket(task, args.i32(0))?;
+    let time: UserPtr<Timespec> = args.ptr(4);
+    let deadline = timeout::read(task, time)?;
+    let count = u64::from(args.u32(2)).min(MAX_PIECES);
+    let mut flags = message_flags(args.u32(3));
+    let mm = task.mm();
+    let mut received = 0;
+    while received < count {
+        let at = entry(args.usize(1), received)?;
+        let asked = flags - MessageFlags::WAITFORONE;
+        let outcome = at.read(&mm).map_err(SysError::from).and_then(|mut entry| {
+            let len = receive_header(task, &open, &mut entry.header, asked)?;
+            entry.len = u32::try_from(len).unwrap_or(u32::MAX);
+            Ok(at.write(&mm, &entry)?)
+        });
+        match outcome {
+            Ok(()) => received += 1,
+            Err(_) if received > 0 => break,
+            Err(error) => return Err(error),
+        }
+        if flags.contains(MessageFlags::WAITFORONE) {
+            flags |= MessageFlags::DONTWAIT;
+        }
+        // The time-out is looked at after each message only (`man 2 recvmmsg`, *BUGS*).
+        if deadline.is_some_and(|deadline| timeout::left(task, deadline) == 0) {
+            break;
+        }
+    }
+    if let Some(deadline) = deadline {
+        let left = Timespec::from_nanos(timeout::left(task, deadline));
+        time.write(&mm, &left)?;
+    }
+    Ok(received)
+}
