@@ -22,3 +22,16 @@ pub fn hardware_capabilities() -> HardwareCapabilities {
         min_signal_stack,
     }
 }
+
+/// What the host's `/proc/cpuinfo` says of its first processor, without the line of its number; empty where
+/// there is no proc to read. Called before the process gives up its view of the host.
+#[must_use]
+pub fn description() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    first
+        .lines()
+        .filter(|line| !line.starts_with("processor"))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}

@@ -287,6 +287,7 @@ fn make_kernel(config: &BootConfig, platform: Arc<Platform>) -> Result<Arc<Kerne
         total_memory: container
             .memory_limit_bytes
             .map_or(total, |limit| limit.min(total)),
+        processor_description: host::cpu::description(),
         strace: strace::Settings {
             enabled: config.strace.enabled,
             calls: config.strace.calls.clone(),

@@ -31,6 +31,7 @@ fn boot(root: &Path) -> (Arc<Kernel>, Arc<MountNamespace>) {
         },
         processors: 2,
         total_memory: 1 << 30,
+        processor_description: String::new(),
         strace: strace::Settings::default(),
     });
     let tree = LocalTree::new(vec![Root::open_path(root, Policy::default()).unwrap()]);

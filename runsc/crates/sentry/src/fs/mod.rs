@@ -3,11 +3,12 @@
 pub mod anon;
 pub mod eventfd;
 pub mod gofer;
-pub mod overlay;
 pub mod host_fd;
+pub mod overlay;
 pub mod page_store;
 pub mod pidfd;
 pub mod pipe;
+pub mod proc;
 pub mod ring;
 pub mod signalfd;
 pub mod synthetic;

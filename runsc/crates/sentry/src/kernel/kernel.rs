@@ -30,6 +30,8 @@ pub struct KernelConfig {
     pub processors: usize,
     /// How much memory the application sees, in bytes.
     pub total_memory: u64,
+    /// What `/proc/cpuinfo` says of each processor, after its number.
+    pub processor_description: String,
     /// What strace logs.
     pub strace: strace::Settings,
 }
@@ -42,6 +44,7 @@ pub struct Kernel {
     clock: Clock,
     processors: usize,
     total_memory: u64,
+    processor_description: String,
     /// Gives namespaces their numbers.
     pub namespace_ids: NamespaceIds,
     next_id: AtomicU64,
@@ -94,6 +97,7 @@ impl Kernel {
             processors: config.processors.max(1),
             root_pid_ns: PidNamespace::new(ids.allocate(), None, user_ns.clone()),
             total_memory: config.total_memory,
+            processor_description: config.processor_description,
             namespace_ids: ids,
             next_id: AtomicU64::new(1),
             user_ns,
@@ -137,6 +141,12 @@ impl Kernel {
     #[must_use]
     pub fn total_memory(&self) -> u64 {
         self.total_memory
+    }
+
+    /// What `/proc/cpuinfo` says of each processor, after its number.
+    #[must_use]
+    pub fn processor_description(&self) -> &str {
+        &self.processor_description
     }
 
     /// A number never given before: ids of address spaces, mappable objects, anonymous inodes.

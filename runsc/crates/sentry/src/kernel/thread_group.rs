@@ -290,6 +290,12 @@ impl ThreadGroup {
         self.links.lock().parent.clone()
     }
 
+    /// The children, zombies included.
+    #[must_use]
+    pub fn children(&self) -> Vec<Arc<ThreadGroup>> {
+        self.links.lock().children.clone()
+    }
+
     /// The process group; none once reaped.
     #[must_use]
     pub fn process_group(&self) -> Option<Arc<ProcessGroup>> {

@@ -47,7 +47,7 @@ mod socket;
 mod socket_message;
 mod socket_options;
 mod stat;
-mod system;
+pub(crate) mod system;
 pub mod table;
 mod timeout;
 mod timer;

@@ -44,6 +44,9 @@ impl SyntheticFile {
 
 impl File for SyntheticFile {
     fn read(&self, task: &Task, sink: &mut Sink<'_>, offset: u64) -> Result<usize> {
+        if let Some(part) = self.content.read_at(task, offset, sink.remaining()) {
+            return sink.write(&part?);
+        }
         sink.write_from(&self.text(task, offset)?, offset)
     }
 

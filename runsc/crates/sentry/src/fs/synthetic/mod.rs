@@ -35,6 +35,11 @@ pub trait Content: Send + Sync + fmt::Debug {
     /// The whole of it, as `task` sees it now.
     fn read(&self, task: &Task) -> Result<Vec<u8>>;
 
+    /// For files too large to be made whole: up to `len` bytes from `offset` on.
+    fn read_at(&self, _task: &Task, _offset: u64, _len: usize) -> Option<Result<Vec<u8>>> {
+        None
+    }
+
     /// What a write of `bytes` at `offset` does; returns how many were taken.
     fn write(&self, _task: &Task, _bytes: &[u8], _offset: u64) -> Result<usize> {
         Err(Errno::EINVAL)

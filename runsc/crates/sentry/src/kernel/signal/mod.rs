@@ -28,6 +28,7 @@ pub mod info;
 pub mod mask;
 pub mod permission;
 pub mod queue;
+mod report;
 pub mod send;
 pub mod set;
 pub mod state;
