@@ -10,6 +10,7 @@ pub mod futex;
 pub mod poll;
 pub mod signal;
 pub mod socket;
+pub mod termios;
 pub mod time;
 
 pub use errno::Errno;

@@ -1,6 +1,7 @@
 //! The file systems.
 
 pub mod anon;
+pub mod devpts;
 pub mod eventfd;
 pub mod gofer;
 pub mod host_fd;

@@ -15,7 +15,7 @@ use crate::kernel::task::Task;
 use crate::vfs::path::Path;
 
 pub use resolver::{Last, LastName, Resolver};
-pub(crate) use step::{Walk, lookup_locked};
+pub(crate) use step::{Walk, lookup, lookup_locked};
 
 /// Longest name of a component.
 pub const NAME_MAX: usize = 255;
