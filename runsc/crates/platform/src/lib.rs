@@ -25,7 +25,7 @@ pub use error::SetupError;
 pub use extended::{ExtendedLayout, ExtendedState};
 pub use limits::{HostCall, Limits};
 pub use ptrace::Config as PtraceConfig;
-pub use space::Space;
+pub use space::{CallGroup, Space};
 pub use state::{Access, Exception, Exit, Fault, FaultAccess, ThreadState};
 
 use std::sync::Arc;

@@ -32,7 +32,8 @@ macro_rules! host_calls {
     };
 }
 
-/// What the ptrace platform calls after its set-up.
+/// What the ptrace platform calls after its set-up, besides what every process here may: locks, its
+/// own descriptors (`F_DUPFD_CLOEXEC`, `close`), and writing to files.
 pub(crate) const PTRACE_HOST_CALLS: &[HostCall] = host_calls! {
     ptrace, SYS_ptrace, "run, stop and inspect stub threads, and map in them";
     wait4, SYS_wait4, "wait for a stub thread to stop; reap one that ended";
@@ -42,8 +43,4 @@ pub(crate) const PTRACE_HOST_CALLS: &[HostCall] = host_calls! {
     sched_getaffinity, SYS_sched_getaffinity, "learn where a stub thread that runs for long may go";
     getcpu, SYS_getcpu, "learn the tracer's processor, where the vDSO can't tell";
     sched_yield, SYS_sched_yield, "let a new stub process start";
-    fcntl, SYS_fcntl, "keep a file that is to be mapped soon (F_DUPFD_CLOEXEC)";
-    close, SYS_close, "let go of it";
-    pwrite64, SYS_pwrite64, "write down the mapping calls that a stub is to make";
-    futex, SYS_futex, "locks and thread start-up";
 };

@@ -91,6 +91,17 @@ impl Space {
         }
     }
 
+    /// Opens a group: until it is closed, the calling thread's calls on this space may be put off
+    /// even though other threads run in it, to be made together. For calls whose time does not
+    /// matter within the group: what an unmapping or lowering gives free may be used again only
+    /// after the group.
+    pub fn group(&self) -> CallGroup {
+        CallGroup(match &self.kind {
+            Kind::Ptrace(space) => Some(space.group()),
+            Kind::Mock(_) => None,
+        })
+    }
+
     /// The host process in which the application's code runs, if there is one.
     #[must_use]
     pub fn host_pid(&self) -> Option<i32> {
@@ -107,6 +118,36 @@ impl Space {
             Kind::Mock(space) => Some(space),
             Kind::Ptrace(_) => None,
         }
+    }
+}
+
+/// Mapping calls that are made together (see [`Space::group`]). Dropping it closes it too. It belongs
+/// to the thread that opened it.
+#[derive(Debug)]
+#[must_use]
+pub struct CallGroup(Option<ptrace::Group>);
+
+impl CallGroup {
+    /// Makes the group's calls, or leaves them to be made before application code runs where nothing
+    /// else can run in the space.
+    ///
+    /// # Errors
+    /// `EAGAIN` when one of them, or one before them, has failed: every run in the space then ends as
+    /// [`Exit::MappingFailed`](crate::Exit::MappingFailed) until the whole user range is unmapped.
+    /// `ESRCH` when the space is lost.
+    pub fn close(mut self) -> Result<()> {
+        self.close_now()
+    }
+
+    fn close_now(&mut self) -> Result<()> {
+        self.0.as_mut().map_or(Ok(()), ptrace::Group::close)
+    }
+}
+
+impl Drop for CallGroup {
+    fn drop(&mut self) {
+        // A failure also shows in the next run.
+        let _shown_later = self.close_now();
     }
 }
 

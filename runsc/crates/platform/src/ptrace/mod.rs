@@ -49,7 +49,7 @@ pub(crate) use context::Context;
 pub use interrupt::Interrupter;
 pub use machine::Config;
 pub(crate) use machine::Machine;
-pub(crate) use space::Space;
+pub(crate) use space::{Group, Space};
 
 /// One behind the last address that application code may map: the stub's code page is here.
 pub(crate) const USER_END: usize = code::BASE;

@@ -5,7 +5,7 @@ use super::stub::{Claimed, Stub};
 use super::tracee::Tracee;
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A context's stub thread. Outside of a context's run it is stopped.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(super) struct Own {
     follower: Arc<Follower>,
     /// Its registers are not what the context left in them.
     clobbered: AtomicBool,
+    /// How many groups of mapping calls are open.
+    nr_groups: AtomicU32,
 }
 
 thread_local! {
@@ -30,6 +32,7 @@ impl Own {
             follower: Arc::new(Follower::new(tracee.tid(), cpu)),
             tracee,
             clobbered: AtomicBool::new(true),
+            nr_groups: AtomicU32::new(0),
         });
         OWN.with_borrow_mut(|all| all.push(Arc::clone(&own)));
         own
@@ -65,6 +68,21 @@ impl Own {
     /// Which processor the thread is on.
     pub(super) fn follower(&self) -> &Arc<Follower> {
         &self.follower
+    }
+
+    /// Opens a group of mapping calls.
+    pub(super) fn open_group(&self) {
+        self.nr_groups.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Closes a group of mapping calls; whether it was the outermost.
+    pub(super) fn close_group(&self) -> bool {
+        self.nr_groups.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+
+    /// Whether a group of mapping calls is open.
+    pub(super) fn is_grouping(&self) -> bool {
+        self.nr_groups.load(Ordering::Relaxed) > 0
     }
 
     /// Notes that the registers were used for something else.

@@ -1,6 +1,7 @@
 //! An address space: a stub process, and mapping in it.
 
 use super::machine::Machine;
+use super::own::Own;
 use super::stub::Stub;
 use crate::{Access, Result};
 use std::ops::Range;
@@ -29,6 +30,11 @@ impl Space {
 
     pub(crate) fn host_pid(&self) -> i32 {
         self.stub.pid()
+    }
+
+    pub(crate) fn group(&self) -> Group {
+        let own = self.stub.open_group();
+        Group(own)
     }
 
     pub(crate) fn map(
@@ -70,6 +76,18 @@ impl Space {
         }
         let arguments = [word(range.start), word(range.len()), 0, 0, 0, 0];
         self.stub.change((libc::SYS_munmap, arguments), None)
+    }
+}
+
+/// An open group of mapping calls: of the thread that makes them, if the calling OS thread has one
+/// of its own in the space.
+#[derive(Debug)]
+pub(crate) struct Group(Option<Arc<Own>>);
+
+impl Group {
+    pub(crate) fn close(&mut self) -> Result<()> {
+        let own = self.0.take();
+        own.map_or(Ok(()), |own| own.stub().close_group(&own))
     }
 }
 

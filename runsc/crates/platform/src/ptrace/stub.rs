@@ -61,9 +61,10 @@ pub(super) struct Claimed {
 }
 
 impl State {
-    /// Whether nobody can tell when a call is performed: no thread but the caller's is in the space.
-    fn may_put_off(&self) -> bool {
-        self.nr_claimed == 1 && self.careful == 0 && !self.failed
+    /// Whether nobody can tell when a call is performed, for no thread but the caller's is in the
+    /// space, or the caller does not mind.
+    fn may_put_off(&self, own: &Own) -> bool {
+        (self.nr_claimed == 1 || own.is_grouping()) && self.careful == 0 && !self.failed
     }
 }
 
@@ -112,7 +113,7 @@ impl Stub {
         let own = own::in_stub(self);
         let mut state = self.state.lock();
         self.alive()?;
-        if own.is_some() && state.may_put_off() && state.queue.push(call, file) {
+        if own.as_ref().is_some_and(|own| state.may_put_off(own)) && state.queue.push(call, file) {
             self.unsettled.store(true, Ordering::Release);
             return Ok(());
         }
@@ -121,6 +122,34 @@ impl Stub {
         self.perform(&mut state, own.as_deref(), |tracee| {
             tracee.call(call).map(drop)
         })
+    }
+
+    /// Puts the calling OS thread's next calls off even where it is not alone in the space, if it has
+    /// a thread of its own there.
+    pub(super) fn open_group(self: &Arc<Stub>) -> Option<Arc<Own>> {
+        let own = own::in_stub(self)?;
+        own.open_group();
+        Some(own)
+    }
+
+    /// Performs what was put off since, unless the calling OS thread is alone in the space.
+    ///
+    /// # Errors
+    /// `EAGAIN` when something that was put off has failed; `ESRCH` when the process is gone.
+    pub(super) fn close_group(&self, own: &Own) -> Result<()> {
+        if !own.close_group() {
+            return Ok(());
+        }
+        let mut state = self.state.lock();
+        if !state.may_put_off(own) {
+            self.settle(&mut state, Some(own));
+        }
+        self.alive()?;
+        if state.failed {
+            Err(Errno::EAGAIN)
+        } else {
+            Ok(())
+        }
     }
 
     /// Unmaps everything that application code may have mapped, at once. What was put off before

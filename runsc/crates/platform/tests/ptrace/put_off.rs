@@ -149,3 +149,40 @@ fn calls_put_off_are_not_left_for_the_next_owner_of_a_stub() {
     let mut context = guest.context(&platform);
     assert_eq!(guest::run(&mut context, &mut load_from(0)), unmapped(DATA));
 }
+
+#[test]
+fn a_group_is_made_together_when_it_is_closed() {
+    let platform = guest::platform();
+    let guest = Guest::new(&platform, guest::LOAD);
+    let mut context = guest.context(&platform);
+    let (entered, entry) = std::sync::mpsc::channel();
+    let (leave, leaving) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let (platform, guest) = (&platform, &guest);
+        scope.spawn(move || {
+            let _other = guest.context(platform);
+            entered.send(()).unwrap();
+            leaving.recv().unwrap_err();
+        });
+        entry.recv().unwrap();
+        let group = guest.space.group();
+        for index in 0..100 {
+            map_page(&guest.space, index, &guest.file, Access::READ);
+        }
+        group.close().unwrap();
+        for index in 0..100 {
+            assert_eq!(
+                guest::run(&mut context, &mut load_from(index)),
+                Exit::Syscall
+            );
+        }
+
+        let group = guest.space.group();
+        let unmappable = OwnedFd::from(std::fs::File::open("/proc/self/status").unwrap());
+        map_page(&guest.space, 0, &unmappable, Access::READ);
+        assert_eq!(group.close(), Err(abi::Errno::EAGAIN));
+        let exit = guest::run(&mut context, &mut load_from(1));
+        assert_eq!(exit, Exit::MappingFailed);
+        drop(leave);
+    });
+}

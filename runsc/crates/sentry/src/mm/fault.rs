@@ -270,6 +270,7 @@ impl AddressSpace {
         let Some((run, pages)) = active.pages.at(address) else {
             return Err(Refusal::Unmapped);
         };
+        let group = self.space.group();
         if pages.mapped != pages.access {
             self.realise(active, run, false)?;
         }
@@ -283,6 +284,9 @@ impl AddressSpace {
         for run in missing {
             // These are a bonus: whatever is wrong with them shows when they are touched.
             let _ = self.realise(active, run, false);
+        }
+        if group.close().is_err() {
+            self.unmap_everything(active);
         }
         Ok(())
     }

@@ -123,6 +123,7 @@ impl AddressSpace {
                 _ => stretches.push((run, left)),
             }
         }
+        let group = self.space.group();
         for (stretch, left) in stretches {
             let lowered = if left.is_empty() {
                 Err(Errno::EINVAL)
@@ -133,6 +134,9 @@ impl AddressSpace {
                 Ok(()) => active.pages.update(stretch, |_, pages| pages.mapped = left),
                 Err(_) => self.unmap_from_space(active, stretch),
             }
+        }
+        if group.close().is_err() {
+            self.unmap_everything(active);
         }
     }
 }
