@@ -49,7 +49,6 @@ fn calls_outside_the_list_end_the_process() {
         ("sandbox", "mkdir"),
         ("sandbox", "socket"),
         ("gofer", "socket"),
-        ("gofer", "spawn"),
         ("watcher", "open"),
         ("watcher", "mkdir"),
         ("watcher", "socket"),
@@ -66,6 +65,14 @@ fn calls_outside_the_list_end_the_process() {
             "{role} {call}: {said}"
         );
     }
+}
+
+#[test]
+fn a_call_with_all_signals_blocked_ends_the_process_too() {
+    use std::os::unix::process::ExitStatusExt;
+    // posix_spawn blocks all signals around its clone: the kernel then forces SIGSYS.
+    let output = try_in("gofer", "spawn");
+    assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{output:?}");
 }
 
 #[test]
