@@ -7,6 +7,7 @@ use gofer::{HostTree, RemoteTree, TreeId};
 use host::Errno;
 use sentry::fs::gofer::{GoferFs, Options};
 use sentry::fs::overlay::OverlayFs;
+use sentry::fs::tmpfs::{TmpFs, TmpfsOptions};
 use sentry::kernel::kernel::Kernel;
 use sentry::vfs::inode::{CachePolicy, FileSystem};
 use sentry::vfs::mount::{MountFlags as Flags, MountNamespace};
@@ -74,6 +75,23 @@ fn file_system(
             let fs = host_files(kernel, tree, id, policy(config, overlay))?;
             Ok(Some(overlaid(kernel, fs, overlay)))
         }
+        MountKind::Tmpfs {
+            size_bytes,
+            max_inodes,
+            mode,
+            uid,
+            gid,
+        } => {
+            let options = TmpfsOptions {
+                size_bytes,
+                max_inodes,
+                mode,
+                uid,
+                gid,
+            };
+            Ok(Some(TmpFs::new(kernel, &options)))
+        }
+        MountKind::Devtmpfs => sentry::fs::devtmpfs::new(kernel).map(Some),
         _ => Ok(None),
     }
 }

@@ -2,9 +2,11 @@
 
 pub mod anon;
 pub mod devpts;
+pub mod devtmpfs;
 pub mod eventfd;
 pub mod gofer;
 pub mod host_fd;
+pub mod memfd;
 pub mod overlay;
 pub mod page_store;
 pub mod pidfd;
@@ -14,4 +16,5 @@ pub mod ring;
 pub mod signalfd;
 pub mod synthetic;
 pub mod timerfd;
+pub mod tmpfs;
 pub mod tty;

@@ -12,6 +12,7 @@ use crate::mm::RemapRequest;
 use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 use crate::syscalls::{Call, SyscallArgs};
 use crate::vfs::file::OpenFlags;
+use crate::vfs::seals::SealFlags;
 
 pub(super) const CALLS: &[Call] = &[
     Call::partial(
@@ -164,6 +165,20 @@ fn map_file(task: &Task, fd: i32, offset: u64, request: &mut MapRequest) -> Resu
         if request.access.contains(Access::EXECUTE) {
             return Err(Errno::EPERM);
         }
+    }
+    if !request.private
+        && let Some(seals) = open.inode().seals()
+        && seals
+            .get()
+            .intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE)
+    {
+        request.max_access.remove(Access::WRITE);
+        if request.access.contains(Access::WRITE) {
+            return Err(Errno::EPERM);
+        }
+    }
+    if open.file().maps_as_memory() {
+        return Ok(());
     }
     let mappable = open.file().mappable()?;
     request.backing = Backing::File {

@@ -193,6 +193,11 @@ pub trait File: Any + Send + Sync + fmt::Debug {
         Err(Errno::ENODEV)
     }
 
+    /// Whether `mmap(2)` of it gives fresh memory rather than a file (`/dev/zero`).
+    fn maps_as_memory(&self) -> bool {
+        false
+    }
+
     /// Gives directory entries, without `.` and `..`, from cursor `from` (0 at first) to `emit` until it returns false.
     fn read_dir(
         &self,

@@ -200,6 +200,11 @@ pub trait Inode: Any + Send + Sync + fmt::Debug {
         None
     }
 
+    /// Its seals, if files of its kind can be sealed (`F_ADD_SEALS`).
+    fn seals(&self) -> Option<&crate::vfs::seals::Seals> {
+        None
+    }
+
     /// An extended attribute's value.
     fn get_xattr(&self, _name: &[u8]) -> Result<Vec<u8>> {
         Err(Errno::EOPNOTSUPP)

@@ -47,6 +47,20 @@ impl Sink<'_> {
         }
     }
 
+    /// Writes up to `len` zeroes; EFAULT only if not one could be written.
+    pub fn zero(&mut self, len: usize) -> Result<usize> {
+        match self {
+            Sink::User(io) => io.zero(len),
+            Sink::Kernel(buffer) => {
+                let len = len.min(buffer.len());
+                let (front, rest) = std::mem::take(buffer).split_at_mut(len);
+                front.fill(0);
+                *buffer = rest;
+                Ok(len)
+            }
+        }
+    }
+
     /// Writes `bytes` from `offset` on: the whole of a small generated file.
     pub fn write_from(&mut self, bytes: &[u8], offset: u64) -> Result<usize> {
         let start = usize::try_from(offset).map_err(|_| Errno::EINVAL)?;
@@ -69,6 +83,14 @@ impl Source<'_> {
         match self {
             Source::User(io) => io.truncate(len),
             Source::Kernel(bytes) => *bytes = &bytes[..len.min(bytes.len())],
+        }
+    }
+
+    /// Moves forward by `len` bytes, or to the end.
+    pub fn skip(&mut self, len: usize) {
+        match self {
+            Source::User(io) => io.skip(len),
+            Source::Kernel(bytes) => *bytes = &bytes[len.min(bytes.len())..],
         }
     }
 

@@ -28,6 +28,7 @@ pub mod owner;
 pub mod path;
 pub mod permission;
 pub mod poll;
+pub mod seals;
 pub mod setup;
 pub mod shared;
 pub mod state;

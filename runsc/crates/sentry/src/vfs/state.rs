@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 
 use crate::error::Result;
 use crate::fs::anon::AnonymousMount;
+use crate::fs::devtmpfs;
 use crate::fs::host_fd::watcher::HostWatcher;
+use crate::fs::tmpfs::{TmpFs, TmpfsOptions};
 use crate::kernel::Kernel;
 use crate::kernel::namespaces::UserNamespace;
 use crate::vfs::attr::Device;
@@ -32,19 +34,23 @@ pub struct Vfs {
     /// Serialises epolls that come to watch epolls.
     pub epolls: EpollGraph,
     anonymous: OnceLock<AnonymousMount>,
+    memfds: OnceLock<Arc<Mount>>,
     host_watcher: Mutex<Option<Arc<HostWatcher>>>,
 }
 
 impl Default for Vfs {
     fn default() -> Vfs {
+        let devices = DeviceTable::default();
+        devtmpfs::register(&devices);
         Vfs {
             next_mount_id: AtomicU64::new(20),
             next_minor: AtomicU32::new(20),
             topology: Arc::default(),
-            devices: DeviceTable::default(),
+            devices,
             lock_waits: LockWaits::default(),
             epolls: EpollGraph::default(),
             anonymous: OnceLock::new(),
+            memfds: OnceLock::new(),
             host_watcher: Mutex::default(),
         }
     }
@@ -67,6 +73,14 @@ impl Vfs {
         let tree = DentryTree::new(fs);
         let root = tree.root().clone();
         Mount::new(self.mount_id(), tree, root, source, flags)
+    }
+
+    /// The mount of files made by `memfd_create(2)`.
+    pub(crate) fn memfd_mount(&self, kernel: &Kernel) -> &Arc<Mount> {
+        self.memfds.get_or_init(|| {
+            let fs = TmpFs::new(kernel, &TmpfsOptions::default());
+            self.mount(fs, b"tmpfs", MountFlags::empty())
+        })
     }
 
     /// The thread that watches host descriptors, started with the first of them.

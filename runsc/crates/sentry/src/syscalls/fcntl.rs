@@ -1,0 +1,388 @@
+//! `fcntl(2)` and `flock(2)`.
+
+use std::sync::Arc;
+
+use abi::Errno;
+use abi::fs::{Flock, OwnerEx};
+use abi::raw::general as nr;
+
+use super::descriptor;
+use crate::error::{Restart, Result, SysError, SyscallResult};
+use crate::fs::pipe::PipeEnd;
+use crate::kernel::signal::Signal;
+use crate::kernel::task::Task;
+use crate::kernel::wait_queue::Events;
+use crate::syscalls::args::SyscallArgs;
+use crate::syscalls::table::Call;
+use crate::vfs::attr::FileType;
+use crate::vfs::file::{OpenFile, OpenFlags};
+use crate::vfs::locks::{LockKind, LockOwner, LockRange, RecordLock};
+use crate::vfs::owner::{FileOwner, OwnerTarget};
+
+pub(super) const CALLS: &[Call] = &[
+    Call::partial(
+        nr::__NR_fcntl,
+        "fcntl",
+        fcntl,
+        "leases, directory notifications and write hints are EINVAL",
+    ),
+    Call::full(nr::__NR_flock, "flock", flock),
+];
+
+const FD_CLOEXEC: u32 = 1;
+
+/// Commands that a descriptor of `O_PATH` takes (`man 2 open`, *`O_PATH`*).
+const WITH_PATH: &[u32] = &[
+    nr::F_DUPFD,
+    nr::F_DUPFD_CLOEXEC,
+    nr::F_DUPFD_QUERY,
+    nr::F_GETFD,
+    nr::F_SETFD,
+    nr::F_GETFL,
+];
+
+fn fcntl(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let (fd, command) = (args.i32(0), args.u32(1));
+    let descriptor = task.files().descriptor(fd)?;
+    let open = &descriptor.file;
+    if open.flags().contains(OpenFlags::PATH) && !WITH_PATH.contains(&command) {
+        return Err(Errno::EBADF.into());
+    }
+    match command {
+        nr::F_DUPFD => duplicate(task, args, false),
+        nr::F_DUPFD_CLOEXEC => duplicate(task, args, true),
+        nr::F_DUPFD_QUERY => {
+            let other = task.files().get(args.i32(2))?;
+            Ok(u64::from(Arc::ptr_eq(&other, open)))
+        }
+        nr::F_GETFD => Ok(u64::from(descriptor.close_on_exec)),
+        nr::F_SETFD => {
+            let close_on_exec = args.u32(2) & FD_CLOEXEC != 0;
+            task.files().set_close_on_exec(fd, close_on_exec)?;
+            Ok(0)
+        }
+        nr::F_GETFL => Ok(u64::from((open.flags() | OpenFlags::LARGEFILE).bits())),
+        nr::F_SETFL => set_flags(task, open, args.open_flags(2)),
+        nr::F_GETLK | nr::F_OFD_GETLK => get_lock(task, open, args),
+        nr::F_SETLK | nr::F_SETLKW | nr::F_OFD_SETLK | nr::F_OFD_SETLKW => {
+            set_lock(task, open, args)
+        }
+        nr::F_GETOWN
+        | nr::F_SETOWN
+        | nr::F_GETOWN_EX
+        | nr::F_SETOWN_EX
+        | nr::F_GETSIG
+        | nr::F_SETSIG => owner(task, open, args),
+        nr::F_GETPIPE_SZ | nr::F_SETPIPE_SZ => pipe_size(task, open, args),
+        nr::F_ADD_SEALS | nr::F_GET_SEALS => seals(open, args),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+fn duplicate(task: &Task, args: &SyscallArgs, close_on_exec: bool) -> SyscallResult {
+    let lowest = usize::try_from(args.i32(2)).map_err(|_| Errno::EINVAL)?;
+    if lowest as u64 >= descriptor::limit(task) {
+        return Err(Errno::EINVAL.into());
+    }
+    Ok(descriptor::duplicate(
+        task,
+        args.i32(0),
+        lowest,
+        close_on_exec,
+    )?)
+}
+
+fn set_flags(task: &Task, open: &Arc<OpenFile>, flags: OpenFlags) -> SyscallResult {
+    let gains_no_atime =
+        flags.contains(OpenFlags::NOATIME) && !open.flags().contains(OpenFlags::NOATIME);
+    if gains_no_atime {
+        let attr = open.inode().attr()?;
+        if !crate::vfs::permission::owns(&task.credentials(), &attr) {
+            return Err(Errno::EPERM.into());
+        }
+    }
+    open.set_flags(flags);
+    Ok(0)
+}
+
+/// The bytes that a `struct flock` names; EINVAL, EOVERFLOW.
+fn lock_range(open: &OpenFile, lock: &Flock) -> Result<LockRange> {
+    let base = match u32::try_from(lock.whence) {
+        Ok(nr::SEEK_SET) => 0,
+        Ok(nr::SEEK_CUR) => open.offset().lock().cast_signed(),
+        Ok(nr::SEEK_END) => open.inode().attr()?.size.cast_signed(),
+        _ => return Err(Errno::EINVAL),
+    };
+    let start = base.checked_add(lock.start).ok_or(Errno::EOVERFLOW)?;
+    let (first, end) = match lock.len {
+        0 => (start, None),
+        len if len > 0 => (start, Some(start.checked_add(len).ok_or(Errno::EOVERFLOW)?)),
+        len => (start.checked_add(len).ok_or(Errno::EINVAL)?, Some(start)),
+    };
+    let start = u64::try_from(first).map_err(|_| Errno::EINVAL)?;
+    let end = match end {
+        None => u64::MAX,
+        Some(i64::MAX) => u64::MAX,
+        Some(end) => u64::try_from(end).map_err(|_| Errno::EINVAL)?,
+    };
+    Ok(LockRange { start, end })
+}
+
+/// The kind of a `struct flock`, none for unlocking.
+fn lock_kind(lock: &Flock) -> Result<Option<LockKind>> {
+    match u32::try_from(lock.kind) {
+        Ok(nr::F_RDLCK) => Ok(Some(LockKind::Read)),
+        Ok(nr::F_WRLCK) => Ok(Some(LockKind::Write)),
+        Ok(nr::F_UNLCK) => Ok(None),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Whose lock it is to be: the process's, or the open file description's.
+fn lock_owner(task: &Task, open: &OpenFile, command: u32) -> LockOwner {
+    match command {
+        nr::F_OFD_GETLK | nr::F_OFD_SETLK | nr::F_OFD_SETLKW => open.lock_owner(),
+        _ => task.files().lock_owner(),
+    }
+}
+
+fn read_lock(task: &Task, open: &OpenFile, args: &SyscallArgs) -> Result<(Flock, LockOwner)> {
+    let lock: Flock = task.mm().read_value(args.usize(2))?;
+    let owner = lock_owner(task, open, args.u32(1));
+    if matches!(owner, LockOwner::OpenFile(_)) && lock.pid != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok((lock, owner))
+}
+
+fn get_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
+    let (mut lock, owner) = read_lock(task, open, args)?;
+    let kind = lock_kind(&lock)?.ok_or(Errno::EINVAL)?;
+    let wanted = RecordLock {
+        kind,
+        range: lock_range(open, &lock)?,
+        owner,
+        by: Arc::downgrade(task.group()),
+    };
+    match open.inode().shared().locks.conflict(&wanted) {
+        None => lock.kind = raw(nr::F_UNLCK),
+        Some(held) => {
+            lock.kind = raw(match held.kind {
+                LockKind::Read => nr::F_RDLCK,
+                LockKind::Write => nr::F_WRLCK,
+            });
+            lock.whence = raw(nr::SEEK_SET);
+            lock.start = held.range.start.cast_signed();
+            lock.len = if held.range.end == u64::MAX {
+                0
+            } else {
+                (held.range.end - held.range.start).cast_signed()
+            };
+            lock.pid = match held.owner {
+                LockOwner::OpenFile(_) => -1,
+                LockOwner::Table(_) => held
+                    .by
+                    .upgrade()
+                    .map_or(0, |group| group.pid_in(&task.pid_namespace()).cast_signed()),
+            };
+        }
+    }
+    task.mm().write_value(args.usize(2), &lock)?;
+    Ok(0)
+}
+
+/// The small constants of `struct flock`.
+fn raw(value: u32) -> i16 {
+    i16::try_from(value).unwrap_or(0)
+}
+
+fn set_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
+    let (lock, owner) = read_lock(task, open, args)?;
+    let range = lock_range(open, &lock)?;
+    let locks = &open.inode().shared().locks;
+    let Some(kind) = lock_kind(&lock)? else {
+        locks.clear(owner, range);
+        return Ok(0);
+    };
+    let allowed = match kind {
+        LockKind::Read => open.flags().readable(),
+        LockKind::Write => open.flags().writable(),
+    };
+    if !allowed {
+        return Err(Errno::EBADF.into());
+    }
+    let wanted = RecordLock {
+        kind,
+        range,
+        owner,
+        by: Arc::downgrade(task.group()),
+    };
+    let Err(holder) = locks.set(wanted.clone()) else {
+        return Ok(0);
+    };
+    if matches!(args.u32(1), nr::F_SETLK | nr::F_OFD_SETLK) {
+        return Err(Errno::EAGAIN.into());
+    }
+    wait_for_lock(task, open, &wanted, holder)
+}
+
+fn wait_for_lock(
+    task: &Task,
+    open: &OpenFile,
+    wanted: &RecordLock,
+    first_holder: RecordLock,
+) -> SyscallResult {
+    let locks = &open.inode().shared().locks;
+    let waits = &task.kernel().vfs.lock_waits;
+    waits.begin(wanted.owner, first_holder.owner)?;
+    let queue = locks.wait_queue();
+    let outcome = task.wait_for(&[(&queue, Events::OUT)], None, || {
+        match locks.set(wanted.clone()) {
+            Ok(()) => Some(Ok(0)),
+            Err(holder) => {
+                waits.end(wanted.owner);
+                waits.begin(wanted.owner, holder.owner).err().map(Err)
+            }
+        }
+    });
+    waits.end(wanted.owner);
+    let outcome = outcome.map_err(|unslept| unslept.into_error(Errno::EAGAIN, Restart::Sys))?;
+    Ok(outcome?)
+}
+
+fn flock(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = task.files().get(args.i32(0))?;
+    if open.flags().contains(OpenFlags::PATH) {
+        return Err(Errno::EBADF.into());
+    }
+    let locks = &open.inode().shared().locks;
+    let owner = open.lock_owner();
+    let kind = match args.u32(1) & !nr::LOCK_NB {
+        nr::LOCK_SH => LockKind::Read,
+        nr::LOCK_EX => LockKind::Write,
+        nr::LOCK_UN => {
+            locks.unlock_whole(owner);
+            return Ok(0);
+        }
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let by = Arc::downgrade(task.group());
+    let attempt = || locks.lock_whole(owner, kind, by.clone()).then_some(());
+    if attempt().is_some() {
+        return Ok(0);
+    }
+    if args.u32(1) & nr::LOCK_NB != 0 {
+        return Err(Errno::EAGAIN.into());
+    }
+    let queue = locks.wait_queue();
+    task.wait_for(&[(&queue, Events::OUT)], None, attempt)
+        .map_err(|unslept| unslept.into_error(Errno::EAGAIN, Restart::Sys))?;
+    Ok(0)
+}
+
+/// `F_OWNER_TID`, `F_OWNER_PID`, `F_OWNER_PGRP`
+const OWNER_TASK: i32 = 0;
+const OWNER_PROCESS: i32 = 1;
+const OWNER_GROUP: i32 = 2;
+
+fn owner(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
+    let namespace = task.pid_namespace();
+    match args.u32(1) {
+        nr::F_GETOWN => {
+            let id = open.owner.lock().target.id_in(&namespace);
+            Ok(i64::from(id).cast_unsigned())
+        }
+        nr::F_SETOWN => {
+            let id = args.i32(2);
+            if id == i32::MIN {
+                return Err(Errno::EINVAL.into());
+            }
+            let kind = if id < 0 { OWNER_GROUP } else { OWNER_PROCESS };
+            set_owner(task, open, kind, id.unsigned_abs())
+        }
+        nr::F_GETOWN_EX => {
+            let target = open.owner.lock().target.clone();
+            let kind = match target {
+                OwnerTarget::Task(_) => OWNER_TASK,
+                OwnerTarget::None | OwnerTarget::Process(_) => OWNER_PROCESS,
+                OwnerTarget::Group(_) => OWNER_GROUP,
+            };
+            let pid = target.id_in(&namespace).abs();
+            task.mm()
+                .write_value(args.usize(2), &OwnerEx { kind, pid })?;
+            Ok(0)
+        }
+        nr::F_SETOWN_EX => {
+            let wanted: OwnerEx = task.mm().read_value(args.usize(2))?;
+            let id = u32::try_from(wanted.pid).map_err(|_| Errno::ESRCH)?;
+            set_owner(task, open, wanted.kind, id)
+        }
+        nr::F_GETSIG => Ok(u64::from(open.owner.lock().signal)),
+        _ => {
+            let signal = args.u64(2);
+            if signal != 0 && Signal::new(signal).is_none() {
+                return Err(Errno::EINVAL.into());
+            }
+            open.owner.lock().signal = u8::try_from(signal).map_err(|_| Errno::EINVAL)?;
+            Ok(0)
+        }
+    }
+}
+
+fn set_owner(task: &Task, open: &OpenFile, kind: i32, id: u32) -> SyscallResult {
+    let namespace = task.pid_namespace();
+    let target = if id == 0 {
+        OwnerTarget::None
+    } else {
+        match kind {
+            OWNER_TASK => {
+                let found = namespace.task(id).ok_or(Errno::ESRCH)?;
+                OwnerTarget::Task(Arc::downgrade(&found))
+            }
+            OWNER_PROCESS => {
+                let found = namespace.group(id).ok_or(Errno::ESRCH)?;
+                OwnerTarget::Process(Arc::downgrade(&found))
+            }
+            OWNER_GROUP => {
+                let found = namespace.process_group(id).ok_or(Errno::ESRCH)?;
+                OwnerTarget::Group(Arc::downgrade(&found))
+            }
+            _ => return Err(Errno::EINVAL.into()),
+        }
+    };
+    let credentials = task.credentials();
+    let mut owner = open.owner.lock();
+    *owner = FileOwner {
+        target,
+        signal: owner.signal,
+        uid: credentials.uid,
+        euid: credentials.euid,
+    };
+    Ok(0)
+}
+
+fn pipe_size(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
+    let end = open.file_as::<PipeEnd>().ok_or(Errno::EBADF)?;
+    if args.u32(1) == nr::F_GETPIPE_SZ {
+        return Ok(end.pipe().capacity() as u64);
+    }
+    let size = usize::try_from(args.u32(2)).map_err(|_| Errno::EINVAL)?;
+    let privileged = task.has_capability(crate::kernel::credentials::Capability::SysResource);
+    Ok(end.pipe().set_capacity(size, privileged)? as u64)
+}
+
+fn seals(open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
+    if open.inode().kind()? != FileType::Regular {
+        return Err(Errno::EINVAL.into());
+    }
+    let seals = open.inode().seals().ok_or(Errno::EINVAL)?;
+    if args.u32(1) == nr::F_GET_SEALS {
+        return Ok(u64::from(seals.get().bits()));
+    }
+    let new = crate::vfs::seals::SealFlags::from_bits(args.u32(2)).ok_or(Errno::EINVAL)?;
+    if !open.flags().writable() {
+        return Err(SysError::Errno(Errno::EPERM));
+    }
+    seals.add(new, &open.inode().shared().mappings)?;
+    Ok(0)
+}

@@ -1,0 +1,65 @@
+//! `memfd_create(2)`
+
+use abi::Errno;
+use abi::raw::general as nr;
+
+use super::descriptor;
+use crate::error::SyscallResult;
+use crate::fs::memfd;
+use crate::kernel::task::Task;
+use crate::syscalls::args::SyscallArgs;
+use crate::syscalls::table::Call;
+use crate::vfs::fd_table::Descriptor;
+use crate::vfs::seals::SealFlags;
+
+pub(super) const CALLS: &[Call] = &[Call::partial(
+    nr::__NR_memfd_create,
+    "memfd_create",
+    memfd_create,
+    "huge pages are an ordinary file",
+)];
+
+/// `MFD_CLOEXEC` and the others of `man 2 memfd_create`.
+const CLOEXEC: u32 = 1;
+const ALLOW_SEALING: u32 = 2;
+const HUGETLB: u32 = 4;
+const NOEXEC_SEAL: u32 = 8;
+const EXEC: u32 = 16;
+/// Where the size of huge pages is.
+const HUGE_SIZE: u32 = 0x3f << 26;
+/// Longest name: what is left of 255 bytes behind `memfd:`.
+const MOST_NAME: usize = 249;
+
+fn memfd_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let flags = args.u32(1);
+    let mut known = CLOEXEC | ALLOW_SEALING | HUGETLB | NOEXEC_SEAL | EXEC;
+    if flags & HUGETLB != 0 {
+        known |= HUGE_SIZE;
+    }
+    if flags & !known != 0 || flags & (NOEXEC_SEAL | EXEC) == NOEXEC_SEAL | EXEC {
+        return Err(Errno::EINVAL.into());
+    }
+    let name = task
+        .mm()
+        .read_string(args.usize(0), MOST_NAME + 1)
+        .map_err(|errno| match errno {
+            Errno::ENAMETOOLONG => Errno::EINVAL,
+            other => other,
+        })?;
+    let (permissions, seals) = if flags & NOEXEC_SEAL != 0 {
+        (0o666, SealFlags::EXEC)
+    } else if flags & ALLOW_SEALING != 0 {
+        (0o777, SealFlags::empty())
+    } else {
+        (0o777, SealFlags::SEAL)
+    };
+    let limit = descriptor::limit(task);
+    let files = task.files();
+    files.check_room(limit)?;
+    let descriptor = Descriptor {
+        file: memfd::open(task, &name, permissions, seals)?,
+        close_on_exec: flags & CLOEXEC != 0,
+    };
+    let fd = files.insert(descriptor, 0, limit)?;
+    Ok(u64::from(fd.unsigned_abs()))
+}
