@@ -10,8 +10,8 @@ macro_rules! families {
 }
 
 families!(
-    clone, creds, eintr, eventfd, execve, fault, futex, link, madvise, mmap, openat, path, pipe,
-    poll, read, session, signal, time, unix, wait,
+    clone, creds, dup, eintr, eventfd, execve, fault, futex, limits, link, lock, madvise, mmap,
+    openat, path, pipe, poll, procfs, read, session, signal, stat, time, truncate, unix, wait,
 );
 
 /// Every test.
