@@ -150,12 +150,8 @@ fn requeue(on: &Operands<'_>, expected: Option<u32>) -> SyscallResult {
     let wake = u32::try_from(on.args.i32(2)).map_err(|_| Errno::EINVAL)?;
     let requeue = u32::try_from(on.args.i32(3)).map_err(|_| Errno::EINVAL)?;
     let (woken, moved) = wake::requeue(on.task, on.word(0), on.word(4), expected, wake, requeue)?;
-    // Only FUTEX_CMP_REQUEUE counts what it moved.
-    Ok(if expected.is_some() {
-        u64::from(woken) + u64::from(moved)
-    } else {
-        woken.into()
-    })
+    // Both count what they moved, whatever the manual says of FUTEX_REQUEUE.
+    Ok(u64::from(woken) + u64::from(moved))
 }
 
 fn priority_inheriting(on: &Operands<'_>, command: u32) -> SyscallResult {

@@ -63,8 +63,11 @@ fn clock_nanosleep(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let time_ns = request.read(&task.mm())?.to_nanos().ok_or(Errno::EINVAL)?;
     let kernel_clock = task.kernel().clock();
     let deadline = match clock {
-        ClockId::Thread { .. } => return Err(Errno::EINVAL.into()),
-        ClockId::MonotonicRaw | ClockId::MonotonicCoarse | ClockId::RealtimeCoarse => {
+        ClockId::Thread { tid, .. } if tid != 0 => return Err(Errno::EINVAL.into()),
+        ClockId::Thread { .. }
+        | ClockId::MonotonicRaw
+        | ClockId::MonotonicCoarse
+        | ClockId::RealtimeCoarse => {
             return Err(Errno::EOPNOTSUPP.into());
         }
         ClockId::Process { .. } => return sleep_cpu(task, clock, time_ns, absolute),

@@ -81,7 +81,8 @@ pub fn map(kernel: &Arc<Kernel>, mm: &AddressSpace, limits: &MmLimits) -> Result
         len: pages.len_of(part),
         access,
         max_access: access,
-        private: false,
+        // As on Linux; nothing may write to it.
+        private: true,
         backing: Backing::Special {
             mappable: Arc::new(Mapped {
                 pages: pages.clone(),
