@@ -81,8 +81,8 @@ impl Context {
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
         match &self.kind {
-            Kind::Ptrace(context) => Interrupter::Ptrace(context.interrupter()),
-            Kind::Mock(context) => Interrupter::Mock(context.interrupter()),
+            Kind::Ptrace(context) => Interrupter(InterrupterKind::Ptrace(context.interrupter())),
+            Kind::Mock(context) => Interrupter(InterrupterKind::Mock(context.interrupter())),
         }
     }
 
@@ -119,19 +119,20 @@ impl Context {
 /// It is sticky: used between two runs, it makes the next one return at once. A run that was
 /// stopped by something else first reports that, and the next one is interrupted.
 #[derive(Clone, Debug)]
-pub enum Interrupter {
-    /// Of a context of the ptrace platform.
+pub struct Interrupter(InterrupterKind);
+
+#[derive(Clone, Debug)]
+enum InterrupterKind {
     Ptrace(ptrace::Interrupter),
-    /// Of a scripted context.
     Mock(mock::Interrupter),
 }
 
 impl Interrupter {
     /// Interrupts the context, now or at its next run. Harmless once the context is gone.
     pub fn interrupt(&self) {
-        match self {
-            Interrupter::Ptrace(interrupter) => interrupter.interrupt(),
-            Interrupter::Mock(interrupter) => interrupter.interrupt(),
+        match &self.0 {
+            InterrupterKind::Ptrace(interrupter) => interrupter.interrupt(),
+            InterrupterKind::Mock(interrupter) => interrupter.interrupt(),
         }
     }
 }

@@ -9,14 +9,14 @@
 //!   switches it into a space, and alternates between [`Context::run`] and the Sentry's own code.
 //! * An [`Interrupter`] makes a running context come back, from any thread.
 //!
-//! The mechanisms: `ptrace` (module [`ptrace`] tells how it works) and a scripted `mock` for tests.
+//! The mechanisms: `ptrace` (the header of `ptrace/mod.rs` tells how it works) and a scripted `mock` for tests.
 
 mod context;
 mod error;
 mod extended;
 mod limits;
 pub mod mock;
-pub mod ptrace;
+mod ptrace;
 mod space;
 mod state;
 

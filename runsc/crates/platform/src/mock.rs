@@ -168,7 +168,7 @@ impl Context {
 
 /// Interrupts a scripted context.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupter(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Interrupter(Arc<(Mutex<bool>, Condvar)>);
 
 impl Interrupter {
     pub(crate) fn interrupt(&self) {

@@ -51,17 +51,27 @@ pub(super) fn of_signal(info: SignalInfo, state: &mut ThreadState) -> Option<Exi
     }
     match info.signal {
         libc::SIGSYS if info.code == SYS_SECCOMP => Some(of_vsyscall(info.address, state)),
-        libc::SIGSEGV if matches!(info.code, SEGV_MAPERR | SEGV_ACCERR) => Some(fault(info, false)),
-        libc::SIGBUS if !matches!(info.code, BUS_ADRALN | SI_KERNEL) => Some(fault(info, true)),
+        libc::SIGSEGV if matches!(info.code, SEGV_MAPERR | SEGV_ACCERR) => {
+            Some(fault(info, state.rip, false))
+        }
+        libc::SIGBUS if !matches!(info.code, BUS_ADRALN | SI_KERNEL) => {
+            Some(fault(info, state.rip, true))
+        }
         signal if is_exception(signal) => Some(exception(info)),
         _ => None,
     }
 }
 
-fn fault(info: SignalInfo, bus: bool) -> Exit {
+fn fault(info: SignalInfo, rip: u64, bus: bool) -> Exit {
+    // Elsewhere a load from where the instruction itself is looks the same.
+    let is_call = info.address == rip && info.address & !0xfff == VSYSCALL_PAGE;
     Exit::Fault(Fault {
         address: usize::try_from(info.address).unwrap_or(usize::MAX),
-        access: FaultAccess::Unknown,
+        access: if is_call {
+            FaultAccess::Execute
+        } else {
+            FaultAccess::Unknown
+        },
         mapped: bus || info.code == SEGV_ACCERR,
         bus,
     })

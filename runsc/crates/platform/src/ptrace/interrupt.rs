@@ -58,7 +58,7 @@ impl Flag {
 
 /// Makes a context of the ptrace platform return from its run.
 #[derive(Clone, Debug)]
-pub struct Interrupter(Arc<Flag>);
+pub(crate) struct Interrupter(Arc<Flag>);
 
 impl Interrupter {
     pub(super) fn new(flag: &Arc<Flag>) -> Interrupter {

@@ -46,7 +46,7 @@ mod stub;
 mod tracee;
 
 pub(crate) use context::Context;
-pub use interrupt::Interrupter;
+pub(crate) use interrupt::Interrupter;
 pub use machine::Config;
 pub(crate) use machine::Machine;
 pub(crate) use space::{Group, Space};
