@@ -13,8 +13,8 @@ pub mod ptrace;
 pub mod signal_fd;
 pub mod spawn;
 pub mod stub;
-pub mod tsc;
 pub mod terminal;
+pub mod tsc;
 pub mod wait;
 
 pub use abi::Errno;

@@ -15,6 +15,7 @@ pub mod proc;
 pub mod ring;
 pub mod signalfd;
 pub mod synthetic;
+pub mod sysfs;
 pub mod timerfd;
 pub mod tmpfs;
 pub mod tty;
