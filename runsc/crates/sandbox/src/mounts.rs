@@ -5,6 +5,7 @@ use std::sync::Arc;
 use control::{BootConfig, Mount, MountFlags, MountKind, Overlay};
 use gofer::{HostTree, RemoteTree, TreeId};
 use host::Errno;
+use sentry::fs::devpts::{DevPts, DevPtsOptions};
 use sentry::fs::gofer::{GoferFs, Options};
 use sentry::fs::overlay::OverlayFs;
 use sentry::fs::tmpfs::{TmpFs, TmpfsOptions};
@@ -92,7 +93,19 @@ fn file_system(
             Ok(Some(TmpFs::new(kernel, &options)))
         }
         MountKind::Devtmpfs => sentry::fs::devtmpfs::new(kernel).map(Some),
-        _ => Ok(None),
+        MountKind::Proc => Ok(Some(sentry::fs::proc::new(kernel, kernel.root_pid_ns()))),
+        MountKind::Sysfs => Ok(Some(sentry::fs::sysfs::new(kernel))),
+        MountKind::Devpts => {
+            // What engines ask for: any user may open /dev/ptmx, the group tty owns the terminals.
+            let options = DevPtsOptions {
+                mode: 0o620,
+                gid: Some(5),
+                ptmx_mode: 0o666,
+                ..DevPtsOptions::default()
+            };
+            Ok(Some(DevPts::new(kernel, options)))
+        }
+        MountKind::Mqueue | MountKind::Cgroup => Ok(None),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
 
 use crate::error::{Restart, SysError};
-use crate::kernel::task::Task;
+use crate::kernel::task::{RunState, Task};
 use crate::kernel::wait_queue::{Events, Registration, WaitQueue, Waiter, Wakeup};
 use crate::time::Deadline;
 
@@ -153,10 +153,20 @@ impl Task {
     pub(crate) fn nap(&self, at_most: Option<std::time::Duration>) {
         let clock = self.kernel().clock();
         self.cpu.enter_idle(clock.monotonic_ns());
+        self.change_state(RunState::Running, RunState::Sleeping);
         match at_most {
             None => std::thread::park(),
             Some(at_most) => std::thread::park_timeout(at_most),
         }
+        self.change_state(RunState::Sleeping, RunState::Running);
         self.cpu.enter_system(clock.monotonic_ns());
+    }
+
+    /// A task that sleeps while stopped or exiting stays shown as that.
+    fn change_state(&self, from: RunState, to: RunState) {
+        let mut state = self.state.lock();
+        if *state == from {
+            *state = to;
+        }
     }
 }
