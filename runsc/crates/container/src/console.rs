@@ -17,7 +17,7 @@ use host::rustix::termios::{
 
 use crate::{ContainerError, Result};
 
-/// A new pseudo terminal.
+/// A new pseudo terminal whose user end is raw: the guest's kernel is the line discipline.
 #[derive(Debug)]
 pub struct Pty {
     /// The end for whoever shows the terminal.
@@ -38,6 +38,9 @@ impl Pty {
         grantpt(&master).map_err(step)?;
         unlockpt(&master).map_err(step)?;
         let slave = ioctl_tiocgptpeer(&master, flags).map_err(step)?;
+        let mut attributes = tcgetattr(&slave).map_err(step)?;
+        attributes.make_raw();
+        tcsetattr(&slave, OptionalActions::Now, &attributes).map_err(step)?;
         if let Some((columns, rows)) = size {
             let size = Winsize {
                 ws_row: rows,
@@ -79,30 +82,33 @@ impl Pty {
     }
 }
 
-/// The caller's terminal, whose settings the guest may change: they come back when this is dropped.
+/// The caller's terminal in raw mode, as long as this lives.
 #[derive(Debug)]
-pub struct KeptTerminal {
+pub struct RawTerminal {
     terminal: OwnedFd,
     before: Termios,
 }
 
-impl KeptTerminal {
-    /// Remembers the settings of `terminal`; `None` when it is none.
+impl RawTerminal {
+    /// Makes `terminal` raw; `None` when it is none.
     ///
     /// # Errors
     /// [`ContainerError::Host`].
-    pub fn new(terminal: BorrowedFd<'_>) -> Result<Option<KeptTerminal>> {
+    pub fn new(terminal: BorrowedFd<'_>) -> Result<Option<RawTerminal>> {
         if !isatty(terminal) {
             return Ok(None);
         }
-        let step = |error| ContainerError::host("read the terminal's settings")(errno(error));
+        let step = |error| ContainerError::host("put the terminal in raw mode")(errno(error));
         let before = tcgetattr(terminal).map_err(step)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(terminal, OptionalActions::Now, &raw).map_err(step)?;
         let terminal = host::rustix::io::fcntl_dupfd_cloexec(terminal, 3).map_err(step)?;
-        Ok(Some(KeptTerminal { terminal, before }))
+        Ok(Some(RawTerminal { terminal, before }))
     }
 }
 
-impl Drop for KeptTerminal {
+impl Drop for RawTerminal {
     fn drop(&mut self) {
         // Whoever reads the terminal next sees its mode; there is nobody left to tell otherwise.
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);

@@ -9,7 +9,7 @@ use host::signal_fd::SignalFd;
 use host::spawn::{Spawn, take_donated};
 use serde::{Deserialize, Serialize};
 
-use crate::console::{self, KeptTerminal, Pty};
+use crate::console::{self, Pty, RawTerminal};
 use crate::launch::{config_slot, write_config};
 use crate::lifecycle::{self, write_pid_file};
 use crate::state::{StateDir, Status};
@@ -65,8 +65,8 @@ pub fn exec(settings: &Settings, mut request: Exec<'_>) -> Result<u8> {
         process: request.process,
     };
     let fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
-    let _kept = if terminal {
-        KeptTerminal::new(std::io::stdin().as_fd())?
+    let _raw = if terminal {
+        RawTerminal::new(std::io::stdin().as_fd())?
     } else {
         None
     };

@@ -7,7 +7,7 @@ use host::errno;
 use host::rustix::event::{PollFd, PollFlags, poll};
 use host::signal_fd::SignalFd;
 
-use crate::console::KeptTerminal;
+use crate::console::RawTerminal;
 use crate::lifecycle::{self, Create, Created};
 use crate::state::StateDir;
 use crate::{ContainerError, Result, Settings, signal};
@@ -22,8 +22,8 @@ pub fn run(settings: &Settings, request: Create<'_>) -> Result<u8> {
     let Created { state, launched } = lifecycle::create(settings, request)?;
     let ran = (|| {
         let connection = lifecycle::connect(&StateDir::new(&settings.root), &state)?;
-        let _kept = if state.process.terminal {
-            KeptTerminal::new(std::io::stdin().as_fd())?
+        let _raw = if state.process.terminal {
+            RawTerminal::new(std::io::stdin().as_fd())?
         } else {
             None
         };

@@ -29,13 +29,36 @@ impl SignalFd {
     /// # Errors
     /// Those of signalfd.
     pub fn block_all() -> Result<SignalFd> {
+        SignalFd::block(|set| {
+            // SAFETY: the calls get a pointer to a valid set alone.
+            unsafe {
+                libc::sigfillset(set);
+                for fault in FAULTS {
+                    libc::sigdelset(set, fault);
+                }
+            }
+        })
+    }
+
+    /// Blocks SIGWINCH alone.
+    ///
+    /// # Errors
+    /// Those of signalfd.
+    pub fn block_window_changes() -> Result<SignalFd> {
+        SignalFd::block(|set| {
+            // SAFETY: the call gets a pointer to a valid set alone.
+            unsafe {
+                libc::sigaddset(set, libc::SIGWINCH);
+            }
+        })
+    }
+
+    fn block(fill: impl Fn(&mut libc::sigset_t)) -> Result<SignalFd> {
         // SAFETY: a zeroed sigset_t is a valid one, and all calls get pointers to it alone.
         unsafe {
             let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigfillset(&raw mut set);
-            for fault in FAULTS {
-                libc::sigdelset(&raw mut set, fault);
-            }
+            libc::sigemptyset(&raw mut set);
+            fill(&mut set);
             libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
             let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
             if fd < 0 {

@@ -19,6 +19,7 @@ use sentry::vfs::mount::MountNamespace;
 
 use crate::end::End;
 use crate::error::SandboxError;
+use crate::terminal::Terminal;
 use crate::{mounts, processes, start};
 
 /// Why a control request could not be met.
@@ -52,12 +53,17 @@ impl From<StartError> for Failure {
 pub(crate) struct Running {
     group: Arc<ThreadGroup>,
     pid: i32,
+    terminal: Option<Arc<Terminal>>,
 }
 
 impl Running {
-    fn new(group: Arc<ThreadGroup>) -> Running {
+    fn new(group: Arc<ThreadGroup>, terminal: Option<Terminal>) -> Running {
         let pid = i32::try_from(group.pid()).unwrap_or(0);
-        Running { group, pid }
+        Running {
+            group,
+            pid,
+            terminal: terminal.map(Arc::new),
+        }
     }
 
     /// Its id in the container.
@@ -65,9 +71,20 @@ impl Running {
         self.pid
     }
 
-    /// Blocks until it has ended.
+    /// Blocks until it has ended, and what it wrote to its terminal is shown.
     pub(crate) fn wait(&self) -> u8 {
-        self.group.wait_for_exit().shell_code()
+        let status = self.group.wait_for_exit().shell_code();
+        if let Some(terminal) = &self.terminal {
+            terminal.finish();
+        }
+        status
+    }
+
+    /// The window behind its terminal has another size.
+    pub(crate) fn window_changed(&self) {
+        if let Some(terminal) = &self.terminal {
+            terminal.take_size();
+        }
     }
 
     /// Sends it a signal from outside.
@@ -165,9 +182,9 @@ impl Guest {
 
     fn launch(&self, process: &Process, files: Vec<OwnedFd>) -> Result<Running, Failure> {
         let mounts = self.namespace.clone();
-        let spec = start::process_spec(&self.kernel, mounts, process, files)
+        let (spec, terminal) = start::process_spec(&self.kernel, mounts, process, files)
             .map_err(|errno| Failure::new(FailureKind::Failed, errno))?;
-        Ok(Running::new(self.kernel.start_process(spec)?))
+        Ok(Running::new(self.kernel.start_process(spec)?, terminal))
     }
 
     /// Sends a signal. Before the init process is started, one that would end it ends the sandbox.
@@ -218,7 +235,7 @@ impl Guest {
     /// A terminal that donated stdio is has another size.
     pub(crate) fn window_changed(&self) {
         if let Some(init) = &self.state.lock().init {
-            let _ = init.signal(i32::from(Signal::SIGWINCH.number()));
+            init.window_changed();
         }
     }
 

@@ -16,10 +16,12 @@ mod processes;
 mod server;
 mod start;
 mod syscall_list;
+mod terminal;
 
 use std::sync::Arc;
 
 use control::{BootConfig, Connection, Report};
+use host::signal_fd::SignalFd;
 use host::spawn::take_donated;
 
 pub use syscall_list::describe_syscalls;
@@ -65,6 +67,8 @@ pub fn main(config: BootConfig) -> u8 {
 fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     let inputs = Inputs::take(&config)?;
     lockdown::give_up_privilege(&config, &inputs)?;
+    let window = SignalFd::block_window_changes()
+        .map_err(SandboxError::host("receive changes of the window"))?;
     let platform = lockdown::make_platform(&config)?;
     let Inputs {
         gofer,
@@ -79,5 +83,6 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     let guest = Guest::new(config, platform, gofer, stdio, preserved)?;
     lockdown::install_filter(host_calls, log_fd)?;
     lifeline::watch(lifeline, gofer_lifeline, end)?;
+    terminal::watch_window(window, &guest)?;
     server::serve(control, guest, end)
 }

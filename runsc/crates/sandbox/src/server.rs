@@ -128,7 +128,10 @@ fn act(
         }
         Request::WindowChanged { id } => {
             guest.check(&id)?;
-            guest.window_changed();
+            match &*executed {
+                Some(process) => process.window_changed(),
+                None => guest.window_changed(),
+            }
             Ok(Reply::Done)
         }
         Request::Wait { id, pid } => {

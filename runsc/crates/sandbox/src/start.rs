@@ -11,6 +11,8 @@ use sentry::kernel::limits::{Limit, Limits};
 use sentry::kernel::process::ProcessSpec;
 use sentry::vfs::mount::MountNamespace;
 
+use crate::terminal::{self, Terminal};
+
 /// Linux's default.
 const UMASK: u32 = 0o022;
 
@@ -19,14 +21,12 @@ pub(crate) fn process_spec(
     mounts: Arc<MountNamespace>,
     process: &Process,
     files: Vec<OwnedFd>,
-) -> Result<ProcessSpec, Errno> {
+) -> Result<(ProcessSpec, Option<Terminal>), Errno> {
     let credentials = credentials(kernel, process);
-    let files = files
-        .into_iter()
-        .map(|fd| kernel.open_host_descriptor(fd))
-        .collect::<Result<_, _>>()?;
+    let owner = (credentials.uid, credentials.gid);
+    let (files, terminal) = terminal::open_files(kernel, &mounts, owner, process.terminal, files)?;
     let bytes = |texts: &[String]| texts.iter().map(|text| text.clone().into_bytes()).collect();
-    Ok(ProcessSpec {
+    let spec = ProcessSpec {
         argv: bytes(&process.args),
         envp: bytes(&process.env),
         mounts,
@@ -36,7 +36,9 @@ pub(crate) fn process_spec(
         limits: limits(process),
         files,
         oom_score_adj: process.oom_score_adj.unwrap_or(0),
-    })
+        terminal: terminal.as_ref().map(Terminal::tty),
+    };
+    Ok((spec, terminal))
 }
 
 fn credentials(kernel: &Kernel, process: &Process) -> Credentials {

@@ -62,6 +62,7 @@ fn start(
         limits: Limits::default(),
         files: Vec::new(),
         oom_score_adj: 0,
+        terminal: None,
     };
     Ok(kernel.start_process(spec)?.wait_for_exit())
 }

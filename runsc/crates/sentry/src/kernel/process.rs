@@ -5,6 +5,7 @@ use std::sync::Arc;
 use abi::Errno;
 use parking_lot::Mutex;
 
+use crate::fs::tty::Tty;
 use crate::kernel::clone;
 use crate::kernel::credentials::Credentials;
 use crate::kernel::exec;
@@ -45,6 +46,8 @@ pub struct ProcessSpec {
     pub files: Vec<Arc<OpenFile>>,
     /// `/proc/[pid]/oom_score_adj`
     pub oom_score_adj: i32,
+    /// The terminal that is to control its session.
+    pub terminal: Option<Arc<Tty>>,
 }
 
 /// Why a process could not be made: what the lifecycle tells its caller.
@@ -151,6 +154,9 @@ impl Kernel {
         let task = Task::new(group.clone(), parts);
         self.publish_first(&task, &group)
             .map_err(StartError::Host)?;
+        if let Some(terminal) = spec.terminal {
+            terminal.control(&group);
+        }
         let started = load(&task, &spec.cwd, &name, spec.argv, spec.envp);
         if let Err(error) = started {
             exit::abandon(&task);
