@@ -23,7 +23,7 @@ pub use remote::RemoteTree;
 pub use server::Server;
 pub use tree::HostTree;
 pub use types::{
-    Access, Attr, Created, Detail, Entry, FileKind, Found, Listing, NewFile, NodeId, Opened,
-    Remove, Rename, RenameMode, Result, S_IFMT, SetAttr, SetTime, SocketKind, StatFs, Step,
-    SyncKind, Timestamp, TreeId, Walk, WalkEnd, XattrMode,
+    Access, Attr, Created, Detail, Entry, FileKind, Found, Linked, Listing, Made, NewFile, NodeId,
+    Opened, Remove, Rename, RenameMode, Renamed, Result, S_IFMT, SetAttr, SetTime, SocketKind,
+    StatFs, Step, SyncKind, Timestamp, TreeId, Walk, WalkEnd, XattrMode,
 };

@@ -15,8 +15,9 @@ use parking_lot::{Condvar, Mutex};
 use crate::name;
 use crate::tree::HostTree;
 use crate::types::{
-    Access, Attr, Created, Detail, Found, Listing, NewFile, NodeId, Opened, Remove, Rename, Result,
-    SetAttr, SocketKind, StatFs, Step, SyncKind, TreeId, Walk, WalkEnd, XattrMode,
+    Access, Attr, Created, Detail, Found, Linked, Listing, Made, NewFile, NodeId, Opened, Remove,
+    Rename, Renamed, Result, SetAttr, SocketKind, StatFs, Step, SyncKind, TreeId, Walk, WalkEnd,
+    XattrMode,
 };
 use crate::wire::request::Request;
 use crate::wire::{
@@ -347,28 +348,28 @@ impl HostTree for RemoteTree {
 
     fn create(&self, dir: NodeId, name: &[u8], access: Access, new: &NewFile) -> Result<Created> {
         let new = *new;
-        let (found, fd) = self.ask_for_fd(&Request::Create {
+        let (made, fd) = self.ask_for_fd(&Request::Create {
             dir,
             name,
             access,
             new,
         })?;
         Ok(Created {
-            found,
+            made,
             fd: fd.ok_or(Errno::EIO)?,
         })
     }
 
     fn create_unnamed(&self, dir: NodeId, access: Access, new: &NewFile) -> Result<Created> {
         let new = *new;
-        let (found, fd) = self.ask_for_fd(&Request::CreateUnnamed { dir, access, new })?;
+        let (made, fd) = self.ask_for_fd(&Request::CreateUnnamed { dir, access, new })?;
         Ok(Created {
-            found,
+            made,
             fd: fd.ok_or(Errno::EIO)?,
         })
     }
 
-    fn make_dir(&self, dir: NodeId, name: &[u8], new: &NewFile) -> Result<Found> {
+    fn make_dir(&self, dir: NodeId, name: &[u8], new: &NewFile) -> Result<Made> {
         self.ask(&Request::MakeDir {
             dir,
             name,
@@ -376,7 +377,7 @@ impl HostTree for RemoteTree {
         })
     }
 
-    fn symlink(&self, dir: NodeId, name: &[u8], target: &[u8], new: &NewFile) -> Result<Found> {
+    fn symlink(&self, dir: NodeId, name: &[u8], target: &[u8], new: &NewFile) -> Result<Made> {
         let new = *new;
         self.ask(&Request::Symlink {
             dir,
@@ -386,7 +387,7 @@ impl HostTree for RemoteTree {
         })
     }
 
-    fn make_node(&self, dir: NodeId, name: &[u8], new: &NewFile, rdev: u64) -> Result<Found> {
+    fn make_node(&self, dir: NodeId, name: &[u8], new: &NewFile, rdev: u64) -> Result<Made> {
         let new = *new;
         self.ask(&Request::MakeNode {
             dir,
@@ -396,11 +397,17 @@ impl HostTree for RemoteTree {
         })
     }
 
-    fn link(&self, node: NodeId, dir: NodeId, name: &[u8]) -> Result<Attr> {
+    fn link(&self, node: NodeId, dir: NodeId, name: &[u8]) -> Result<Linked> {
         self.ask(&Request::Link { node, dir, name })
     }
 
-    fn remove(&self, dir: NodeId, name: &[u8], what: Remove, known: Option<NodeId>) -> Result<()> {
+    fn remove(
+        &self,
+        dir: NodeId,
+        name: &[u8],
+        what: Remove,
+        known: Option<NodeId>,
+    ) -> Result<Option<Attr>> {
         self.ask(&Request::Remove {
             dir,
             name,
@@ -409,7 +416,7 @@ impl HostTree for RemoteTree {
         })
     }
 
-    fn rename(&self, rename: &Rename<'_>) -> Result<()> {
+    fn rename(&self, rename: &Rename<'_>) -> Result<Renamed> {
         self.ask(&Request::Rename {
             old_dir: rename.old_dir,
             old_name: rename.old_name,

@@ -256,12 +256,12 @@ fn act_with_descriptor(tree: &LocalTree, request: Request<'_>, answer: &mut Answ
             new,
         } => {
             let created = tree.create(dir, name, access, &new)?;
-            answer.put(&created.found);
+            answer.put(&created.made);
             answer.fd = Some(created.fd);
         }
         Request::CreateUnnamed { dir, access, new } => {
             let created = tree.create_unnamed(dir, access, &new)?;
-            answer.put(&created.found);
+            answer.put(&created.made);
             answer.fd = Some(created.fd);
         }
         Request::ConnectSocket { node, kind } => answer.fd = Some(tree.connect(node, kind)?),

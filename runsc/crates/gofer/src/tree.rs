@@ -4,8 +4,8 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 
 use crate::types::{
-    Access, Attr, Created, Detail, Found, Listing, NewFile, NodeId, Opened, Remove, Rename, Result,
-    SetAttr, SocketKind, StatFs, Step, SyncKind, TreeId, Walk, XattrMode,
+    Access, Attr, Created, Detail, Found, Linked, Listing, Made, NewFile, NodeId, Opened, Remove,
+    Rename, Renamed, Result, SetAttr, SocketKind, StatFs, Step, SyncKind, TreeId, Walk, XattrMode,
 };
 
 /// Trees of host files: [`crate::LocalTree`] acts on them, [`crate::RemoteTree`] asks a gofer.
@@ -38,22 +38,28 @@ pub trait HostTree: Send + Sync + fmt::Debug {
     fn create_unnamed(&self, dir: NodeId, access: Access, new: &NewFile) -> Result<Created>;
 
     /// Creates a directory.
-    fn make_dir(&self, dir: NodeId, name: &[u8], new: &NewFile) -> Result<Found>;
+    fn make_dir(&self, dir: NodeId, name: &[u8], new: &NewFile) -> Result<Made>;
 
     /// Creates a symbolic link; its mode is not used.
-    fn symlink(&self, dir: NodeId, name: &[u8], target: &[u8], new: &NewFile) -> Result<Found>;
+    fn symlink(&self, dir: NodeId, name: &[u8], target: &[u8], new: &NewFile) -> Result<Made>;
 
     /// Creates a FIFO, a socket's name, or, where the tree allows it, a device `rdev`.
-    fn make_node(&self, dir: NodeId, name: &[u8], new: &NewFile, rdev: u64) -> Result<Found>;
+    fn make_node(&self, dir: NodeId, name: &[u8], new: &NewFile, rdev: u64) -> Result<Made>;
 
-    /// Gives `node` another name and returns its new attributes.
-    fn link(&self, node: NodeId, dir: NodeId, name: &[u8]) -> Result<Attr>;
+    /// Gives `node` another name.
+    fn link(&self, node: NodeId, dir: NodeId, name: &[u8]) -> Result<Linked>;
 
-    /// Removes a name. `known` is the client's node of that name; it stays usable without a name.
-    fn remove(&self, dir: NodeId, name: &[u8], what: Remove, known: Option<NodeId>) -> Result<()>;
+    /// Removes a name and returns the directory's attributes afterwards. `known` is the client's node of that name; it stays usable without a name.
+    fn remove(
+        &self,
+        dir: NodeId,
+        name: &[u8],
+        what: Remove,
+        known: Option<NodeId>,
+    ) -> Result<Option<Attr>>;
 
     /// Renames, and lets the client's nodes follow.
-    fn rename(&self, rename: &Rename<'_>) -> Result<()>;
+    fn rename(&self, rename: &Rename<'_>) -> Result<Renamed>;
 
     /// The target of a symbolic link.
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>>;

@@ -249,11 +249,38 @@ pub struct Opened {
     pub attr: Attr,
 }
 
+/// An entry that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Its node.
+    pub found: Found,
+    /// The attributes of its directory afterwards.
+    pub dir: Option<Attr>,
+}
+
+/// A link that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// The attributes of the file afterwards.
+    pub attr: Attr,
+    /// The attributes of the new name's directory afterwards.
+    pub dir: Option<Attr>,
+}
+
+/// A rename that was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// The attributes of the old name's directory afterwards.
+    pub old_dir: Option<Attr>,
+    /// The attributes of the new name's directory afterwards.
+    pub new_dir: Option<Attr>,
+}
+
 /// A file that was created and opened.
 #[derive(Debug)]
 pub struct Created {
-    /// Its node.
-    pub found: Found,
+    /// Its node, and for a file with a name the attributes of its directory.
+    pub made: Made,
     /// The host descriptor, the receiver's own.
     pub fd: OwnedFd,
 }

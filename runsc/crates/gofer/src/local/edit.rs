@@ -8,11 +8,14 @@ use abi::Errno;
 use host::errno;
 use host::rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 
-use super::node::{Node, Place, Table};
+use super::node::{Node, PathFd, Place, Table};
 use super::open::MODE_BITS;
 use super::{found, sys};
 use crate::name;
-use crate::types::{Attr, FileKind, Found, NewFile, NodeId, Remove, Rename, RenameMode, Result};
+use crate::types::{
+    Attr, FileKind, Found, Linked, Made, NewFile, NodeId, Remove, Rename, RenameMode, Renamed,
+    Result,
+};
 
 /// See [`crate::HostTree::make_dir`].
 pub(super) fn make_dir(
@@ -20,7 +23,7 @@ pub(super) fn make_dir(
     dir: NodeId,
     file_name: &[u8],
     new: &NewFile,
-) -> Result<Found> {
+) -> Result<Made> {
     make(
         table,
         dir,
@@ -40,7 +43,7 @@ pub(super) fn symlink(
     file_name: &[u8],
     target: &[u8],
     new: &NewFile,
-) -> Result<Found> {
+) -> Result<Made> {
     let target = name::target_to_c(target)?;
     make(
         table,
@@ -59,7 +62,7 @@ pub(super) fn make_node(
     file_name: &[u8],
     new: &NewFile,
     rdev: u64,
-) -> Result<Found> {
+) -> Result<Made> {
     let kind = FileKind::from_mode(new.mode).ok_or(Errno::EINVAL)?;
     let (file_type, rdev) = match kind {
         FileKind::Fifo => (FileType::Fifo, 0),
@@ -87,7 +90,7 @@ fn make(
     new: &NewFile,
     kind: FileKind,
     act: &dyn Fn(BorrowedFd<'_>, &CStr) -> Result<()>,
-) -> Result<Found> {
+) -> Result<Made> {
     let dir = table.directory(dir)?;
     dir.root.writable()?;
     let file_name = name::to_c(file_name)?;
@@ -103,7 +106,10 @@ fn make(
         // Best effort: the error that made the entry useless is the one to report.
         let _ = fs::unlinkat(parent.as_fd(), &file_name, flags);
     }
-    made
+    made.map(|found| Made {
+        found,
+        dir: attr_after(&parent),
+    })
 }
 
 fn adopt(
@@ -153,7 +159,7 @@ fn own(
 }
 
 /// See [`crate::HostTree::link`].
-pub(super) fn link(table: &Table, node: NodeId, dir: NodeId, file_name: &[u8]) -> Result<Attr> {
+pub(super) fn link(table: &Table, node: NodeId, dir: NodeId, file_name: &[u8]) -> Result<Linked> {
     let node = table.get(node)?;
     let dir = table.directory(dir)?;
     same_tree(&node, &dir)?;
@@ -185,7 +191,15 @@ pub(super) fn link(table: &Table, node: NodeId, dir: NodeId, file_name: &[u8]) -
     if matches!(node.place(), Place::Nowhere) {
         node.move_to(Place::Child(dir.clone(), file_name.into()));
     }
-    sys::stat_fd(fd.as_fd())
+    Ok(Linked {
+        attr: sys::stat_fd(fd.as_fd())?,
+        dir: attr_after(&parent),
+    })
+}
+
+/// The attributes of a directory that has just changed: what the client would ask for next.
+pub(super) fn attr_after(dir: &PathFd) -> Option<Attr> {
+    sys::stat_fd(dir.as_fd()).ok()
 }
 
 fn link_by_name(
@@ -210,7 +224,7 @@ pub(super) fn remove(
     file_name: &[u8],
     what: Remove,
     known: Option<NodeId>,
-) -> Result<()> {
+) -> Result<Option<Attr>> {
     let dir = table.directory(dir)?;
     dir.root.writable()?;
     let file_name = name::to_c(file_name)?;
@@ -219,11 +233,12 @@ pub(super) fn remove(
         Remove::File => AtFlags::empty(),
         Remove::Directory => AtFlags::REMOVEDIR,
     };
-    fs::unlinkat(dir.path_fd(table)?.as_fd(), &file_name, flags).map_err(errno)?;
+    let parent = dir.path_fd(table)?;
+    fs::unlinkat(parent.as_fd(), &file_name, flags).map_err(errno)?;
     if let Some(victim) = victim {
         lose_name(&victim, &dir, &file_name);
     }
-    Ok(())
+    Ok(attr_after(&parent))
 }
 
 /// The client's node, its descriptor opened so that it outlives its name. A node that is stale
@@ -244,7 +259,7 @@ fn lose_name(node: &Node, dir: &Arc<Node>, name: &CStr) {
 }
 
 /// See [`crate::HostTree::rename`].
-pub(super) fn rename(table: &Table, rename: &Rename<'_>) -> Result<()> {
+pub(super) fn rename(table: &Table, rename: &Rename<'_>) -> Result<Renamed> {
     let old_dir = table.directory(rename.old_dir)?;
     let new_dir = table.directory(rename.new_dir)?;
     same_tree(&old_dir, &new_dir)?;
@@ -272,7 +287,10 @@ pub(super) fn rename(table: &Table, rename: &Rename<'_>) -> Result<()> {
     if let Some(moved) = moved {
         follow(&moved, &new_dir, new_fd.as_fd(), new_name)?;
     }
-    Ok(())
+    Ok(Renamed {
+        old_dir: attr_after(&old_fd),
+        new_dir: attr_after(&new_fd),
+    })
 }
 
 /// Moves a node to its new place, if it is what is there: a client that names a wrong node, or a

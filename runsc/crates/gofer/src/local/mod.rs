@@ -31,8 +31,9 @@ use self::node::{Node, Place, Table};
 pub use self::sys::stat_fd;
 use crate::tree::HostTree;
 use crate::types::{
-    Access, Attr, Created, Detail, FileKind, Found, Listing, NewFile, NodeId, Opened, Remove,
-    Rename, Result, SetAttr, SocketKind, StatFs, Step, SyncKind, TreeId, Walk, XattrMode,
+    Access, Attr, Created, Detail, FileKind, Found, Linked, Listing, Made, NewFile, NodeId, Opened,
+    Remove, Rename, Renamed, Result, SetAttr, SocketKind, StatFs, Step, SyncKind, TreeId, Walk,
+    XattrMode,
 };
 
 /// What a tree lets its client do beyond files and directories.
@@ -179,27 +180,33 @@ impl HostTree for LocalTree {
         open::create_unnamed(&self.table, dir, access, new)
     }
 
-    fn make_dir(&self, dir: NodeId, name: &[u8], new: &NewFile) -> Result<Found> {
+    fn make_dir(&self, dir: NodeId, name: &[u8], new: &NewFile) -> Result<Made> {
         edit::make_dir(&self.table, dir, name, new)
     }
 
-    fn symlink(&self, dir: NodeId, name: &[u8], target: &[u8], new: &NewFile) -> Result<Found> {
+    fn symlink(&self, dir: NodeId, name: &[u8], target: &[u8], new: &NewFile) -> Result<Made> {
         edit::symlink(&self.table, dir, name, target, new)
     }
 
-    fn make_node(&self, dir: NodeId, name: &[u8], new: &NewFile, rdev: u64) -> Result<Found> {
+    fn make_node(&self, dir: NodeId, name: &[u8], new: &NewFile, rdev: u64) -> Result<Made> {
         edit::make_node(&self.table, dir, name, new, rdev)
     }
 
-    fn link(&self, node: NodeId, dir: NodeId, name: &[u8]) -> Result<Attr> {
+    fn link(&self, node: NodeId, dir: NodeId, name: &[u8]) -> Result<Linked> {
         edit::link(&self.table, node, dir, name)
     }
 
-    fn remove(&self, dir: NodeId, name: &[u8], what: Remove, known: Option<NodeId>) -> Result<()> {
+    fn remove(
+        &self,
+        dir: NodeId,
+        name: &[u8],
+        what: Remove,
+        known: Option<NodeId>,
+    ) -> Result<Option<Attr>> {
         edit::remove(&self.table, dir, name, what, known)
     }
 
-    fn rename(&self, rename: &Rename<'_>) -> Result<()> {
+    fn rename(&self, rename: &Rename<'_>) -> Result<Renamed> {
         edit::rename(&self.table, rename)
     }
 

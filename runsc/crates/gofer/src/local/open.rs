@@ -9,7 +9,7 @@ use host::rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 use super::node::{Place, Table};
 use super::{Policy, found, sys};
 use crate::name;
-use crate::types::{Access, Attr, Created, FileKind, NewFile, NodeId, Opened, Result};
+use crate::types::{Access, Attr, Created, FileKind, Made, NewFile, NodeId, Opened, Result};
 
 /// Permission bits with set-id and sticky bits.
 pub(super) const MODE_BITS: u32 = 0o7777;
@@ -69,7 +69,13 @@ pub(super) fn create(
         Ok(found(&node, attr))
     });
     match created {
-        Ok(found) => Ok(Created { found, fd }),
+        Ok(found) => Ok(Created {
+            made: Made {
+                found,
+                dir: super::edit::attr_after(&parent),
+            },
+            fd,
+        }),
         Err(error) => {
             // Best effort: the error that made the file useless is the one to report.
             let _ = fs::unlinkat(parent.as_fd(), &file_name, AtFlags::empty());
@@ -99,7 +105,10 @@ pub(super) fn create_unnamed(
     let node = table.add(&dir.root, &attr, Place::Nowhere)?;
     node.keep(duplicate(&fd)?, table);
     Ok(Created {
-        found: found(&node, attr),
+        made: Made {
+            found: found(&node, attr),
+            dir: None,
+        },
         fd,
     })
 }

@@ -123,6 +123,7 @@ fn few_descriptors_serve_many_nodes() {
         at = tree
             .make_dir(at, b"sub", &NewFile { mode: 0o755, ..NEW })
             .unwrap()
+            .found
             .node;
         nodes.push(at);
     }
@@ -161,10 +162,10 @@ fn created_files_have_owner_and_special_bits() {
     };
     let created = tree.create(root, b"file", Access::ReadWrite, &new).unwrap();
     assert_eq!(
-        (created.found.attr.uid, created.found.attr.gid),
+        (created.made.found.attr.uid, created.made.found.attr.gid),
         (1000, 1001)
     );
-    assert_eq!(created.found.attr.mode & 0o7777, 0o6755);
+    assert_eq!(created.made.found.attr.mode & 0o7777, 0o6755);
     let made = tree
         .make_dir(
             root,
@@ -175,9 +176,9 @@ fn created_files_have_owner_and_special_bits() {
             },
         )
         .unwrap();
-    assert_eq!(made.attr.mode & 0o7777, 0o1777);
+    assert_eq!(made.found.attr.mode & 0o7777, 0o1777);
     let link = tree.symlink(root, b"link", b"nowhere", &new).unwrap();
-    assert_eq!((link.attr.uid, link.attr.gid), (1000, 1001));
+    assert_eq!((link.found.attr.uid, link.found.attr.gid), (1000, 1001));
     let meta = fs::symlink_metadata(dir.path().join("file")).unwrap();
     assert_eq!((meta.uid(), meta.mode() & 0o7777), (1000, 0o6755));
 }
@@ -230,7 +231,7 @@ fn only_regular_files_are_opened() {
         mode: 0o010_644,
         ..NEW
     };
-    let fifo = tree.make_node(root, b"fifo", &fifo, 0).unwrap().node;
+    let fifo = tree.make_node(root, b"fifo", &fifo, 0).unwrap().found.node;
     let link = tree.walk(root, &[Step::new(b"link")]).unwrap().found[0].node;
     assert_eq!(tree.open(root, Access::Read).unwrap_err(), Errno::EISDIR);
     assert_eq!(tree.open(fifo, Access::Read).unwrap_err(), Errno::ENXIO);

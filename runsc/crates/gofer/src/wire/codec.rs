@@ -4,9 +4,9 @@ use abi::Errno;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::types::{
-    Access, Attr, Detail, Entry, FileKind, Found, Listing, NewFile, NodeId, Remove, RenameMode,
-    SetAttr, SetTime, SocketKind, StatFs, Step, SyncKind, Timestamp, TreeId, Walk, WalkEnd,
-    XattrMode,
+    Access, Attr, Detail, Entry, FileKind, Found, Linked, Listing, Made, NewFile, NodeId, Remove,
+    RenameMode, Renamed, SetAttr, SetTime, SocketKind, StatFs, Step, SyncKind, Timestamp, TreeId,
+    Walk, WalkEnd, XattrMode,
 };
 
 /// A message that does not follow the protocol.
@@ -82,6 +82,9 @@ macro_rules! record {
 
 record! {
     Found { node, attr }
+    Made { found, dir }
+    Linked { attr, dir }
+    Renamed { old_dir, new_dir }
     NewFile { mode, uid, gid }
     SetAttr { mode, uid, gid, size, atime, mtime }
     Entry { name, ino, kind, cookie, attr }

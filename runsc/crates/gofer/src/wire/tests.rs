@@ -53,9 +53,9 @@ fn life(tree: &dyn HostTree) -> Vec<String> {
         .make_dir(root, b"sub", &NewFile { mode: 0o755, ..NEW })
         .unwrap();
     let created = tree
-        .create(sub.node, b"file", Access::ReadWrite, &NEW)
+        .create(sub.found.node, b"file", Access::ReadWrite, &NEW)
         .unwrap();
-    let file = created.found.node;
+    let file = created.made.found.node;
     let long = vec![b'n'; 300];
     let names: [&[u8]; 9] = [
         b"sub",
@@ -76,20 +76,20 @@ fn life(tree: &dyn HostTree) -> Vec<String> {
         log.push(format!("walk {:?} {:?}", attrs, walk.end));
         log.push(format!(
             "{:?}",
-            tree.link(file, root, name).map(|attr| seen(&attr))
+            tree.link(file, root, name).map(|linked| seen(&linked.attr))
         ));
         log.push(format!(
             "{:?}",
             tree.make_dir(root, name, &NEW)
-                .map(|found| seen(&found.attr))
+                .map(|made| seen(&made.found.attr))
         ));
         log.push(format!(
             "{:?}",
-            tree.remove(root, name, Remove::Directory, None)
+            tree.remove(root, name, Remove::Directory, None).map(|_| ())
         ));
         log.push(format!("{:?}", tree.get_xattr(file, name)));
     }
-    log.extend(later_life(tree, root, sub.node, file));
+    log.extend(later_life(tree, root, sub.found.node, file));
     log
 }
 
@@ -111,7 +111,7 @@ fn later_life(tree: &dyn HostTree, root: NodeId, sub: NodeId, file: NodeId) -> V
     log.push(format!(
         "{:?}",
         tree.symlink(sub, b"link", b"../x", &NEW)
-            .map(|found| seen(&found.attr))
+            .map(|made| seen(&made.found.attr))
     ));
     let walk = tree
         .walk(
@@ -146,7 +146,7 @@ fn later_life(tree: &dyn HostTree, root: NodeId, sub: NodeId, file: NodeId) -> V
         RenameMode::NoReplace,
         RenameMode::Exchange,
     ] {
-        log.push(format!("{:?}", tree.rename(&rename(mode))));
+        log.push(format!("{:?}", tree.rename(&rename(mode)).map(|_| ())));
     }
     log.push(format!(
         "{:?}",
@@ -163,6 +163,7 @@ fn later_life(tree: &dyn HostTree, root: NodeId, sub: NodeId, file: NodeId) -> V
     log.push(format!(
         "{:?}",
         tree.remove(sub, b"file", Remove::File, Some(file))
+            .map(|_| ())
     ));
     log.push(format!(
         "{:?}",
@@ -195,6 +196,7 @@ fn long_walks_take_several_messages() {
         at = tree
             .make_dir(at, b"d", &NewFile { mode: 0o755, ..NEW })
             .unwrap()
+            .found
             .node;
     }
     let steps = vec![Step::new(b"d"); 600];

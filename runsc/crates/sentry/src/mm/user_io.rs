@@ -251,8 +251,9 @@ impl<'a> UserIo<'a> {
     fn push(&mut self, address: usize, len: usize) {
         let len = len.min(MAX_BYTES - self.remaining);
         if len > 0 {
-            // What wraps around the end of the address space can't be accessed anyway.
-            self.ranges.push(address..address.saturating_add(len));
+            // What wraps around the end of the address space can't be accessed, and neither can its end.
+            let address = address.min(usize::MAX - len);
+            self.ranges.push(address..address + len);
             self.remaining += self.ranges.last().map_or(0, |range| range.len());
         }
     }

@@ -37,11 +37,11 @@ impl GoferInode {
             };
             self.ask(|tree, dir| tree.make_node(dir, name, &new, device.encode()))
         };
-        let found = match node.kind {
+        let made = match node.kind {
             NewKind::Regular => {
                 let created =
                     self.ask(|tree, dir| tree.create(dir, name, Access::ReadWrite, &new))?;
-                let inode = self.made(name, &created.found)?;
+                let inode = self.made(name, &created.made)?;
                 inode.set_host_file(created.fd, false)?;
                 return Ok(inode);
             }
@@ -54,13 +54,12 @@ impl GoferInode {
             NewKind::CharDevice(device) => special(FileType::CharDevice, device)?,
             NewKind::BlockDevice(device) => special(FileType::BlockDevice, device)?,
         };
-        self.made(name, &found)
+        self.made(name, &made)
     }
 
-    fn made(&self, name: &[u8], found: &::gofer::Found) -> Result<Arc<GoferInode>> {
-        let inode = self.core.adopt(found)?;
-        self.add_child(name, &inode);
-        self.attr_changed();
+    fn made(&self, name: &[u8], made: &::gofer::Made) -> Result<Arc<GoferInode>> {
+        let inode = self.core.adopt(&made.found)?;
+        self.entry_changed(name, Some(&inode), made.dir.as_ref());
         Ok(inode)
     }
 
@@ -77,7 +76,7 @@ impl GoferInode {
             gid,
         };
         let created = self.ask(|tree, dir| tree.create_unnamed(dir, Access::ReadWrite, &new))?;
-        let inode = self.core.adopt(&created.found)?;
+        let inode = self.core.adopt(&created.made.found)?;
         inode.set_host_file(created.fd, true)?;
         Ok(inode)
     }
@@ -85,11 +84,10 @@ impl GoferInode {
     /// Gives `target` the name `name`.
     pub(super) fn add_link(&self, name: &[u8], target: &InodeRef) -> Result<()> {
         let target = own(target, &self.core)?;
-        let attr = target.ask(|tree, node| tree.link(node, self.node(), name))?;
-        target.remember(&attr);
+        let linked = target.ask(|tree, node| tree.link(node, self.node(), name))?;
+        target.remember(&linked.attr);
         target.has_name();
-        self.add_child(name, &target.arc()?);
-        self.attr_changed();
+        self.entry_changed(name, Some(&target.arc()?), linked.dir.as_ref());
         Ok(())
     }
 
@@ -107,9 +105,8 @@ impl GoferInode {
                 victim.has_name();
             }
         }
-        removed?;
-        self.children.lock().remove(name);
-        self.attr_changed();
+        let dir = removed?;
+        self.entry_changed(name, None, dir.as_ref());
         Ok(())
     }
 
@@ -144,17 +141,10 @@ impl GoferInode {
         if let (Err(_), Some(replaced)) = (&renamed, &replaced) {
             replaced.has_name();
         }
-        renamed?;
-        self.attr_changed();
-        new_dir.attr_changed();
-        self.children.lock().remove(name);
-        new_dir.children.lock().remove(new_name);
-        if let Some(moved) = &moved {
-            new_dir.add_child(new_name, moved);
-        }
-        if let (Some(replaced), RenameMode::Exchange) = (&replaced, mode) {
-            self.add_child(name, replaced);
-        }
+        let renamed = renamed?;
+        let left = replaced.as_ref().filter(|_| mode == RenameMode::Exchange);
+        self.entry_changed(name, left, renamed.old_dir.as_ref());
+        new_dir.entry_changed(new_name, moved.as_ref(), renamed.new_dir.as_ref());
         Ok(())
     }
 }

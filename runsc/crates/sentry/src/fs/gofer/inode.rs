@@ -1,6 +1,5 @@
 //! [`GoferInode`]: one file of the host.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use ::gofer::{Found, HostTree, NodeId, XattrMode};
 use abi::Errno;
 use parking_lot::Mutex;
 
+use super::children::Children;
 use super::dir::GoferDirectory;
 use super::file::GoferFile;
 use super::host_file::{END, HostSlot};
@@ -37,7 +37,7 @@ pub struct GoferInode {
     shared: InodeShared,
     attr: Mutex<CachedAttr>,
     /// The entries that have been looked up and are in use.
-    pub(super) children: Mutex<HashMap<Vec<u8>, Weak<GoferInode>>>,
+    pub(super) children: Mutex<Children>,
     pub(super) host: Mutex<HostSlot>,
     pub(super) recently_used: AtomicBool,
     /// Held by writers that append: between looking for the end and writing there.
@@ -126,6 +126,27 @@ impl GoferInode {
     /// Notes that the attributes have changed, and how is not known.
     pub(super) fn attr_changed(&self) {
         self.attr.lock().as_of = None;
+    }
+
+    /// Notes that the entry `name` of this directory is now `entry`, or gone or not known, and the
+    /// directory's attributes afterwards.
+    pub(super) fn entry_changed(
+        &self,
+        name: &[u8],
+        entry: Option<&Arc<GoferInode>>,
+        attr: Option<&::gofer::Attr>,
+    ) {
+        self.core.changes.fetch_add(1, Ordering::AcqRel);
+        let mut children = self.children.lock();
+        match entry {
+            Some(entry) => children.insert(name, entry),
+            None => children.remove(name),
+        }
+        drop(children);
+        match attr {
+            Some(attr) => self.remember(attr),
+            None => self.attr_changed(),
+        }
     }
 
     fn cached_attr(&self) -> Option<::gofer::Attr> {

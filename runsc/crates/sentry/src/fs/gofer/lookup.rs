@@ -1,6 +1,7 @@
 //! Finding entries: a walk is one round trip, however many components.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ::gofer::{Step, Walk, WalkEnd};
 use abi::Errno;
@@ -9,9 +10,6 @@ use super::inode::GoferInode;
 use crate::error::Result;
 use crate::vfs::attr::FileType;
 use crate::vfs::inode::CachePolicy;
-
-/// How many dead entries a directory may remember before they are cleared out.
-const CHILDREN_SLACK: usize = 64;
 
 impl GoferInode {
     /// The inodes along `names`, as far as they exist and cross directories only; an error if the
@@ -32,6 +30,16 @@ impl GoferInode {
             Some(last) if last.file_type() == FileType::Directory => last.clone(),
             Some(_) => return Ok(found),
         };
+        let lacks_first = rest
+            .first()
+            .is_some_and(|name| from.children.lock().lacks(name));
+        if lacks_first && self.core.options.policy == CachePolicy::Keep {
+            return if found.is_empty() {
+                Err(Errno::ENOENT)
+            } else {
+                Ok(found)
+            };
+        }
         match from.ask_walk(rest) {
             Ok(more) => found.extend(more),
             Err(error) if found.is_empty() => return Err(error),
@@ -42,7 +50,7 @@ impl GoferInode {
 
     /// The entry `name`, if it is in use.
     pub(super) fn known_child(&self, name: &[u8]) -> Option<Arc<GoferInode>> {
-        self.children.lock().get(name).and_then(Weak::upgrade)
+        self.children.lock().get(name)
     }
 
     fn known_prefix(&self, names: &[&[u8]]) -> Vec<Arc<GoferInode>> {
@@ -58,6 +66,7 @@ impl GoferInode {
     }
 
     fn ask_walk(self: &Arc<Self>, names: &[&[u8]]) -> Result<Vec<Arc<GoferInode>>> {
+        let changes = self.core.changes.load(Ordering::Acquire);
         let known = self.known_prefix(names);
         let step = |(index, &name)| Step {
             name,
@@ -75,6 +84,7 @@ impl GoferInode {
         // A directory that the host has removed or replaced has no entries.
         self.take_in(
             names,
+            changes,
             &walk.map_err(|error| {
                 if error == Errno::ESTALE {
                     Errno::ENOENT
@@ -85,12 +95,22 @@ impl GoferInode {
         )
     }
 
-    fn take_in(self: &Arc<Self>, names: &[&[u8]], walk: &Walk) -> Result<Vec<Arc<GoferInode>>> {
+    fn take_in(
+        self: &Arc<Self>,
+        names: &[&[u8]],
+        changes: u64,
+        walk: &Walk,
+    ) -> Result<Vec<Arc<GoferInode>>> {
+        let unchanged = || self.core.changes.load(Ordering::Acquire) == changes;
         let mut dir = self.clone();
         let mut inodes = Vec::with_capacity(walk.found.len());
         for (name, found) in names.iter().zip(&walk.found) {
             let inode = self.core.adopt(found)?;
-            dir.add_child(name, &inode);
+            let mut children = dir.children.lock();
+            if unchanged() {
+                children.insert(name, &inode);
+            }
+            drop(children);
             inodes.push(inode.clone());
             dir = inode;
         }
@@ -101,7 +121,10 @@ impl GoferInode {
             }
             WalkEnd::Missing => {
                 if let Some(name) = names.get(inodes.len()) {
-                    dir.children.lock().remove(*name);
+                    let mut children = dir.children.lock();
+                    if unchanged() {
+                        children.insert_missing(name);
+                    }
                 }
                 if inodes.is_empty() {
                     return Err(Errno::ENOENT);
@@ -118,19 +141,6 @@ impl GoferInode {
             WalkEnd::Done | WalkEnd::NotDirectory | WalkEnd::Failed(_) => {}
         }
         Ok(inodes)
-    }
-
-    /// Remembers that `name` is `inode`.
-    pub(super) fn add_child(&self, name: &[u8], inode: &Arc<GoferInode>) {
-        let mut children = self.children.lock();
-        if let Some(known) = children.get_mut(name) {
-            *known = Arc::downgrade(inode);
-            return;
-        }
-        if children.len() >= CHILDREN_SLACK && children.len() == children.capacity() {
-            children.retain(|_, child| child.strong_count() > 0);
-        }
-        children.insert(name.to_vec(), Arc::downgrade(inode));
     }
 
     /// The target of a symbolic link.

@@ -13,6 +13,7 @@
 //! once; the instance's tables (`inodes`, the descriptors' queue) come after them.
 
 mod attr;
+mod children;
 mod dir;
 mod edit;
 mod file;
@@ -24,6 +25,7 @@ mod lookup;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
 use ::gofer::{Found, HostTree, NodeId, SyncKind, Timestamp, TreeId};
@@ -77,6 +79,8 @@ struct Core {
     fs: Weak<GoferFs>,
     inodes: Mutex<HashMap<Identity, Weak<GoferInode>>>,
     descriptors: DescriptorCache,
+    /// Counts changes of entries, so that a walk notices one.
+    changes: AtomicU64,
 }
 
 /// What makes two names the same file. The birth time tells a new file from an old one whose inode
@@ -122,6 +126,7 @@ impl GoferFs {
                 options,
                 fs: fs.clone(),
                 inodes: Mutex::new(HashMap::new()),
+                changes: AtomicU64::new(0),
             });
             let root = GoferInode::new(&core, found.node, identity, &found.attr);
             core.inodes.lock().insert(identity, Arc::downgrade(&root));
