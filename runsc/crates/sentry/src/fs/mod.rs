@@ -7,6 +7,7 @@ pub mod eventfd;
 pub mod gofer;
 pub mod host_fd;
 pub mod memfd;
+pub mod inotify;
 pub mod overlay;
 pub mod page_store;
 pub mod pidfd;

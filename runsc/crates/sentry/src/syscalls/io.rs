@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use abi::Errno;
 
+use super::socket;
 use crate::error::{Restart, Result, SysError};
 use crate::kernel::limits::{INFINITY, Resource};
 use crate::kernel::signal::{Signal, SignalInfo, send};
@@ -13,6 +14,7 @@ use crate::time::Deadline;
 use crate::vfs::attr::FileType;
 use crate::vfs::file::{OpenFile, OpenFlags, Position};
 use crate::vfs::io::{Sink, Source};
+use crate::vfs::notify::{self, FileEvent};
 
 /// Most bytes that one call moves (`MAX_RW_COUNT`).
 pub(super) const MAX_BYTES: usize = 0x7fff_f000;
@@ -56,9 +58,14 @@ pub fn read(
         let mut offset = open.offset().lock();
         let len = file.read(task, sink, *offset)?;
         *offset = offset.saturating_add(len as u64);
+        drop(offset);
+        tell(open, len, FileEvent::ACCESS);
         return Ok(len);
     }
-    blocking(task, open, Events::READABLE, None, Restart::Sys, || {
+    let timeout_ns = file
+        .socket()
+        .map_or(0, |socket| socket.common().lock().receive_timeout_ns);
+    socket::blocking(task, open, Events::READABLE, timeout_ns, || {
         file.read(task, sink, 0)
     })
 }
@@ -72,7 +79,9 @@ pub fn read_at(
 ) -> Result<usize> {
     check_seekable(open)?;
     check_readable(open)?;
-    open.file().read(task, sink, offset)
+    let len = open.file().read(task, sink, offset)?;
+    tell(open, len, FileEvent::ACCESS);
+    Ok(len)
 }
 
 /// Writes at the file's own offset, which moves, or at its end (`O_APPEND`).
@@ -96,9 +105,12 @@ pub fn write(
         return Ok(synced(open, written.len)?);
     }
     // What fits of a large write to a stream is waited for piece by piece, as Linux does.
+    let timeout_ns = file
+        .socket()
+        .map_or(0, |socket| socket.common().lock().send_timeout_ns);
     let mut done = 0;
     loop {
-        let outcome = blocking(task, open, Events::WRITABLE, None, Restart::Sys, || {
+        let outcome = socket::blocking(task, open, Events::WRITABLE, timeout_ns, || {
             file.write(task, source, Position::At(0))
         });
         match outcome {
@@ -204,8 +216,16 @@ fn limit_to_file_size(
 
 /// `O_SYNC` and `O_DSYNC`: what was written goes to the disk at once.
 fn synced(open: &OpenFile, len: usize) -> Result<usize> {
+    tell(open, len, FileEvent::MODIFY);
     if len > 0 && open.flags().contains(OpenFlags::DSYNC) {
         open.file().sync()?;
     }
     Ok(len)
+}
+
+/// Tells those who watch the file (inotify).
+fn tell(open: &OpenFile, len: usize, event: FileEvent) {
+    if len > 0 {
+        notify::happened(open.path(), event);
+    }
 }

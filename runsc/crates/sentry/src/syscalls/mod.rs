@@ -17,6 +17,7 @@ mod eventfd;
 mod fcntl;
 mod futex;
 mod ids;
+mod inotify;
 mod install;
 pub mod io;
 mod ioctl;

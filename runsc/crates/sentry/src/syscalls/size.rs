@@ -12,6 +12,7 @@ use crate::syscalls::table::Call;
 use crate::vfs::attr::FileType;
 use crate::vfs::attributes;
 use crate::vfs::file::OpenFlags;
+use crate::vfs::notify::{self, FileEvent};
 
 pub(super) const CALLS: &[Call] = &[
     Call::full(nr::__NR_truncate, "truncate", truncate),
@@ -75,6 +76,7 @@ fn ftruncate(task: &Task, args: &SyscallArgs) -> SyscallResult {
     }
     let len = length(task, args.i64(1))?;
     attributes::set_size(task, open.inode(), len)?;
+    notify::happened(open.path(), FileEvent::MODIFY);
     Ok(0)
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use abi::Errno;
 use abi::raw::general as nr;
 use abi::socket::{
-    ADDRESS_MAX, AF_MAX, AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_MAX, SOCK_RAW, SOCK_SEQPACKET,
-    SOCK_STREAM, SOCK_TYPE_MASK,
+    ADDRESS_MAX, AF_INET, AF_INET6, AF_MAX, AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_MAX, SOCK_RAW,
+    SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK,
 };
 
 use super::{install, io, timeout};
@@ -132,7 +132,7 @@ fn socketpair(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let address = args.usize(3);
     match family(args.i32(0))? {
         AF_UNIX => {}
-        AF_NETLINK => return Err(Errno::EOPNOTSUPP.into()),
+        AF_INET | AF_INET6 | AF_NETLINK => return Err(Errno::EOPNOTSUPP.into()),
         _ => return Err(Errno::EAFNOSUPPORT.into()),
     }
     let (one, two) = UnixSocket::pair(task, unix_type(kind, args.i32(2))?);

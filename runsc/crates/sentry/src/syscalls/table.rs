@@ -105,6 +105,7 @@ const SUBJECTS: &[&[Call]] = &[
     super::fcntl::CALLS,
     super::futex::CALLS,
     super::ioctl::CALLS,
+    super::inotify::CALLS,
     super::kill::CALLS,
     super::madvise::CALLS,
     super::mempolicy::CALLS,

@@ -8,6 +8,7 @@ use crate::kernel::task::Task;
 use crate::vfs::attr::{Attr, FileType, SetAttr, SetTime};
 use crate::vfs::inode::InodeRef;
 use crate::vfs::locks::WriteAccess;
+use crate::vfs::notify::{self, FileEvent};
 use crate::vfs::path::Path;
 use crate::vfs::permission;
 
@@ -51,7 +52,9 @@ pub fn set_mode(task: &Task, path: &Path, mode: u32) -> Result<()> {
     path.inode().set_attr(&SetAttr {
         permissions: Some(permissions),
         ..SetAttr::default()
-    })
+    })?;
+    notify::happened(path, FileEvent::ATTRIB);
+    Ok(())
 }
 
 /// `chown(2)`: EROFS, EPERM. Set-ID bits of what is not a directory go, even for root.
@@ -77,7 +80,9 @@ pub fn set_owner(task: &Task, path: &Path, uid: Option<u32>, gid: Option<u32>) -
         uid,
         gid,
         ..SetAttr::default()
-    })
+    })?;
+    notify::happened(path, FileEvent::ATTRIB);
+    Ok(())
 }
 
 fn may_change_owner(
@@ -110,7 +115,9 @@ pub fn set_times(task: &Task, path: &Path, times: Times) -> Result<()> {
         atime: times.access,
         mtime: times.modification,
         ..SetAttr::default()
-    })
+    })?;
+    notify::happened(path, FileEvent::ATTRIB);
+    Ok(())
 }
 
 /// Whether `truncate(2)` of `path` is allowed: EISDIR, EINVAL, EROFS, EACCES.
@@ -128,7 +135,9 @@ pub fn check_truncate(task: &Task, path: &Path) -> Result<()> {
 /// `truncate(2)` of what has been checked; ETXTBSY if it is being executed.
 pub fn truncate(task: &Task, path: &Path, len: u64) -> Result<()> {
     let _access = WriteAccess::take(path.inode(), &path.mount)?;
-    set_size(task, path.inode(), len)
+    set_size(task, path.inode(), len)?;
+    notify::happened(path, FileEvent::MODIFY);
+    Ok(())
 }
 
 /// Sets the size; set-ID bits go as for a write.

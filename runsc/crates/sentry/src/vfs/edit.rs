@@ -10,7 +10,8 @@ use crate::kernel::credentials::{Capability, Credentials};
 use crate::kernel::task::Task;
 use crate::vfs::attr::{Attr, FileType};
 use crate::vfs::dentry::Dentry;
-use crate::vfs::inode::{Inode, NewKind, NewNode, RenameFlags};
+use crate::vfs::inode::{Inode, InodeRef, NewKind, NewNode, RenameFlags};
+use crate::vfs::notify::{self, FileEvent};
 use crate::vfs::path::Path;
 use crate::vfs::permission;
 use crate::vfs::walk::lookup_locked;
@@ -48,7 +49,9 @@ pub fn make(task: &Task, entry: &Entry, kind: NewKind<'_>, mode: u32) -> Result<
 /// As [`make`] for what has been checked, with the directory's changes locked.
 pub(crate) fn make_locked(parent: &Path, name: &[u8], node: &NewNode<'_>) -> Result<Path> {
     let inode = parent.inode().create(name, node)?;
-    Ok(parent.child(parent.dentry.add_child(name, &inode)))
+    let child = parent.child(parent.dentry.add_child(name, &inode));
+    notify::entry(parent.inode(), name, &inode, FileEvent::CREATE, 0);
+    Ok(child)
 }
 
 /// Owner, group and mode of what `credentials` make in a directory with the attributes `parent`
@@ -96,6 +99,14 @@ pub fn link(task: &Task, old: &Path, entry: &Entry) -> Result<()> {
     }
     parent.inode().link(&entry.name, old.inode())?;
     parent.dentry.add_child(&entry.name, old.inode());
+    notify::happened_to_self(old.inode(), FileEvent::ATTRIB);
+    notify::entry(
+        parent.inode(),
+        &entry.name,
+        old.inode(),
+        FileEvent::CREATE,
+        0,
+    );
     Ok(())
 }
 
@@ -123,6 +134,7 @@ pub fn unlink(task: &Task, entry: &Entry) -> Result<()> {
     }
     parent.inode().unlink(&entry.name)?;
     parent.dentry.forget_child(&entry.name, &dentry);
+    notify::removed(parent.inode(), &entry.name, dentry.inode());
     Ok(())
 }
 
@@ -143,6 +155,7 @@ pub fn rmdir(task: &Task, entry: &Entry) -> Result<()> {
     let _inside = dentry.lock_changes();
     parent.inode().rmdir(&entry.name)?;
     parent.dentry.forget_child(&entry.name, &dentry);
+    notify::removed(parent.inode(), &entry.name, dentry.inode());
     Ok(())
 }
 
@@ -182,7 +195,31 @@ pub fn rename(task: &Task, from: &Entry, to: &Entry, flags: RenameFlags) -> Resu
         to.parent.dentry.forget_child(&to.name, new);
     }
     old.move_to(&to.parent.dentry, &to.name);
+    tell_of_rename(task, (from, to), (&old, new.as_ref()), flags);
     Ok(())
+}
+
+/// Tells watchers of a rename: both names with the same cookie, and the inode that moved.
+fn tell_of_rename(
+    task: &Task,
+    (from, to): (&Entry, &Entry),
+    (old, new): (&Arc<Dentry>, Option<&Arc<Dentry>>),
+    flags: RenameFlags,
+) {
+    let tell = |from: &Entry, to: &Entry, moved: &InodeRef| {
+        // Any number that the next rename does not have; 32 bits are what there is room for.
+        let cookie = u32::try_from(task.kernel().unique_id() & 0xffff_ffff).unwrap_or(1);
+        let (left, entered) = (from.parent.inode(), to.parent.inode());
+        notify::entry(left, &from.name, moved, FileEvent::MOVED_FROM, cookie);
+        notify::entry(entered, &to.name, moved, FileEvent::MOVED_TO, cookie);
+        notify::happened_to_self(moved, FileEvent::MOVE_SELF);
+    };
+    tell(from, to, old.inode());
+    match new {
+        Some(new) if flags.contains(RenameFlags::EXCHANGE) => tell(to, from, new.inode()),
+        Some(new) => notify::replaced(new.inode()),
+        None => {}
+    }
 }
 
 /// Locks the changes of two directories: an ancestor first, else by address.

@@ -19,6 +19,7 @@ use crate::syscalls::SyscallArgs;
 use crate::vfs::inode::{DirEntry, InodeRef};
 use crate::vfs::io::{Sink, Source};
 use crate::vfs::locks::{LockOwner, WriteAccess};
+use crate::vfs::notify::{self, FileEvent};
 use crate::vfs::path::Path;
 
 bitflags! {
@@ -394,6 +395,14 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         self.inode.shared().locks.release(self.lock_owner());
+        if !self.flags().contains(OpenFlags::PATH) {
+            let event = if self.flags().writable() {
+                FileEvent::CLOSE_WRITE
+            } else {
+                FileEvent::CLOSE_NOWRITE
+            };
+            notify::happened(&self.path, event);
+        }
         self.file.release(self);
     }
 }

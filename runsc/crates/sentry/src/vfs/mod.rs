@@ -23,6 +23,7 @@ pub mod io;
 pub mod list;
 pub mod locks;
 pub mod mount;
+pub mod notify;
 pub mod open;
 pub mod owner;
 pub mod path;

@@ -13,6 +13,7 @@ use crate::vfs::file::{File, OpenFile, OpenFlags};
 use crate::vfs::inode::NewKind;
 use crate::vfs::locks::WriteAccess;
 use crate::vfs::mount::MountFlags;
+use crate::vfs::notify::{self, FileEvent};
 use crate::vfs::path::Path;
 use crate::vfs::permission::{self, READ, WRITE};
 use crate::vfs::walk::{LastName, Resolver, Walk, WalkFlags, lookup_locked};
@@ -283,6 +284,7 @@ fn finish(
     };
     let path = opened.path.unwrap_or(path);
     let inode = path.inode().clone();
+    notify::happened(&path, FileEvent::OPEN);
     Ok(OpenFile::new(path, inode, opened.file, flags))
 }
 
@@ -319,6 +321,10 @@ fn open_stored(
         })?;
     }
     let file = inode.clone().open(flags, task)?;
+    if truncates {
+        notify::happened(&path, FileEvent::MODIFY);
+    }
+    notify::happened(&path, FileEvent::OPEN);
     let write_access = write_access.filter(|_| flags.writable());
     Ok(OpenFile::with_write_access(
         path,

@@ -21,6 +21,8 @@ pub struct InodeShared {
     pub pipe: Mutex<Weak<Pipe>>,
     /// The unix socket bound to this name.
     pub socket: Mutex<Weak<BoundSocket>>,
+    /// Who watches it (inotify).
+    pub watches: crate::vfs::notify::Watches,
     /// Processes that execute the file, minus writers that have it open: `ETXTBSY`.
     pub writers: crate::vfs::locks::WriteCount,
 }

@@ -401,6 +401,10 @@ impl Socket for UnixSocket {
         options::get(self, task, level, name)
     }
 
+    fn set_option(&self, _task: &Task, level: i32, _name: u32, _value: &[u8]) -> Result<()> {
+        Err(options::refusal(level))
+    }
+
     fn peer_process(&self) -> Result<Arc<crate::kernel::thread_group::ThreadGroup>> {
         let peer = self.state.lock().peer.clone();
         peer.and_then(|peer| peer.process()).ok_or(Errno::ENODATA)

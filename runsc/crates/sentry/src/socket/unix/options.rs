@@ -18,7 +18,7 @@ const NOBODY: Ucred = Ucred {
 
 pub(super) fn get(socket: &UnixSocket, task: &Task, level: i32, name: u32) -> Result<Vec<u8>> {
     if level != SOL_SOCKET {
-        return Err(Errno::EOPNOTSUPP);
+        return Err(refusal(level));
     }
     let state = socket.state.lock();
     match name {
@@ -35,5 +35,14 @@ pub(super) fn get(socket: &UnixSocket, task: &Task, level: i32, name: u32) -> Re
             Ok(state.peer_groups.as_slice().as_bytes().to_vec())
         }
         _ => Err(Errno::ENOPROTOOPT),
+    }
+}
+
+/// Unix sockets have no level of their own.
+pub(super) fn refusal(level: i32) -> Errno {
+    if level == SOL_SOCKET {
+        Errno::ENOPROTOOPT
+    } else {
+        Errno::EOPNOTSUPP
     }
 }

@@ -249,7 +249,7 @@ fn children_of(file: &OpenFile) -> Vec<usize> {
 fn strip(file: &OpenFile) -> Vec<Rights> {
     let mut all = Vec::new();
     each_inbox(file, |socket| {
-        all.extend(socket.inbox.lock().strip_rights())
+        all.extend(socket.inbox.lock().strip_rights());
     });
     all
 }
