@@ -56,6 +56,7 @@ pub mod table;
 mod timeout;
 mod timer;
 mod timerfd;
+mod xattr;
 
 use abi::Errno;
 use abi::raw::general;

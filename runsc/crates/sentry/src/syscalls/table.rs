@@ -142,6 +142,7 @@ const SUBJECTS: &[&[Call]] = &[
     super::resource_usage::CALLS,
     super::scheduler::CALLS,
     super::system::CALLS,
+    super::xattr::CALLS,
 ];
 
 /// Numbers above every call of the release that `uname(2)` reports.

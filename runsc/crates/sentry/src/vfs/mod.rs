@@ -34,5 +34,6 @@ pub mod setup;
 pub mod shared;
 pub mod state;
 pub mod walk;
+pub mod xattr;
 
 pub use state::Vfs;
