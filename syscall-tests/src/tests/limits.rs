@@ -198,7 +198,6 @@ fn setting_names_needs_privilege() -> Outcome {
         errno_is!(sys!(SYS_reboot, 0xfee1_dead_u64, 672_274_793, 0, 0), EPERM);
         errno_is!(sys!(SYS_swapoff, c"/none"), EPERM);
         errno_is!(sys!(SYS_acct, 0), EPERM);
-        errno_is!(sys!(SYS_iopl, 3), EPERM);
         Ok(())
     })
 }
