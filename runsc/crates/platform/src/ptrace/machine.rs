@@ -5,6 +5,7 @@ use super::batch::{CommandFile, Commands};
 use super::code::{self, Entry};
 use super::keeper::Keeper;
 use super::stub::Stub;
+use super::tracee::Tracee;
 use crate::{ExtendedLayout, Limits, Result, SetupError};
 use abi::Errno;
 use parking_lot::Mutex;
@@ -100,14 +101,22 @@ impl Machine {
             }
             self.end_stub(&stub);
         }
-        let fork = |master: &super::tracee::Tracee| {
-            let pid = master.clone_at(Entry::Fork, code::CLONE_PROCESS)?;
-            Ok(Stub::new(pid, Commands::new(&self.commands)))
-        };
-        self.master.with_leader(fork).map_err(|error| match error {
+        self.new_stub().map_err(|error| match error {
             Errno::ENOMEM => Errno::ENOMEM,
             _ => Errno::EAGAIN,
         })
+    }
+
+    fn new_stub(&self) -> Result<Arc<Stub>> {
+        let fork = |master: &Tracee| master.clone_at(Entry::Fork, code::CLONE_PROCESS);
+        let pid = self.master.with_helper(fork)?;
+        let stub = Stub::with_new_helper(pid, Commands::new(&self.commands));
+        if stub.is_err() {
+            // Dead or alive, the process is nobody else's.
+            let _dead = host::ptrace::kill_process(pid);
+            self.keeper.reap(pid);
+        }
+        stub
     }
 
     /// Empties a stub and keeps it for another space, or ends it.

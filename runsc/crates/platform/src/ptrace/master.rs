@@ -82,7 +82,7 @@ fn set_up(pid: i32, oom_score_step: i32) -> Setup<Master> {
     let layout = step("read the stub's extended registers", learn_layout(pid))?;
     step("let the master stub sleep", tracee.release())?;
     Ok(Master {
-        stub: Stub::new(pid, None),
+        stub: Stub::of_one_thread(pid),
         layout,
     })
 }

@@ -7,16 +7,16 @@
 //! ([`master`]), and never runs application code; all others are cloned from it, share the
 //! sandbox's descriptor table, and come back to a pool once they are empty again ([`machine`]).
 //!
-//! **Threads.** The first thread of a stub, its *leader*, never runs application code either. It
-//! sleeps in the code page, traced by nobody; whoever needs something done in the space while he
-//! has no stopped thread of his own there attaches to it for a moment, under the stub's lock
-//! ([`stub`]). A [`Context`] that enters the space takes another sleeping thread, or has the leader
-//! clone one, and traces it until it leaves; then the thread sleeps again. A tracer always lets go
-//! of his threads before he ends, since with `PTRACE_O_EXITKILL` his end kills the whole stub.
+//! **Threads.** A stub's first thread sleeps in the code page, traced by nobody, and so does its
+//! *helper*: whoever needs something done in the space while he has no stopped thread of his own
+//! there attaches to that for a moment, under the stub's lock ([`stub`]). A [`Context`] that enters
+//! the space takes another sleeping thread, or has the helper clone one, and traces it until it
+//! leaves; then the thread sleeps again. A tracer always lets go of his threads before he ends,
+//! since with `PTRACE_O_EXITKILL` his end kills the whole stub.
 //!
 //! **Mapping** is a call that a stopped stub thread is made to perform ([`tracee`]): its registers
 //! are pointed at a `syscall; int3` in the code page. A Sentry thread uses its own stopped thread
-//! if that is in the space ([`own`]), else the leader. If it is the only one in the space, its calls
+//! if that is in the space ([`own`]), else the helper. If it is the only one in the space, its calls
 //! are put off until it runs, and performed in one stop ([`batch`]).
 //!
 //! **Running** ([`context`]) costs one stop per system call: set registers, `SYSEMU`, wait, get

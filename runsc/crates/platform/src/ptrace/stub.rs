@@ -1,4 +1,4 @@
-//! A stub process: its leader, its sleeping threads, and calls into its address space from OS
+//! A stub process: its helper, its sleeping threads, and calls into its address space from OS
 //! threads that have no thread of their own in it.
 
 use super::affinity::follow;
@@ -20,6 +20,10 @@ const MAX_IDLE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Stub {
     pid: i32,
+    /// The sleeping thread that serves those who have none of their own in the space. It is not the
+    /// process's first: of that one, the kernel tells its tracer the end only when all others have
+    /// been waited for, and their tracers may be anywhere.
+    helper: i32,
     /// The process has ended or was killed.
     lost: AtomicBool,
     /// Something has to be done before application code runs: calls were put off, or have failed.
@@ -40,10 +44,10 @@ struct State {
     careful: u32,
     /// Contexts in the space.
     nr_claimed: usize,
-    /// Sleeping threads besides the leader, traced by nobody.
+    /// Sleeping threads besides the helper, traced by nobody.
     idle: Vec<Idle>,
-    /// The processor that the leader was last bound to.
-    leader_cpu: Option<i32>,
+    /// The processor that the helper was last bound to.
+    helper_cpu: Option<i32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,18 +73,38 @@ impl State {
 }
 
 impl Stub {
-    /// Wraps a process that is asleep in stub code.
-    pub(super) fn new(pid: i32, commands: Option<Commands>) -> Arc<Stub> {
+    /// Wraps a process that is asleep in stub code and whose only thread is its helper too.
+    pub(super) fn of_one_thread(pid: i32) -> Arc<Stub> {
+        Stub::new(pid, pid, None)
+    }
+
+    /// Wraps a new process, whose only thread is in stub code, and makes its helper.
+    ///
+    /// # Errors
+    /// `EAGAIN` when the host gives no more threads, `ESRCH` when the process is gone. It is to be
+    /// killed and reaped.
+    pub(super) fn with_new_helper(pid: i32, commands: Option<Commands>) -> Result<Arc<Stub>> {
+        follow(pid, &mut None);
+        let first = Tracee::attach(pid, pid)?;
+        // It must have asked to die with its parent before it sleeps for ever.
+        first.settle(code::is_idle)?;
+        let helper = first.clone_at(Entry::Clone, code::CLONE_THREAD)?;
+        first.release()?;
+        Ok(Stub::new(pid, helper, commands))
+    }
+
+    fn new(pid: i32, helper: i32, commands: Option<Commands>) -> Arc<Stub> {
         let state = State {
             queue: Queue::new(commands),
             failed: false,
             careful: 0,
             nr_claimed: 0,
             idle: Vec::new(),
-            leader_cpu: None,
+            helper_cpu: None,
         };
         Arc::new(Stub {
             pid,
+            helper,
             lost: AtomicBool::new(false),
             unsettled: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -200,7 +224,7 @@ impl Stub {
     }
 
     /// Has calls performed on the calling OS thread's own stopped thread if it has one, else on the
-    /// leader.
+    /// helper.
     fn perform<T>(
         &self,
         state: &mut State,
@@ -214,31 +238,30 @@ impl Stub {
                 own.follower().follow();
                 self.noticing_loss(work(own.tracee()))
             }
-            None => self.with_leader_locked(state, work),
+            None => self.with_helper_locked(state, work),
         }
     }
 
-    /// Attaches to the leader for the length of `work`.
+    /// Attaches to the helper for the length of `work`.
     ///
     /// # Errors
     /// `work`'s, or `ESRCH` when the process is gone.
-    pub(super) fn with_leader<T>(&self, work: impl FnOnce(&Tracee) -> Result<T>) -> Result<T> {
+    pub(super) fn with_helper<T>(&self, work: impl FnOnce(&Tracee) -> Result<T>) -> Result<T> {
         let mut state = self.state.lock();
-        self.with_leader_locked(&mut state, work)
+        self.with_helper_locked(&mut state, work)
     }
 
-    fn with_leader_locked<T>(
+    fn with_helper_locked<T>(
         &self,
         state: &mut State,
         work: impl FnOnce(&Tracee) -> Result<T>,
     ) -> Result<T> {
         self.alive()?;
-        follow(self.pid, &mut state.leader_cpu);
-        let leader = self.attach(self.pid)?;
-        self.noticing_loss(leader.settle(code::is_idle))?;
-        let result = self.noticing_loss(work(&leader));
+        follow(self.helper, &mut state.helper_cpu);
+        let helper = self.attach(self.helper)?;
+        let result = self.noticing_loss(work(&helper));
         if result.as_ref().err() != Some(&Errno::ESRCH) {
-            self.noticing_loss(leader.release())?;
+            self.noticing_loss(helper.release())?;
         }
         result
     }
@@ -267,7 +290,7 @@ impl Stub {
     fn new_thread(&self, state: &mut State) -> Result<Idle> {
         let flags = code::CLONE_THREAD;
         let tid = self
-            .with_leader_locked(state, |leader| leader.clone_at(Entry::Clone, flags))
+            .with_helper_locked(state, |helper| helper.clone_at(Entry::Clone, flags))
             .map_err(|error| {
                 if error == Errno::ESRCH {
                     error
@@ -277,7 +300,7 @@ impl Stub {
             })?;
         Ok(Idle {
             tid,
-            cpu: state.leader_cpu,
+            cpu: state.helper_cpu,
         })
     }
 

@@ -187,3 +187,45 @@ fn a_context_is_refused_on_another_thread() {
     });
     assert_eq!(guest::run(&mut context, &mut guest::start()), Exit::Syscall);
 }
+
+/// Whatever is under way (a run, a mapping call on one's own thread or on the helper, a thread that
+/// enters), it ends, and the space is reported lost.
+#[test]
+fn a_stub_killed_at_any_moment_ends_what_is_under_way() {
+    let platform = guest::platform();
+    for round in 0..60u64 {
+        let guest = Guest::new(&platform, guest::SYSCALL_LOOP);
+        let pid = guest.space.host_pid().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| run_and_map_until_lost(&platform, &guest));
+            }
+            scope.spawn(|| while guest.space.unmap(DATA..DATA + PAGE).is_ok() {});
+            std::thread::sleep(Duration::from_micros(100 + 97 * round));
+            kill(pid);
+        });
+    }
+}
+
+fn run_and_map_until_lost(platform: &platform::Platform, guest: &Guest) {
+    loop {
+        let mut context = platform.new_context();
+        if let Err(error) = context.switch_to(&guest.space) {
+            assert_eq!(error, abi::Errno::ESRCH);
+            return;
+        }
+        let mut state = guest::start();
+        for _ in 0..10 {
+            match guest::run(&mut context, &mut state) {
+                Exit::Syscall => {}
+                Exit::SpaceLost => return,
+                other => panic!("{other:?}"),
+            }
+            let mapped = guest.space.unmap(DATA..DATA + PAGE);
+            assert!(
+                matches!(mapped, Ok(()) | Err(abi::Errno::ESRCH)),
+                "{mapped:?}"
+            );
+        }
+    }
+}
