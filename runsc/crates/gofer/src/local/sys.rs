@@ -29,7 +29,8 @@ pub(super) fn open_beneath(
     }
 }
 
-/// The attributes of what `fd` names.
+/// The attributes of what `fd` names. Owner and group are as the calling process's user namespace shows
+/// them.
 ///
 /// # Errors
 /// Those of `statx(2)`.

@@ -96,11 +96,7 @@ impl GoferInode {
     /// The attributes through the open descriptor, if there is one: no round trip, and always true.
     pub(super) fn attr_of_open_file(&self) -> Option<Result<::gofer::Attr>> {
         let file = self.host.lock().file.clone()?;
-        let attr = file::attributes(file.as_fd());
-        if let Ok(attr) = &attr {
-            self.remember(attr);
-        }
-        Some(attr)
+        Some(file::attributes(file.as_fd()).map(|attr| self.remember_seen_here(attr)))
     }
 
     /// Sets the size through the open descriptor, if there is one that can write.
@@ -144,7 +140,9 @@ impl GoferInode {
         if let Some(closed) = closed {
             self.core.descriptors.closed();
             match file::attributes(closed.as_fd()) {
-                Ok(attr) => self.remember(&attr),
+                Ok(attr) => {
+                    self.remember_seen_here(attr);
+                }
                 Err(_) => self.attr_changed(),
             }
         }

@@ -123,6 +123,18 @@ impl GoferInode {
         };
     }
 
+    /// Notes attributes that were read through a donated descriptor. Owner and group are the gofer's
+    /// word: this process may be in a user namespace that has one id, and sees the others as nobody.
+    pub(super) fn remember_seen_here(&self, mut attr: ::gofer::Attr) -> ::gofer::Attr {
+        let mut cached = self.attr.lock();
+        (attr.uid, attr.gid) = (cached.attr.uid, cached.attr.gid);
+        *cached = CachedAttr {
+            attr,
+            as_of: Some(Instant::now()),
+        };
+        attr
+    }
+
     /// Notes that the attributes have changed, and how is not known.
     pub(super) fn attr_changed(&self) {
         self.attr.lock().as_of = None;
