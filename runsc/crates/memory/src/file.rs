@@ -37,6 +37,8 @@ pub type ReclaimHook = dyn Fn(u64) -> bool + Send + Sync;
 pub struct MemoryFile {
     shared: Arc<Shared>,
     windows: Arc<WindowCache>,
+    /// Bytes of memory that the host has.
+    host_total: u64,
     /// Bytes that may be allocated.
     limit: AtomicU64,
     hook: Mutex<Option<Arc<ReclaimHook>>>,
@@ -83,6 +85,7 @@ impl MemoryFile {
         Ok(Arc::new(Self {
             shared,
             windows: WindowCache::new(WINDOWS),
+            host_total: host_total(),
             limit: AtomicU64::new(limit_bytes.unwrap_or(u64::MAX)),
             hook: Mutex::new(None),
             reclaimer: Some(reclaimer),
@@ -104,9 +107,7 @@ impl MemoryFile {
     /// How many bytes the guest may use at most: the limit, or the host's memory if that is less.
     #[must_use]
     pub fn capacity(&self) -> u64 {
-        let host = host::rustix::system::sysinfo();
-        let total = host.totalram.saturating_mul(u64::from(host.mem_unit));
-        self.limit().min(total)
+        self.limit().min(self.host_total)
     }
 
     /// Sets who is asked for memory when the limit is reached, before ENOMEM. It is called without
@@ -365,6 +366,11 @@ impl Drop for Shared {
         // borrowed `self`, so none is left. A failure leaves the mapping in place, which is harmless.
         let _ = unsafe { mm::munmap(ptr::without_provenance_mut(self.base), len) };
     }
+}
+
+fn host_total() -> u64 {
+    let host = host::rustix::system::sysinfo();
+    host.totalram.saturating_mul(u64::from(host.mem_unit))
 }
 
 fn create() -> Result<OwnedFd> {
