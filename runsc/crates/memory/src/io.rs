@@ -56,6 +56,26 @@ pub fn read(fd: BorrowedFd<'_>, pieces: &[GuestBytes<'_>], position: Position) -
     answer(outcome)
 }
 
+/// As [`read`] at an offset, but only what the host has in its page cache.
+///
+/// # Errors
+/// EAGAIN if the next byte is not cached, EOPNOTSUPP if the file system can't tell (`preadv2(2)`,
+/// `RWF_NOWAIT`), and what [`read`] reports.
+pub fn read_cached(fd: BorrowedFd<'_>, pieces: &[GuestBytes<'_>], at: u64) -> Result<usize> {
+    let vectors = vectors(pieces);
+    let at = offset(at)?;
+    // SAFETY: as for `read`.
+    answer(unsafe {
+        libc::preadv2(
+            fd.as_raw_fd(),
+            vectors.as_ptr(),
+            count(&vectors),
+            at,
+            libc::RWF_NOWAIT,
+        )
+    })
+}
+
 /// Writes pieces of guest memory, the first 1024 of them, to a host descriptor (pwritev(2)).
 /// Returns how many bytes went.
 ///

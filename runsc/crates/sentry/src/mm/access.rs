@@ -12,7 +12,7 @@ use platform::Access;
 
 use super::address_space::{AddressSpace, FutexKey};
 use super::areas::{PAGE, page_down};
-use super::fault::Want;
+use super::fault::{Disk, Refusal, Want};
 use super::pages::{Active, Pages, Source, allows, cut};
 use super::vma::VmaFlags;
 use crate::error::Result;
@@ -347,12 +347,22 @@ impl AddressSpace {
             self.grow_stack(range.start, self.stack_limit())?;
             areas = self.areas.read();
         }
-        let mut active = self.active.write();
         let want = Want {
             upto: range.end,
             ..Want::at(range.start, need)
         };
-        Ok(self.provide(&areas, &mut active, &want)?)
+        let refuse = Want {
+            disk: Disk::Refuse,
+            ..want.clone()
+        };
+        let outcome = self.provide(&areas, &mut self.active.write(), &refuse);
+        drop(areas);
+        let Err(Refusal::Cold(part)) = outcome else {
+            return Ok(outcome?);
+        };
+        part.warm_up();
+        let areas = self.areas.read();
+        Ok(self.provide(&areas, &mut self.active.write(), &want)?)
     }
 }
 

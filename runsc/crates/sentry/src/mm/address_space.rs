@@ -182,13 +182,13 @@ impl AddressSpace {
         })
     }
 
-    /// PR_GET_DUMPABLE: whether others of the same user may look into it.
+    /// `PR_GET_DUMPABLE`: whether others of the same user may look into it.
     #[must_use]
     pub fn dumpable(&self) -> bool {
         self.dumpable.load(Ordering::Relaxed)
     }
 
-    /// PR_SET_DUMPABLE.
+    /// `PR_SET_DUMPABLE`.
     pub fn set_dumpable(&self, dumpable: bool) {
         self.dumpable.store(dumpable, Ordering::Relaxed);
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use abi::Errno;
 use memory::{FrameRange, io};
@@ -9,7 +10,7 @@ use platform::Access;
 
 use super::address_space::AddressSpace;
 use super::areas::{PAGE, page_down, page_up};
-use super::fault::{CHUNK, Refusal, SMALL_AREA, Want, placement, window};
+use super::fault::{CHUNK, ColdPart, Disk, Refusal, SMALL_AREA, Want, placement, window};
 use super::mappable::Extent;
 use super::pages::{Active, Pages, Source, cut};
 use super::vma::Vma;
@@ -98,7 +99,7 @@ impl AddressSpace {
             Extent::Memory(frames) => (Source::Memory(frames.start()), Some(frames)),
             Extent::Host(file, offset) => (Source::Host(file, offset), None),
         };
-        let copied = self.copy_pages(active, start..start + len, &source, page, small);
+        let copied = self.copy_pages(active, start..start + len, &source, want, small);
         if let Some(frames) = held {
             self.release_frames(frames);
         }
@@ -178,7 +179,7 @@ impl AddressSpace {
         let part = window(run, want, if follows { CHUNK } else { COPY_CHUNK });
         let (part, source) = cut(&whole, pages, part);
         let small = area.len() <= SMALL_AREA;
-        let (part, frames) = self.copy_pages(active, part, &source, page, small)?;
+        let (part, frames) = self.copy_pages(active, part, &source, want, small)?;
         let old = active.pages.remove(part.clone());
         active
             .pages
@@ -205,13 +206,20 @@ impl AddressSpace {
         active: &Active,
         range: Range<usize>,
         source: &Source,
-        page: usize,
+        want: &Want,
         small: bool,
     ) -> Result<(Range<usize>, FrameRange), Refusal> {
+        let page = page_down(want.address);
         let placement = placement(active, &range, small);
         let (part, frames) = self.allocate(range.clone(), page, placement)?;
         let source = source.advance(part.start - range.start);
-        let copied = self.copy_bytes(&source, frames);
+        let copied = match self.copy_bytes(&source, frames, want.disk) {
+            Ok(copied) => copied,
+            Err(cold) => {
+                self.release_frames(frames);
+                return Err(Refusal::Cold(cold));
+            }
+        };
         // A file that ends within a page leaves zeroes behind its end.
         let len = page_up(copied).unwrap_or(0).min(part.len());
         let (kept, rest) = frames.split_at(len as u64);
@@ -224,32 +232,50 @@ impl AddressSpace {
     }
 
     /// Fills frames from a source; returns how many bytes there were.
-    fn copy_bytes(&self, source: &Source, frames: FrameRange) -> usize {
+    fn copy_bytes(
+        &self,
+        source: &Source,
+        frames: FrameRange,
+        disk: Disk,
+    ) -> Result<usize, ColdPart> {
         let target = self.memory.view(frames);
-        match source {
+        let (file, start) = match source {
             Source::Memory(_) => {
                 let Some(from) = source.frames(target.len()) else {
-                    return 0;
+                    return Ok(0);
                 };
-                self.memory
-                    .view(from)
-                    .copy_to(target)
-                    .unwrap_or_else(|faulted| faulted.done)
+                let copied = self.memory.view(from).copy_to(target);
+                return Ok(copied.unwrap_or_else(|faulted| faulted.done));
             }
-            Source::Host(file, offset) => {
-                let mut done = 0;
-                while done < target.len() {
-                    let position = io::Position::At(offset.saturating_add(done as u64));
-                    match io::read(file.as_fd(), &[target.slice(done, usize::MAX)], position) {
-                        Ok(0) => break,
-                        Ok(len) => done += len,
-                        Err(Errno::EINTR) => {}
-                        Err(_) => break,
-                    }
+            Source::Host(file, offset) => (file, *offset),
+        };
+        let (mut done, mut cached_only) = (0, disk == Disk::Refuse);
+        while done < target.len() {
+            let rest = [target.slice(done, usize::MAX)];
+            let at = start.saturating_add(done as u64);
+            let outcome = if cached_only {
+                io::read_cached(file.as_fd(), &rest, at)
+            } else {
+                io::read(file.as_fd(), &rest, io::Position::At(at))
+            };
+            match outcome {
+                Ok(0) => break,
+                Ok(len) => done += len,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) if cached_only => {
+                    let (file, len) = (Arc::clone(file), target.len() - done);
+                    return Err(ColdPart {
+                        file,
+                        offset: at,
+                        len,
+                    });
                 }
-                done
+                // Not every file system can tell.
+                Err(_) if cached_only => cached_only = false,
+                Err(_) => break,
             }
         }
+        Ok(done)
     }
 
     /// A store to a shared mapping whose pages were obtained for loads only.

@@ -5,9 +5,10 @@
 //! tables then do the rest without us.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use abi::Errno;
-use memory::{FrameRange, Placement};
+use memory::{FrameRange, HostFile, Placement};
 use platform::{Access, Fault, FaultAccess};
 
 use super::address_space::{AddressSpace, FaultSignal};
@@ -38,7 +39,7 @@ const SEGV_ACCERR: i32 = 2;
 const SI_KERNEL: i32 = 0x80;
 
 /// Why a page can't be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Refusal {
     /// No area is there.
     Unmapped,
@@ -48,15 +49,43 @@ pub(super) enum Refusal {
     Bus,
     /// There is no memory for it.
     NoMemory,
+    /// The host has yet to read it from its disk, for which no lock may be held.
+    Cold(ColdPart),
+}
+
+/// A part of a host file that is not in the host's page cache.
+#[derive(Clone, Debug)]
+pub(super) struct ColdPart {
+    pub(super) file: Arc<HostFile>,
+    pub(super) offset: u64,
+    pub(super) len: usize,
+}
+
+impl ColdPart {
+    /// Has the host read it; no lock may be held.
+    pub(super) fn warm_up(&self) {
+        let mut scratch = vec![0; self.len.min(CHUNK * 4)];
+        // A failure shows when the page is made.
+        let _ = host::rustix::io::pread(&*self.file, &mut scratch, self.offset);
+    }
 }
 
 impl From<Refusal> for Errno {
     fn from(refusal: Refusal) -> Errno {
         match refusal {
             Refusal::NoMemory => Errno::ENOMEM,
-            Refusal::Unmapped | Refusal::Denied | Refusal::Bus => Errno::EFAULT,
+            Refusal::Unmapped | Refusal::Denied | Refusal::Bus | Refusal::Cold(_) => Errno::EFAULT,
         }
     }
+}
+
+/// What happens when the host has to read from its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disk {
+    /// [`Refusal::Cold`]
+    Refuse,
+    /// It is waited for: the second time, lest someone evicts the page again and again.
+    Wait,
 }
 
 /// A page that is needed.
@@ -70,6 +99,8 @@ pub(super) struct Want {
     pub(super) upto: usize,
     /// The access may have been a store: private pages are made writable at once.
     pub(super) perhaps_store: bool,
+    /// Whether to wait for the host's disk, rather than say that it is needed.
+    pub(super) disk: Disk,
 }
 
 impl Want {
@@ -80,6 +111,7 @@ impl Want {
             need,
             upto: address.saturating_add(1),
             perhaps_store: false,
+            disk: Disk::Wait,
         }
     }
 }
@@ -102,7 +134,7 @@ impl AddressSpace {
             let (signal, code) = match refusal {
                 Refusal::Unmapped => (SIGSEGV, SEGV_MAPERR),
                 Refusal::Denied => (SIGSEGV, SEGV_ACCERR),
-                Refusal::Bus => (SIGBUS, BUS_ADRERR),
+                Refusal::Bus | Refusal::Cold(_) => (SIGBUS, BUS_ADRERR),
                 Refusal::NoMemory => (SIGKILL, SI_KERNEL),
             };
             let want = judge(fault, rip, &self.active.read());
@@ -126,6 +158,23 @@ impl AddressSpace {
         if fault.bus {
             return Err(bus_refusal(&active, fault.address));
         }
+        let want = judge(fault, rip, &active);
+        let outcome = self.provide(
+            &areas,
+            &mut active,
+            &Want {
+                disk: Disk::Refuse,
+                ..want
+            },
+        );
+        drop((active, areas));
+        let Err(Refusal::Cold(part)) = outcome else {
+            return outcome;
+        };
+        part.warm_up();
+        let areas = self.areas.read();
+        let mut active = self.active.write();
+        // What is mapped may have changed: the fault is judged anew.
         let want = judge(fault, rip, &active);
         self.provide(&areas, &mut active, &want)
     }
