@@ -61,7 +61,7 @@ fn fcntl(task: &Task, args: &SyscallArgs) -> SyscallResult {
             task.files().set_close_on_exec(fd, close_on_exec)?;
             Ok(0)
         }
-        nr::F_GETFL => Ok(u64::from((open.flags() | OpenFlags::LARGEFILE).bits())),
+        nr::F_GETFL => Ok(u64::from(open.flags().bits())),
         nr::F_SETFL => set_flags(task, open, args.open_flags(2)),
         nr::F_GETLK | nr::F_OFD_GETLK => get_lock(task, open, args),
         nr::F_SETLK | nr::F_SETLKW | nr::F_OFD_SETLK | nr::F_OFD_SETLKW => {

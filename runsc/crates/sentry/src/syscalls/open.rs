@@ -45,7 +45,8 @@ fn openat2(task: &Task, args: &SyscallArgs) -> SyscallResult {
 /// Unknown flags of the old calls are ignored (`man 2 open`).
 fn how(flags: OpenFlags, mode: u32) -> OpenHow {
     OpenHow {
-        flags: OpenFlags::from_bits_truncate(flags.bits()),
+        // On 64-bit machines every file is opened as a large one.
+        flags: OpenFlags::from_bits_truncate(flags.bits()) | OpenFlags::LARGEFILE,
         mode: mode & 0o7777,
         resolve: WalkFlags::empty(),
     }

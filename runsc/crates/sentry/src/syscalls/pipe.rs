@@ -1,5 +1,7 @@
 //! `man 2 pipe`: pipe, pipe2.
 
+use std::sync::Arc;
+
 use abi::Errno;
 use abi::raw::general as nr;
 
@@ -40,6 +42,8 @@ fn open(task: &Task, address: usize, flags: OpenFlags) -> SyscallResult {
     // Both ends are one inode.
     let path = anon::new_path(task.kernel(), &task.credentials(), Anonymous::Pipe);
     let inode = path.inode().clone();
+    // Opened again through /proc/[pid]/fd, it is the same pipe.
+    *inode.shared().pipe.lock() = Arc::downgrade(reader.pipe());
     let reader = OpenFile::new(path.clone(), inode.clone(), reader, flags);
     let writer = OpenFile::new(path, inode, writer, flags | OpenFlags::WRONLY);
     install::pair(task, [reader, writer], flags, address)
