@@ -1,11 +1,13 @@
 //! `runsc ps`: the processes of a container.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use container::clock;
 use container::lifecycle::{ask, connect};
-use container::state::StateDir;
+use container::state::{State, StateDir};
 use control::{ProcessInfo, Reply, Request};
 
 use crate::cli::list::columns;
@@ -34,12 +36,43 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
     };
     match invocation.flags.text("format") {
         "table" => print(&columns(&table(&processes))),
-        // The stubs' ids are those of the sandbox's namespace: the one host process that stands for
-        // all is the sandbox itself.
-        "json" => print(&format!("[{}]\n", state.sandbox.pid)),
+        "json" => print(&format!("{}\n", json(&state, &processes)?)),
         other => bail!("invalid value {other:?} for flag -format: want table or json"),
     }
     Ok(0)
+}
+
+/// The host processes that stand for the guest's: stubs, by their ids on the host.
+fn json(state: &State, processes: &[ProcessInfo]) -> Result<String> {
+    let on_host = host_pids(state.sandbox.pid);
+    let mut pids: Vec<i32> = processes
+        .iter()
+        .filter_map(|process| on_host.get(&process.host_pid?).copied())
+        .collect();
+    pids.sort_unstable();
+    pids.dedup();
+    Ok(serde_json::to_string(&pids)?)
+}
+
+/// Ids in the pid namespace of process `sandbox`, and the same processes' ids here.
+fn host_pids(sandbox: i32) -> BTreeMap<i32, i32> {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let wanted = namespace(&sandbox.to_string());
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names
+        .filter(|name| name.parse::<i32>().is_ok() && wanted.is_some() && namespace(name) == wanted)
+        .filter_map(|name| {
+            let status = fs::read_to_string(format!("/proc/{name}/status")).ok()?;
+            let ids = status
+                .lines()
+                .find_map(|line| line.strip_prefix("NSpid:"))?;
+            Some((
+                ids.split_whitespace().last()?.parse().ok()?,
+                name.parse().ok()?,
+            ))
+        })
+        .collect()
 }
 
 fn table(processes: &[ProcessInfo]) -> Vec<[String; 9]> {

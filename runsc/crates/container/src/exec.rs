@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use control::{Connection, ExecSpec, LogConfig, Process, Reply, Report, Request};
 use host::errno;
+use host::rustix::process::ioctl_tiocsctty;
 use host::signal_fd::SignalFd;
 use host::spawn::{Spawn, take_donated};
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,7 @@ pub fn exec(settings: &Settings, mut request: Exec<'_>) -> Result<u8> {
     let directory = StateDir::new(&settings.root);
     let state = directory.load(request.id)?;
     let connection = lifecycle::connect(&directory, &state)?;
-    let stdio = stdio(&mut request)?;
+    let (stdio, pty) = stdio(&mut request)?;
     let terminal = request.process.terminal && request.console_socket.is_none() && !request.detach;
     let spec = ExecSpec {
         id: request.id.to_owned(),
@@ -81,30 +82,32 @@ pub fn exec(settings: &Settings, mut request: Exec<'_>) -> Result<u8> {
         write_pid_file(path, pid)?;
     }
     if request.detach {
-        let watcher = spawn_watcher(settings, request.id, connection)?;
+        let watcher = spawn_watcher(settings, request.id, connection, pty)?;
         if let Some(path) = &request.pid_file {
             write_pid_file(path, watcher)?;
         }
         return Ok(0);
     }
+    drop(pty);
     if let Some(path) = &request.pid_file {
         write_pid_file(path, i32::try_from(std::process::id()).unwrap_or(0))?;
     }
     foreground::supervise(&signals, &connection, request.id)
 }
 
-fn stdio(request: &mut Exec<'_>) -> Result<[OwnedFd; 3]> {
+/// The standard descriptors, and the user end of the terminal if they are a new one.
+fn stdio(request: &mut Exec<'_>) -> Result<([OwnedFd; 3], Option<OwnedFd>)> {
     if let Some(socket) = &request.console_socket {
         request.process.terminal = true;
         let pty = Pty::open(None)?;
         pty.send_master(socket)?;
-        return console::thrice(&pty.slave);
+        return Ok((console::thrice(&pty.slave)?, Some(pty.slave)));
     }
     if request.process.terminal && !host::rustix::termios::isatty(std::io::stdin()) {
         tracing::warn!("a terminal is asked for, but standard input is none: going on without");
         request.process.terminal = false;
     }
-    console::own_stdio()
+    Ok((console::own_stdio()?, None))
 }
 
 /// What a watcher is started with.
@@ -116,11 +119,18 @@ pub struct WatchConfig {
     pub report: i32,
     /// The control connection whose end kills the process.
     pub connection: i32,
+    /// The process's terminal, whose changes of size reach the watcher as its session's leader.
+    pub terminal: Option<i32>,
     /// Logging.
     pub log: LogConfig,
 }
 
-fn spawn_watcher(settings: &Settings, id: &str, connection: Connection) -> Result<i32> {
+fn spawn_watcher(
+    settings: &Settings,
+    id: &str,
+    connection: Connection,
+    terminal: Option<OwnedFd>,
+) -> Result<i32> {
     let mut spawn = Spawn::new(["runsc", "watch", id]);
     let (slot, mut fill) = config_slot()?;
     spawn.donate(slot);
@@ -142,6 +152,7 @@ fn spawn_watcher(settings: &Settings, id: &str, connection: Connection) -> Resul
         id: id.to_owned(),
         report: spawn.donate(report_end),
         connection: spawn.donate(connection.into()),
+        terminal: terminal.map(|fd| spawn.donate(fd)),
         log,
     };
     write_config(&mut fill, &config)?;
@@ -175,6 +186,11 @@ pub fn watch(config: &WatchConfig) -> Result<u8> {
     let connection =
         Connection::new(take_donated(config.connection).map_err(step("take a socket"))?);
     let signals = SignalFd::block_all().map_err(step("receive signals"))?;
+    if let Some(terminal) = config.terminal {
+        // It leads a session that has this terminal, without keeping the terminal open.
+        let terminal = take_donated(terminal).map_err(step("take the terminal"))?;
+        ioctl_tiocsctty(&terminal).map_err(|e| step("lead the terminal's session")(errno(e)))?;
+    }
     let _ = host::rustix::thread::set_name(c"runsc-watch");
     host::rustix::thread::set_no_new_privs(true).map_err(|e| step("set no_new_privs")(errno(e)))?;
     let refused = |error: seccomp::FilterError| ContainerError::Refused(error.to_string());

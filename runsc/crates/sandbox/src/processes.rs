@@ -42,6 +42,6 @@ fn describe(kernel: &Kernel, pid: u32, group: &Arc<ThreadGroup>) -> Option<Proce
         start_seconds: started_ns / NS_PER_SECOND,
         time_ms: used_ns / 1_000_000,
         command: String::from_utf8_lossy(&leader.own.lock().name).into_owned(),
-        host_pid: None,
+        host_pid: leader.mm_if_alive().and_then(|mm| mm.space().host_pid()),
     })
 }
