@@ -144,7 +144,7 @@ impl Pages {
             id: kernel.unique_id(),
             state: Mutex::new(State {
                 sequence: 0,
-                first: tsc::sample(),
+                first: guest_sample(kernel),
                 fit: None,
                 last: None,
                 nr_fits: 0,
@@ -221,7 +221,7 @@ impl Pages {
         let Some(kernel) = self.kernel.upgrade() else {
             return;
         };
-        let now = self.guest_sample(&kernel);
+        let now = guest_sample(&kernel);
         if now.monotonic_ns.saturating_sub(state.first.monotonic_ns) < BASELINE_NS {
             return;
         }
@@ -254,16 +254,16 @@ impl Pages {
         let myself: Arc<dyn Expire> = self.clone();
         kernel.timer_queue.arm(wait, Arc::downgrade(&myself));
     }
+}
 
-    /// A sample in the application's terms.
-    fn guest_sample(&self, kernel: &Kernel) -> Sample {
-        let sample = tsc::sample();
-        let clock = kernel.clock();
-        Sample {
-            monotonic_ns: clock.guest_monotonic_ns(sample.monotonic_ns),
-            boottime_ns: clock.guest_boottime_ns(sample.boottime_ns),
-            ..sample
-        }
+/// A sample in the application's terms.
+fn guest_sample(kernel: &Kernel) -> Sample {
+    let sample = tsc::sample();
+    let clock = kernel.clock();
+    Sample {
+        monotonic_ns: clock.guest_monotonic_ns(sample.monotonic_ns),
+        boottime_ns: clock.guest_boottime_ns(sample.boottime_ns),
+        ..sample
     }
 }
 
