@@ -1,4 +1,4 @@
-//! Access past the protection, as debuggers have it (`PTRACE_POKEDATA`, `/proc/[pid]/mem`; FOLL_FORCE in
+//! Access past the protection, as debuggers have it (`PTRACE_POKEDATA`, `/proc/[pid]/mem`; `FOLL_FORCE` in
 //! Linux): whatever mprotect could allow may be read, and private memory may be written, as a copy.
 
 use std::ops::Range;
