@@ -1,6 +1,11 @@
 //! The filters in force, tried from inside: each case runs in a process of its own, this test program
 //! again, told by its environment what to do.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a failure is the test's failure"
+)]
+
 use std::process::{Command, Output};
 
 use seccomp::{Filter, gofer, sandbox, watcher};
