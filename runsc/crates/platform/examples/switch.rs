@@ -17,7 +17,9 @@ const ROUNDS: u32 = 20_000;
 fn main() {
     let only = std::env::args().nth(1);
     let platform = Platform::ptrace(PtraceConfig::default()).unwrap();
-    let rows: [Row; 5] = [
+    let rows: [Row; 7] = [
+        ("platform", 50, |_, rounds| platforms(rounds)),
+        ("space that is not recycled", 200, fresh_spaces),
         ("empty call", ROUNDS, |platform, rounds| {
             calls(platform, rounds)
         }),
@@ -135,6 +137,22 @@ fn forks(platform: &Platform, rounds: u32) -> Duration {
         assert_eq!(run(&mut context, &mut state), Exit::Syscall);
     }
     start.elapsed()
+}
+
+fn platforms(rounds: u32) -> Duration {
+    let start = Instant::now();
+    for _ in 0..rounds {
+        drop(Platform::ptrace(PtraceConfig::default()).unwrap());
+    }
+    start.elapsed()
+}
+
+fn fresh_spaces(platform: &Arc<Platform>, rounds: u32) -> Duration {
+    let start = Instant::now();
+    let spaces: Vec<_> = (0..rounds).map(|_| platform.new_space().unwrap()).collect();
+    let time = start.elapsed();
+    drop(spaces);
+    time
 }
 
 fn contexts(platform: &Platform, rounds: u32) -> Duration {

@@ -185,3 +185,66 @@ impl Assembler {
         self.bytes.len() / 8
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Machine};
+    use super::*;
+    use abi::Errno;
+
+    /// `ENOSYS` of a call that the filter lets through would show as itself, a kill as `ESRCH`.
+    #[test]
+    fn calls_outside_the_list_end_the_stub() {
+        let private = (libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_ANONYMOUS) as u64;
+        let vfork = (libc::CLONE_VFORK | libc::CLONE_VM) as u64;
+        let dumpable = libc::PR_SET_DUMPABLE as u64;
+        let cases = [
+            ("getpid", (libc::SYS_getpid, [0; 6])),
+            ("write", (libc::SYS_write, [1, 0, 0, 0, 0, 0])),
+            ("execve", (libc::SYS_execve, [0; 6])),
+            ("exit_group", (libc::SYS_exit_group, [0; 6])),
+            ("clone3", (libc::SYS_clone3, [0; 6])),
+            (
+                "private mmap",
+                (libc::SYS_mmap, [0x1000, 0x1000, 3, private, 0, 0]),
+            ),
+            (
+                "mmap, high flags",
+                (libc::SYS_mmap, [0x1000, 0x1000, 3, MAP | 1 << 32, 0, 0]),
+            ),
+            (
+                "mprotect, growing",
+                (libc::SYS_mprotect, [0x1000, 0x1000, 0x0100_0001, 0, 0, 0]),
+            ),
+            ("vfork", (libc::SYS_clone, [vfork, 0, 0, 0, 0, 0])),
+            (
+                "another prctl",
+                (libc::SYS_prctl, [dumpable, 9, 0, 0, 0, 0]),
+            ),
+        ];
+        let machine = Machine::new(Config::default()).unwrap();
+        for (name, call) in cases {
+            let stub = machine.take_stub().unwrap();
+            let result = stub.with_helper(|helper| helper.call(call));
+            assert_eq!(result, Err(Errno::ESRCH), "{name}");
+            machine.give_back_stub(&stub);
+        }
+    }
+
+    #[test]
+    fn calls_on_the_list_are_the_hosts() {
+        let machine = Machine::new(Config::default()).unwrap();
+        let stub = machine.take_stub().unwrap();
+        let at = 0x1_0000;
+        let result = stub.with_helper(|helper| {
+            helper.call((libc::SYS_munmap, [at, 0x1000, 0, 0, 0, 0]))?;
+            let not_mapped = helper.call((libc::SYS_mprotect, [at, 0x1000, 7, 0, 0, 0]));
+            assert_eq!(not_mapped, Err(Errno::ENOMEM));
+            let no_file = helper.call((libc::SYS_mmap, [at, 0x1000, 7, MAP, u64::MAX, 0]));
+            assert_eq!(no_file, Err(Errno::EBADF));
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+        machine.give_back_stub(&stub);
+    }
+}

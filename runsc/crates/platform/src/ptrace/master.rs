@@ -1,6 +1,7 @@
 //! Making the master: a fork of the sandbox that is emptied, stripped and filtered, by calls that
 //! the keeper has it perform.
 
+use super::affinity::follow;
 use super::code::{self, Entry, data};
 use super::stub::Stub;
 use super::tracee::{Call, Tracee};
@@ -66,6 +67,7 @@ fn code_file() -> Result<OwnedFd, Errno> {
 
 fn set_up(pid: i32, oom_score_step: i32) -> Setup<Master> {
     raise_oom_score(pid, oom_score_step);
+    follow(pid, &mut None);
     let tracee = step("trace the master stub", Tracee::attach(pid, pid))?;
     step("start the master stub", tracee.settle(code::is_idle))?;
     let call = |name, call: Call| step(name, tracee.call(call));
