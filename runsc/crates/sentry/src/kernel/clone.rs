@@ -213,7 +213,9 @@ fn build(
     let group = if flags.contains(CloneFlags::THREAD) {
         task.group().clone()
     } else {
-        ThreadGroup::fork(task, flags, request.exit_signal)
+        let group = ThreadGroup::fork(task, flags, request.exit_signal);
+        crate::kernel::timers::cpu_limit::watch(&group);
+        group
     };
     let mut registers = *task.registers.lock();
     registers.rax = 0;

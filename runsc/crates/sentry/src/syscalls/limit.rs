@@ -11,6 +11,7 @@ use crate::kernel::credentials::Capability;
 use crate::kernel::limits::{Limit, RESOURCES, Resource};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
+use crate::kernel::timers::cpu_limit;
 use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::{Call, SyscallArgs};
 
@@ -87,7 +88,11 @@ fn prlimit64(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let before = if new.is_null() {
         group.limits().0[index]
     } else {
-        set(task, &group, index, new.read(&mm)?)?
+        let before = set(task, &group, index, new.read(&mm)?)?;
+        if index == Resource::Cpu as usize {
+            cpu_limit::watch(&group);
+        }
+        before
     };
     if !old.is_null() {
         old.write(
