@@ -1,0 +1,12 @@
+//! OCI runtime cases, valid on runc too.
+
+#![expect(clippy::unwrap_used, reason = "test code")]
+
+mod console;
+mod environment;
+mod errors;
+mod exec;
+mod lifecycle;
+mod mounts;
+mod programs;
+mod stdio;
