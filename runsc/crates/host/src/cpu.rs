@@ -24,7 +24,7 @@ pub fn hardware_capabilities() -> HardwareCapabilities {
 }
 
 /// What the host's `/proc/cpuinfo` says of its first processor, without the line of its number; empty where
-/// there is no proc to read. Called before the process gives up its view of the host.
+/// there is no proc to read.
 #[must_use]
 pub fn description() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -304,7 +304,7 @@ fn make_kernel(config: &BootConfig, platform: Arc<Platform>) -> Result<Arc<Kerne
         total_memory: container
             .memory_limit_bytes
             .map_or(total, |limit| limit.min(total)),
-        processor_description: host::cpu::description(),
+        processor_description: container.processor_description.clone(),
         strace: strace::Settings {
             enabled: config.strace.enabled,
             calls: config.strace.calls.clone(),

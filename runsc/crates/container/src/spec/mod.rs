@@ -83,6 +83,7 @@ pub fn resolve(id: &str, bundle: &Bundle, settings: &Settings) -> Result<Resolve
             .collect(),
         devices: devices(spec)?,
         memory_limit_bytes: memory_limit(spec),
+        processor_description: host::cpu::description(),
         uid_map: id_map(linux.and_then(|l| l.uid_mappings().as_deref())),
         gid_map: id_map(linux.and_then(|l| l.gid_mappings().as_deref())),
     };

@@ -1,7 +1,7 @@
 //! Making tasks: `clone(2)`, `clone3(2)`, `fork(2)`, `vfork(2)`.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 
 use abi::Errno;
 use bitflags::bitflags;
@@ -9,6 +9,7 @@ use platform::{Context, ExtendedState, Space};
 
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
+use crate::kernel::limits::{INFINITY, Resource};
 use crate::kernel::pids::{PidNamespace, PidNumbers};
 use crate::kernel::run;
 use crate::kernel::signal::Signal;
@@ -278,8 +279,31 @@ fn child_pid_namespace(task: &Task, flags: CloneFlags) -> Arc<PidNamespace> {
     )
 }
 
+/// RLIMIT_NPROC: how many tasks the real user may have (`man 2 getrlimit`); EAGAIN.
+fn check_process_limit(task: &Task) -> Result<()> {
+    let limit = task.group().limits().get(Resource::Processes).soft;
+    let credentials = task.credentials();
+    let exempt = credentials.uid == 0
+        || credentials.has(Capability::SysResource)
+        || credentials.has(Capability::SysAdmin);
+    if limit == INFINITY || exempt {
+        return Ok(());
+    }
+    let tasks = task.kernel().root_pid_ns().tasks();
+    let own = tasks
+        .iter()
+        .filter(|(_, other)| other.credentials().uid == credentials.uid)
+        .count();
+    if own as u64 >= limit {
+        Err(Errno::EAGAIN)
+    } else {
+        Ok(())
+    }
+}
+
 /// Gives the child its numbers and its place in the tree. From here on others see it.
 fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<u32> {
+    check_process_limit(task)?;
     let _tree = task.kernel().task_set.lock();
     if task.is_exiting() {
         return Err(Errno::EAGAIN);
@@ -296,6 +320,8 @@ fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<u32
         } else {
             Some(task.group().clone())
         };
+        let maker = task.pid_namespace().task(task.tid());
+        group.set_maker(maker.map_or_else(Weak::new, |maker| Arc::downgrade(&maker)));
         group.adopt_leader(child, parent, task.group().process_group());
     }
     Ok(child.tid_in(&task.pid_namespace()))

@@ -152,7 +152,7 @@ fn take_over_leadership(task: &Task) {
     };
     let old = links.leader.upgrade();
     links.leader = Arc::downgrade(&myself);
-    links.leader_status = None;
+    links.last_status = None;
     links.tasks = vec![myself.clone()];
     drop(links);
     let Some(old) = old else {
@@ -184,7 +184,11 @@ fn commit(task: &Task, image: Image, new: New) {
             own.parent_death_signal = 0;
         }
     }
+    if new.elevation == Elevation::Elevated {
+        image.mm.set_dumpable(false);
+    }
     task.set_credentials(new.credentials);
+    group.membarrier.store(0, Ordering::Relaxed);
     group.has_execed.store(true, Ordering::Relaxed);
     group.exit_signal.store(
         crate::kernel::signal::Signal::SIGCHLD.number(),

@@ -93,7 +93,13 @@ pub(crate) fn finish(task: &Arc<Task>) {
     task.leave_signals();
     futex::exit_robust(task);
     clear_child_tid(task);
-    if task.group().links.lock().live == 1 {
+    let resident = task.mm().statistics().peak_resident as u64;
+    let last = {
+        let mut links = task.group().links.lock();
+        links.usage.max_resident = links.usage.max_resident.max(resident);
+        links.live == 1
+    };
+    if last {
         last_thread_of_init(task);
     }
     release_resources(task);
@@ -106,13 +112,20 @@ pub(crate) fn finish(task: &Arc<Task>) {
 }
 
 /// `set_tid_address(2)`: zero at the address and a futex wake-up, if others still use the memory.
-fn clear_child_tid(task: &Task) {
+fn clear_child_tid(task: &Arc<Task>) {
     let address = std::mem::take(&mut task.own.lock().clear_child_tid);
     if address == 0 {
         return;
     }
     let mm = task.mm();
-    if mm.store_u32(address, 0).is_ok() {
+    // Linux leaves the word alone when nobody else could see it change (`mm_release`).
+    let shared = task.pid_namespace().tasks().iter().any(|(_, other)| {
+        !Arc::ptr_eq(other, task)
+            && other
+                .mm_if_alive()
+                .is_some_and(|theirs| Arc::ptr_eq(&theirs, &mm))
+    });
+    if shared && mm.store_u32(address, 0).is_ok() {
         futex::wake_address(task, address, 1);
     }
 }
@@ -143,10 +156,10 @@ fn leave_group(task: &Arc<Task>) -> Option<Arc<ThreadGroup>> {
     links.usage.system_ns += system_ns;
     links.usage.minor_faults += task.faults.load(Ordering::Relaxed);
     links.live -= 1;
+    // Since Linux 5.19 the last thread to leave decides, if nothing ended the whole group.
+    links.last_status = *task.exit_status.lock();
     if is_leader {
         *task.state.lock() = RunState::Zombie;
-        let own = *task.exit_status.lock();
-        links.leader_status = own;
     } else {
         *task.state.lock() = RunState::Dead;
         links.tasks.retain(|other| !Arc::ptr_eq(other, task));
@@ -166,7 +179,7 @@ pub(crate) fn status_of(group: &ThreadGroup) -> ExitStatus {
     let links = group.links.lock();
     links
         .exiting
-        .or(links.leader_status)
+        .or(links.last_status)
         .unwrap_or(ExitStatus::Exited(0))
 }
 

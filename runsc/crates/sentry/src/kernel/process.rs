@@ -192,6 +192,7 @@ fn load(
         argv,
         envp,
         filename,
+        inaccessible: false,
     };
     exec::load_first(task, file, arguments)
         .map_err(|errno| StartError::Program(name.to_vec(), errno))

@@ -288,7 +288,17 @@ impl Task {
 
     /// Installs new credentials.
     pub fn set_credentials(&self, credentials: Credentials) {
-        *self.credentials.lock() = Arc::new(credentials);
+        let mut slot = self.credentials.lock();
+        let ids = |set: &Credentials| [set.euid, set.egid, set.fsuid, set.fsgid];
+        let changes =
+            ids(&slot) != ids(&credentials) || !credentials.permitted.is_subset_of(slot.permitted);
+        *slot = Arc::new(credentials);
+        drop(slot);
+        // Others of the new user must not look into what the old one left in memory (man 2 prctl,
+        // PR_SET_DUMPABLE).
+        if changes && let Some(mm) = self.mm_if_alive() {
+            mm.set_dumpable(false);
+        }
     }
 
     /// Whether it has `capability` in its own user namespace.

@@ -1,6 +1,6 @@
 //! Thread groups: what POSIX calls processes.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -91,6 +91,8 @@ pub struct ThreadGroup {
     pub timers: crate::kernel::timers::GroupTimers,
     /// `/proc/[pid]/oom_score_adj`
     pub oom_score_adj: AtomicI32,
+    /// The commands of `membarrier(2)` that it has registered for.
+    pub membarrier: AtomicU32,
     /// PR_SET_CHILD_SUBREAPER
     pub subreaper: AtomicBool,
     /// It has called `execve` since it was forked (`setpgid` of the parent is EACCES then).
@@ -113,6 +115,8 @@ pub(crate) struct Links {
     pub(crate) leader: Weak<Task>,
     /// Threads that have not exited.
     pub(crate) live: usize,
+    /// The thread that made it, for those who wait with `__WNOTHREAD`.
+    pub(crate) maker: Weak<Task>,
     /// None for the init of the outermost namespace, and for what was put in from outside.
     pub(crate) parent: Option<Arc<ThreadGroup>>,
     /// Children, zombies included.
@@ -121,8 +125,8 @@ pub(crate) struct Links {
     pub(crate) process_group: Option<Arc<ProcessGroup>>,
     /// Set once the group is to exit, with what the parent is to see.
     pub(crate) exiting: Option<ExitStatus>,
-    /// What the leader gave to `exit(2)`: the status if nothing ended the whole group.
-    pub(crate) leader_status: Option<ExitStatus>,
+    /// What the last thread that left gave to `exit(2)`: the status if nothing ended the whole group.
+    pub(crate) last_status: Option<ExitStatus>,
     /// All threads are gone.
     pub(crate) zombie: bool,
     /// A thread of the group that runs `execve` and waits for the others to go.
@@ -151,6 +155,7 @@ impl ThreadGroup {
             exit_event: WaitQueue::new(),
             timers: crate::kernel::timers::GroupTimers::default(),
             oom_score_adj: AtomicI32::new(0),
+            membarrier: AtomicU32::new(0),
             subreaper: AtomicBool::new(false),
             has_execed: AtomicBool::new(false),
             start_ns: AtomicU64::new(kernel.clock().monotonic_ns()),
@@ -173,6 +178,9 @@ impl ThreadGroup {
             Arc::new(Mutex::new(copy))
         };
         let group = ThreadGroup::new(parent.kernel(), dispositions, parent.limits(), exit_signal);
+        group
+            .membarrier
+            .store(parent.membarrier.load(Ordering::Relaxed), Ordering::Relaxed);
         group.oom_score_adj.store(
             parent.oom_score_adj.load(Ordering::Relaxed),
             Ordering::Relaxed,
@@ -203,6 +211,11 @@ impl ThreadGroup {
         links.leader = Arc::downgrade(leader);
         links.parent = parent;
         links.process_group = process_group;
+    }
+
+    /// Notes which thread made it. The task set must be locked.
+    pub(crate) fn set_maker(&self, maker: Weak<Task>) {
+        self.links.lock().maker = maker;
     }
 
     /// What its threads have used so far, living and gone.

@@ -9,7 +9,7 @@ use crate::error::{Restart, SysError};
 use crate::kernel::exit::{reap_locked, status_of};
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::signal::{Signal, state};
-use crate::kernel::task::Task;
+use crate::kernel::task::{RunState, Task};
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup, Usage};
 use crate::kernel::wait_queue::Events;
 
@@ -84,7 +84,7 @@ fn scan(task: &Task, which: &Which, options: WaitOptions) -> Result<Option<Repor
     let children = task.group().links.lock().children.clone();
     let mut any = false;
     for child in &children {
-        if !is_eligible(child, which, options, &namespace) {
+        if !is_eligible(task, child, which, options, &namespace) {
             continue;
         }
         any = true;
@@ -96,6 +96,7 @@ fn scan(task: &Task, which: &Which, options: WaitOptions) -> Result<Option<Repor
 }
 
 fn is_eligible(
+    waiter: &Task,
     child: &Arc<ThreadGroup>,
     which: &Which,
     options: WaitOptions,
@@ -112,6 +113,12 @@ fn is_eligible(
     // A child whose exit signal is not SIGCHLD is a "clone" child (man 2 wait, __WCLONE).
     let is_clone =
         child.exit_signal.load(std::sync::atomic::Ordering::Relaxed) != Signal::SIGCHLD.number();
+    let made_here = child.links.lock().maker.upgrade().is_none_or(|maker| {
+        std::ptr::eq(&raw const *maker, waiter) || maker.run_state() == RunState::Dead
+    });
+    if options.contains(WaitOptions::NOTHREAD) && !made_here {
+        return false;
+    }
     matches
         && (options.contains(WaitOptions::ALL) || options.contains(WaitOptions::CLONE) == is_clone)
 }

@@ -35,6 +35,8 @@ pub struct Arguments {
     pub envp: Vec<Vec<u8>>,
     /// The path given to `execve`, for AT_EXECFN.
     pub filename: Vec<u8>,
+    /// That path names a descriptor which closes on exec: a script's interpreter could not open it.
+    pub inaccessible: bool,
 }
 
 /// The ids that the auxiliary vector tells, and whether the program is to distrust its environment.
@@ -93,6 +95,9 @@ pub fn resolve(
             return Ok(resolved);
         };
         let arguments = &mut resolved.arguments;
+        if arguments.inaccessible {
+            return Err(Errno::ENOENT);
+        }
         if !arguments.argv.is_empty() {
             arguments.argv.remove(0);
         }

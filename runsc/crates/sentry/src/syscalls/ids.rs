@@ -78,7 +78,7 @@ fn find(task: &Task, pid: i32) -> Result<Arc<ThreadGroup>> {
 
 fn setpgid(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let (pid, pgid) = (args.i32(0), args.i32(1));
-    if pgid < 0 {
+    if pid < 0 || pgid < 0 {
         return Err(Errno::EINVAL.into());
     }
     let _tree = task.kernel().task_set.lock();

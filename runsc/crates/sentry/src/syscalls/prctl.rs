@@ -49,7 +49,8 @@ fn prctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
         pr::PR_SET_KEEPCAPS => set_keep_caps(task, args.u64(1)),
         pr::PR_SET_NAME => set_name(task, args.usize(1)),
         pr::PR_GET_NAME => get_name(task, args.usize(1)),
-        pr::PR_GET_SECCOMP => Ok(0),
+        pr::PR_GET_SECCOMP | pr::PR_GET_TIMING => Ok(0),
+        pr::PR_GET_TSC => write(task, args.usize(1), pr::PR_TSC_ENABLE),
         pr::PR_CAPBSET_READ => Ok(u64::from(
             task.credentials()
                 .bounding

@@ -168,7 +168,10 @@ fn execveat(task: &Task, args: &SyscallArgs) -> SyscallResult {
         (fd, None) => format!("/dev/fd/{fd}").into_bytes(),
         (fd, Some(_)) => [format!("/dev/fd/{fd}/").as_bytes(), &path].concat(),
     };
-    let arguments = read_arguments(task, filename, args.usize(2), args.usize(3))?;
+    let mut arguments = read_arguments(task, filename, args.usize(2), args.usize(3))?;
+    if args.i32(0) != nr::AT_FDCWD && path.first() != Some(&b'/') {
+        arguments.inaccessible = task.files().descriptor(args.i32(0))?.close_on_exec;
+    }
     exec::execute(task, start.as_ref(), &path, walk, arguments)
 }
 
@@ -178,10 +181,12 @@ fn read_arguments(task: &Task, filename: Vec<u8>, argv: usize, envp: usize) -> R
     if argv.is_empty() {
         argv.push(Vec::new());
     }
+    let envp = read_strings(task, envp)?;
     Ok(Arguments {
         argv,
-        envp: read_strings(task, envp)?,
+        envp,
         filename,
+        inaccessible: false,
     })
 }
 

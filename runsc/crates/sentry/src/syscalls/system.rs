@@ -1,5 +1,7 @@
 //! The system as a whole: uname, sysinfo, getrandom, membarrier, personality.
 
+use std::sync::atomic::Ordering;
+
 use abi::Errno;
 use abi::raw::general as nr;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
@@ -212,18 +214,35 @@ pub(crate) fn fill_random(task: &Task, sink: &mut Sink<'_>) -> crate::Result<usi
 
 const MEMBARRIER_QUERY: i32 = 0;
 /// GLOBAL, GLOBAL_EXPEDITED and PRIVATE_EXPEDITED with their registrations, SYNC_CORE ones as well.
+/// GLOBAL_EXPEDITED, PRIVATE_EXPEDITED and PRIVATE_EXPEDITED_SYNC_CORE: the registrations.
+const MEMBARRIER_REGISTRATIONS: i32 = 4 | 16 | 64;
+/// The commands on the threads of one process.
+const MEMBARRIER_PRIVATE: i32 = 8 | 32;
+/// All of them.
 const MEMBARRIER_SUPPORTED: i32 = 1 | 2 | 4 | 8 | 16 | 32 | 64;
 
 /// Every task of another host thread makes a full barrier whenever the host switches it; where the host's
 /// own call works it is used, so that running tasks make one too.
-fn membarrier(_task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn membarrier(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let (command, flags) = (args.i32(0), args.u32(1));
     if flags != 0 {
         return Err(Errno::EINVAL.into());
     }
     match command {
         MEMBARRIER_QUERY => Ok(u64::from(MEMBARRIER_SUPPORTED.unsigned_abs())),
+        command if command & MEMBARRIER_REGISTRATIONS != 0 && command.count_ones() == 1 => {
+            task.group()
+                .membarrier
+                .fetch_or(command.unsigned_abs(), Ordering::Relaxed);
+            Ok(0)
+        }
         command if command.count_ones() == 1 && command & MEMBARRIER_SUPPORTED != 0 => {
+            // The private commands need their registration, which is the next bit.
+            let registration = command.unsigned_abs() << 1;
+            let registered = task.group().membarrier.load(Ordering::Relaxed) & registration != 0;
+            if command & MEMBARRIER_PRIVATE != 0 && !registered {
+                return Err(Errno::EPERM.into());
+            }
             host::barrier::all_threads()?;
             Ok(0)
         }

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::fs::synthetic::{Body, Directory, Entry, Link, Owner, StaticDirectory, SyntheticFs};
 use crate::kernel::Kernel;
 use crate::kernel::pids::PidNamespace;
-use crate::kernel::task::Task;
+use crate::kernel::task::{RunState, Task};
 use crate::vfs::attr::FileType;
 use crate::vfs::inode::LinkTarget;
 
@@ -122,5 +122,7 @@ impl Link for SelfLink {
 
 /// A task that may be gone: ESRCH then, as reading an open file of an exited process is.
 fn alive(task: &Weak<Task>) -> Result<Arc<Task>> {
-    task.upgrade().ok_or(Errno::ESRCH)
+    task.upgrade()
+        .filter(|task| task.run_state() != RunState::Dead)
+        .ok_or(Errno::ESRCH)
 }

@@ -13,6 +13,9 @@ use crate::kernel::task::Task;
 use crate::mm::AddressSpace;
 use crate::mm::address_space::ExecLayout;
 
+/// The line of the vsyscall page, as Linux shows it with `vsyscall=xonly`.
+const VSYSCALL: &[u8] =
+    b"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n";
 /// The most that is shown of arguments or environment.
 const MAX_STRINGS: usize = 6 << 20;
 
@@ -56,11 +59,13 @@ pub(super) fn auxv(view: &View<'_>) -> Result<Vec<u8>> {
 }
 
 pub(super) fn maps(view: &View<'_>) -> Result<Vec<u8>> {
-    Ok(view
-        .task
-        .mm_if_alive()
-        .map(|mm| mm.maps_text(view.viewer))
-        .unwrap_or_default())
+    let Some(mm) = view.task.mm_if_alive() else {
+        return Ok(Vec::new());
+    };
+    let mut text = mm.maps_text(view.viewer);
+    // Calls into it are answered (`kernel::vsyscall`), though nothing is mapped there.
+    text.extend_from_slice(VSYSCALL);
+    Ok(text)
 }
 
 pub(super) fn smaps(view: &View<'_>) -> Result<Vec<u8>> {

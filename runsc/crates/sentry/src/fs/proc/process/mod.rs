@@ -138,6 +138,11 @@ const ROWS: &[Row] = &[
         Kind::Setting(settings::oom_score_adj, settings::set_oom_score_adj),
     ),
     row(
+        "coredump_filter",
+        0o444,
+        Kind::Text(|_| Ok(b"00000033\n".to_vec())),
+    ),
+    row(
         "loginuid",
         0o444,
         Kind::Text(|_| Ok(b"4294967295".to_vec())),

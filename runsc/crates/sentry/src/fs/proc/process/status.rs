@@ -11,7 +11,14 @@ use crate::mm::MmStatistics;
 pub(super) fn status(view: &View<'_>) -> Result<Vec<u8>> {
     let task = view.task;
     let mut text = b"Name:\t".to_vec();
-    text.extend(&task.own.lock().name);
+    // Line breaks would break the lines: they are shown as octal-style escapes.
+    for byte in &task.own.lock().name {
+        match byte {
+            b'\n' => text.extend_from_slice(b"\\n"),
+            b'\\' => text.extend_from_slice(b"\\\\"),
+            byte => text.push(*byte),
+        }
+    }
     let mut rest = String::new();
     identity(view, &mut rest);
     if let Some(mm) = task.mm_if_alive() {
