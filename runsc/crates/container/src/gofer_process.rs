@@ -77,13 +77,18 @@ fn prepare(config: &GoferConfig) -> Result<Prepared> {
         .iter()
         .map(|tree| open(tree, config))
         .collect::<Result<Vec<_>>>()?;
+    // Where no copy of it can be made, files without a name can't be opened again, and no more.
+    let own_descriptors = detach(Path::new("/proc/self/fd"), false).ok();
     empty_root::enter().map_err(step("enter an empty root"))?;
     let keep =
         CapabilitySet::from_bits_retain(config.capabilities) & privilege::permitted_capabilities();
     privilege::limit_capabilities(keep).map_err(step("give up capabilities"))?;
     set_no_new_privs(true).map_err(|e| step("set no_new_privs")(errno(e)))?;
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let tree = LocalTree::new(roots);
+    let mut tree = LocalTree::new(roots);
+    if let Some(directory) = own_descriptors {
+        tree = tree.with_own_descriptors(directory);
+    }
     install_filter(config)?;
     Ok((Server::new(tree), socket, lifeline))
 }

@@ -1,7 +1,7 @@
 //! [`LocalTree`]: the file operations, done with host calls.
 //!
 //! Runs in the gofer process, or in the sandbox itself for direct access. Every host call is given a
-//! descriptor and one checked component; nothing here resolves a path. It needs no `/proc`.
+//! descriptor and one checked component; nothing here resolves a path. It can do without `/proc`.
 
 mod attr;
 mod dir;
@@ -124,6 +124,14 @@ impl LocalTree {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(1 << 16);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(1 << 16);
         LocalTree::with_descriptor_limit(roots, limit / 4 * 3)
+    }
+
+    /// Lets files that have lost their name be opened again, through `directory`: `/proc/self/fd`, best as a
+    /// mount of its own from which no path leads further. Without it they are `ESTALE`.
+    #[must_use]
+    pub fn with_own_descriptors(mut self, directory: OwnedFd) -> LocalTree {
+        self.table.own_descriptors = Some(directory);
+        self
     }
 
     /// Like [`LocalTree::new`], with a number of descriptors to keep open at most.

@@ -5,7 +5,8 @@
 //! [`Budget`] is exceeded; it is reopened from its place, one component beneath the parent's
 //! descriptor, and must then have the same identity, else the node is stale (`ESTALE`). File handles
 //! would survive a rename by others, but need a capability in the host's first user namespace.
-//! A node that loses its name through us keeps its descriptor for as long as the budget allows.
+//! A node that loses its name through us keeps its descriptor for as long as the budget allows, and can
+//! be opened through it where `/proc/self/fd` may be used.
 //!
 //! Lock order: a node's `place`, then its `fd`, then the budget's queue; never two nodes at once.
 
@@ -238,10 +239,17 @@ impl Node {
                 let fd = self.open_fd().ok_or(Errno::ESTALE)?;
                 sys::open_beneath(fd.as_fd(), c".", flags, Mode::empty())?
             }
-            Place::Nowhere => return Err(Errno::ESTALE),
+            Place::Nowhere => self.open_nameless(table, flags)?,
         };
         self.expect(&sys::stat_fd(fd.as_fd())?)?;
         Ok(fd)
+    }
+
+    /// Opens a file that has no name any more through its descriptor's entry in `/proc/self/fd`.
+    fn open_nameless(&self, table: &Table, flags: OFlags) -> Result<OwnedFd> {
+        let own = table.own_descriptors.as_ref().ok_or(Errno::ESTALE)?;
+        let fd = self.open_fd().ok_or(Errno::ESTALE)?;
+        sys::reopen(own.as_fd(), fd.as_fd(), flags - OFlags::NOFOLLOW)
     }
 
     /// The descriptor of the parent and the name in it, for calls that take a directory and a name.
@@ -285,6 +293,8 @@ pub(super) struct Table {
     nodes: RwLock<HashMap<NodeId, Arc<Node>>>,
     next: AtomicU64,
     pub(super) budget: Arc<Budget>,
+    /// `/proc/self/fd`, if it may be used.
+    pub(super) own_descriptors: Option<OwnedFd>,
     /// Counts the open readers of directories.
     pub(super) readers: Arc<()>,
 }
@@ -295,6 +305,7 @@ impl Table {
             nodes: RwLock::new(HashMap::new()),
             next: AtomicU64::new(1),
             budget: Budget::new(limit),
+            own_descriptors: None,
             readers: Arc::new(()),
         }
     }

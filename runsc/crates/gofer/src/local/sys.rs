@@ -1,7 +1,7 @@
 //! The host calls of [`super::LocalTree`], each one component deep.
 
 use std::ffi::CStr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use abi::Errno;
 use host::errno;
@@ -27,6 +27,13 @@ pub(super) fn open_beneath(
             },
         }
     }
+}
+
+/// Opens what `fd` names anew, through its entry in `own`, which is `/proc/self/fd`. The name is made here:
+/// this follows no link but that of our own descriptor.
+pub(super) fn reopen(own: BorrowedFd<'_>, fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
+    let name = fd.as_raw_fd().to_string();
+    fs::openat(own, name, flags, Mode::empty()).map_err(errno)
 }
 
 /// The attributes of what `fd` names. Owner and group are as the calling process's user namespace shows

@@ -279,6 +279,9 @@ fn nodes_follow_renames_and_survive_removal() {
     tree.remove(b, b"file", Remove::File, Some(file)).unwrap();
     assert_eq!(tree.attributes(file).unwrap().nlink, 0);
     assert_eq!(tree.open(file, Access::Read).unwrap_err(), Errno::ESTALE);
+    let own = fs::File::open("/proc/self/fd").unwrap();
+    let tree = tree.with_own_descriptors(own.into());
+    assert_eq!(tree.open(file, Access::ReadWrite).unwrap().attr.size, 1);
     tree.remove(c, b"moved", Remove::Directory, Some(b))
         .unwrap();
     assert_eq!(tree.attributes(b).unwrap().nlink, 0);

@@ -11,6 +11,7 @@ use platform::Access;
 use super::host_file::Use;
 use super::inode::GoferInode;
 use crate::error::Result;
+use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
 use crate::mm::mappable::{Extent, Mappable};
 use crate::mm::mapping_set::MappingSet;
@@ -120,8 +121,14 @@ impl File for GoferFile {
         self.read_into(sink, offset)
     }
 
-    fn write(&self, _task: &Task, source: &mut Source<'_>, position: Position) -> Result<Written> {
-        self.write_from(source, position)
+    fn write(&self, task: &Task, source: &mut Source<'_>, position: Position) -> Result<Written> {
+        let set_id = self.inode.set_id_bits();
+        let written = self.write_from(source, position)?;
+        if set_id != 0 && written.len > 0 && task.has_capability(Capability::Fsetid) {
+            // The host has cleared them: this process has no capability.
+            self.inode.restore_permissions(set_id)?;
+        }
+        Ok(written)
     }
 
     fn is_seekable(&self) -> bool {

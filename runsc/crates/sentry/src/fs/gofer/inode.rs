@@ -183,6 +183,21 @@ impl GoferInode {
         Ok(attr)
     }
 
+    /// The permissions, if set-ID bits are among them as far as is known, else 0.
+    pub(super) fn set_id_bits(&self) -> u32 {
+        let mode = self.attr.lock().attr.mode;
+        if mode & 0o6000 == 0 { 0 } else { mode & 0o7777 }
+    }
+
+    /// Sets permissions that a write has changed.
+    pub(super) fn restore_permissions(&self, permissions: u32) -> Result<()> {
+        let change = SetAttr {
+            permissions: Some(permissions),
+            ..SetAttr::default()
+        };
+        self.set_attr(&change)
+    }
+
     /// Its inode number on the host.
     pub(crate) fn ino(&self) -> u64 {
         self.identity.ino
