@@ -26,6 +26,8 @@ use crate::wire::{
 
 /// Most connections, and so most requests in flight.
 const CONNECTIONS_MAX: usize = 16;
+/// What a donated descriptor that did not come means: this process has no room for more.
+const NO_DESCRIPTOR: Errno = Errno::ENFILE;
 /// How many nodes are gathered before they are closed.
 const CLOSE_BATCH: usize = 64;
 
@@ -341,7 +343,7 @@ impl HostTree for RemoteTree {
     fn open(&self, node: NodeId, access: Access) -> Result<Opened> {
         let (attr, fd) = self.ask_for_fd(&Request::Open { node, access })?;
         Ok(Opened {
-            fd: fd.ok_or(Errno::EIO)?,
+            fd: fd.ok_or(NO_DESCRIPTOR)?,
             attr,
         })
     }
@@ -356,7 +358,7 @@ impl HostTree for RemoteTree {
         })?;
         Ok(Created {
             made,
-            fd: fd.ok_or(Errno::EIO)?,
+            fd: fd.ok_or(NO_DESCRIPTOR)?,
         })
     }
 
@@ -365,7 +367,7 @@ impl HostTree for RemoteTree {
         let (made, fd) = self.ask_for_fd(&Request::CreateUnnamed { dir, access, new })?;
         Ok(Created {
             made,
-            fd: fd.ok_or(Errno::EIO)?,
+            fd: fd.ok_or(NO_DESCRIPTOR)?,
         })
     }
 
@@ -480,7 +482,7 @@ impl HostTree for RemoteTree {
 
     fn connect(&self, node: NodeId, kind: SocketKind) -> Result<OwnedFd> {
         let ((), fd) = self.ask_for_fd(&Request::ConnectSocket { node, kind })?;
-        fd.ok_or(Errno::EIO)
+        fd.ok_or(NO_DESCRIPTOR)
     }
 
     fn close(&self, nodes: &[NodeId]) {

@@ -76,10 +76,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Recei
             }
         }
     }
-    if received
-        .flags
-        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
-    {
+    // A descriptor that found no room in this process's table is one that did not come (CTRUNC).
+    if received.flags.contains(ReturnFlags::TRUNC) {
         return Err(Errno::EMSGSIZE);
     }
     Ok(Received {

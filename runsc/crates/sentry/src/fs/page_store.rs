@@ -189,19 +189,14 @@ impl PageStore {
     /// Writes from `offset` on, extending the file; returns how many bytes. ENOSPC or ENOMEM only if
     /// there was no room for the first.
     pub fn write(&self, source: &mut Source<'_>, offset: u64) -> Result<usize> {
+        let end = offset.checked_add(source.remaining() as u64);
+        if end.is_none_or(|end| end > SIZE_MAX) {
+            return Err(Errno::EFBIG);
+        }
         let mut done = 0;
         while source.remaining() > 0 {
             let at = offset.saturating_add(done as u64);
-            let want = (source.remaining() as u64)
-                .min(STEP)
-                .min(SIZE_MAX.saturating_sub(at));
-            if want == 0 {
-                return if done > 0 {
-                    Ok(done)
-                } else {
-                    Err(Errno::EFBIG)
-                };
-            }
+            let want = (source.remaining() as u64).min(STEP);
             match self.write_some(source, at, want) {
                 Ok(0) => break,
                 Ok(len) => done += len,
