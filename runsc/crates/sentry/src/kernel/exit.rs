@@ -187,6 +187,7 @@ pub(crate) fn status_of(group: &ThreadGroup) -> ExitStatus {
 fn finish_group(task: &Arc<Task>, group: &Arc<ThreadGroup>) {
     let kernel = task.kernel();
     crate::kernel::timers::release(group);
+    crate::kernel::ipc::release(task, group);
     crate::kernel::job_control::group_exited(group);
     let reap = {
         let _tree = kernel.task_set.lock();

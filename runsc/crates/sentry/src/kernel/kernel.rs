@@ -86,6 +86,7 @@ impl Kernel {
             }),
             mounts: None,
             ipc_ino: ids.allocate(),
+            ipc: Arc::default(),
             net_ino: ids.allocate(),
             cgroup_ino: ids.allocate(),
             time_ino: ids.allocate(),

@@ -9,6 +9,7 @@ mod exec_credentials;
 pub mod exit;
 pub mod fs_context;
 pub mod futex;
+pub mod ipc;
 pub mod job_control;
 pub mod kernel;
 pub mod limits;

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::error::Result;
 use crate::kernel::clone::CloneFlags;
+use crate::kernel::ipc::IpcNamespace;
 use crate::kernel::task::Task;
 use crate::vfs::mount::{MountNamespace, translate};
 
@@ -66,6 +67,8 @@ pub struct Namespaces {
     pub mounts: Option<Arc<MountNamespace>>,
     /// System V IPC and POSIX message queues: its inode number.
     pub ipc_ino: u64,
+    /// What the IPC namespace holds.
+    pub ipc: Arc<IpcNamespace>,
     /// Network: its inode number.
     pub net_ino: u64,
     /// Cgroup: its inode number.
@@ -99,6 +102,7 @@ pub fn unshare(task: &Task, flags: CloneFlags) -> Result<()> {
     }
     if flags.contains(CloneFlags::NEWIPC) {
         namespaces.ipc_ino = ids.allocate();
+        namespaces.ipc = Arc::default();
     }
     if flags.contains(CloneFlags::NEWNET) {
         namespaces.net_ino = ids.allocate();

@@ -143,6 +143,9 @@ const SUBJECTS: &[&[Call]] = &[
     super::scheduler::CALLS,
     super::system::CALLS,
     super::xattr::CALLS,
+    super::sysv_msg::CALLS,
+    super::sysv_sem::CALLS,
+    super::sysv_shm::CALLS,
 ];
 
 /// Numbers above every call of the release that `uname(2)` reports.

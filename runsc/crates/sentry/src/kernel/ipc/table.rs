@@ -1,0 +1,183 @@
+//! Tables of IPC objects: by identifier and by key.
+
+use std::collections::BTreeMap;
+
+use abi::Errno;
+
+use crate::error::Result;
+
+/// Identifiers are a slot and this many times the slot's reuse count.
+const SLOTS: i32 = 32_768;
+
+/// `IPC_CREAT`
+pub const CREATE: u32 = 0o1000;
+/// `IPC_EXCL`
+pub const EXCLUSIVE: u32 = 0o2000;
+/// `IPC_PRIVATE`
+pub const PRIVATE: i32 = 0;
+
+#[derive(Debug)]
+struct Slot<T> {
+    key: i32,
+    sequence: u16,
+    object: T,
+}
+
+/// Objects of one kind.
+#[derive(Debug)]
+pub struct Table<T> {
+    slots: BTreeMap<i32, Slot<T>>,
+    next_sequence: u16,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Table<T> {
+        Table {
+            slots: BTreeMap::new(),
+            next_sequence: 0,
+        }
+    }
+}
+
+/// What a `*get` call is to do.
+#[derive(Debug)]
+pub enum Lookup<T> {
+    /// The object is there.
+    Found(i32, T),
+    /// It is to be made.
+    Missing,
+}
+
+impl<T: Clone> Table<T> {
+    /// The object of `key`, as the flags of a `*get` call have it: EEXIST, ENOENT.
+    pub fn look_up(&self, key: i32, flags: u32) -> Result<Lookup<T>> {
+        if key == PRIVATE {
+            return Ok(Lookup::Missing);
+        }
+        let found = self.slots.iter().find(|(_, slot)| slot.key == key);
+        match found {
+            Some(_) if flags & (CREATE | EXCLUSIVE) == CREATE | EXCLUSIVE => Err(Errno::EEXIST),
+            Some((index, slot)) => Ok(Lookup::Found(id(*index, slot), slot.object.clone())),
+            None if flags & CREATE == 0 => Err(Errno::ENOENT),
+            None => Ok(Lookup::Missing),
+        }
+    }
+
+    /// Adds what `make` makes, which is told its reuse count and identifier; ENOSPC beyond `limit` objects.
+    pub fn add(
+        &mut self,
+        key: i32,
+        limit: usize,
+        make: impl FnOnce(u16, i32) -> Result<T>,
+    ) -> Result<i32> {
+        if self.slots.len() >= limit {
+            return Err(Errno::ENOSPC);
+        }
+        let free = (0..SLOTS).find(|index| !self.slots.contains_key(index));
+        let index = free.ok_or(Errno::ENOSPC)?;
+        let sequence = self.next_sequence;
+        let id = i32::from(sequence) * SLOTS + index;
+        let slot = Slot {
+            key,
+            sequence,
+            object: make(sequence, id)?,
+        };
+        self.slots.insert(index, slot);
+        Ok(id)
+    }
+
+    /// The object of an identifier: EINVAL, EIDRM if its slot has another one now.
+    pub fn get(&self, wanted: i32) -> Result<T> {
+        if wanted < 0 {
+            return Err(Errno::EINVAL);
+        }
+        let index = wanted % SLOTS;
+        let slot = self.slots.get(&index).ok_or(Errno::EINVAL)?;
+        if id(index, slot) == wanted {
+            Ok(slot.object.clone())
+        } else {
+            Err(Errno::EIDRM)
+        }
+    }
+
+    /// The object in a slot, with its identifier (`*_STAT`); EINVAL.
+    pub fn at(&self, index: i32) -> Result<(i32, T)> {
+        let slot = self.slots.get(&index).ok_or(Errno::EINVAL)?;
+        Ok((id(index, slot), slot.object.clone()))
+    }
+
+    /// Takes an object out; none if it is not there any more.
+    pub fn remove(&mut self, wanted: i32) -> Option<T> {
+        self.get(wanted).ok()?;
+        let slot = self.slots.remove(&(wanted % SLOTS))?;
+        // The next object in any slot has another identifier.
+        self.next_sequence = (self.next_sequence + 1) & 0x7fff;
+        Some(slot.object)
+    }
+
+    /// The key no longer leads to it; the identifier does.
+    pub fn forget_key(&mut self, wanted: i32) {
+        if self.get(wanted).is_ok()
+            && let Some(slot) = self.slots.get_mut(&(wanted % SLOTS))
+        {
+            slot.key = PRIVATE;
+        }
+    }
+
+    /// The highest slot in use, 0 if none is (what the `*_INFO` commands return).
+    pub fn highest(&self) -> u64 {
+        let highest = self.slots.keys().next_back().copied().unwrap_or(0);
+        u64::from(highest.unsigned_abs())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// All, by identifier.
+    pub fn all(&self) -> Vec<(i32, T)> {
+        let slots = self.slots.iter();
+        slots
+            .map(|(index, slot)| (id(*index, slot), slot.object.clone()))
+            .collect()
+    }
+}
+
+fn id<T>(index: i32, slot: &Slot<T>) -> i32 {
+    i32::from(slot.sequence) * SLOTS + index
+}
+
+#[cfg(test)]
+mod tests {
+    use abi::Errno;
+
+    use super::{CREATE, EXCLUSIVE, Lookup, Table};
+
+    #[test]
+    fn identifiers_of_removed_objects_do_not_come_back() {
+        let mut table: Table<char> = Table::default();
+        let first = table.add(7, 10, |_, _| Ok('a')).unwrap();
+        assert_eq!(table.get(first), Ok('a'));
+        assert_eq!(table.remove(first), Some('a'));
+        assert_eq!(table.get(first), Err(Errno::EINVAL));
+        let second = table.add(7, 10, |_, _| Ok('b')).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(table.get(first), Err(Errno::EIDRM));
+    }
+
+    #[test]
+    fn keys_are_found_as_the_flags_say() {
+        let mut table: Table<char> = Table::default();
+        assert!(matches!(table.look_up(7, 0), Err(Errno::ENOENT)));
+        assert!(matches!(table.look_up(7, CREATE), Ok(Lookup::Missing)));
+        let id = table.add(7, 1, |_, _| Ok('a')).unwrap();
+        assert!(matches!(table.look_up(7, 0), Ok(Lookup::Found(found, 'a')) if found == id));
+        assert!(matches!(
+            table.look_up(7, CREATE | EXCLUSIVE),
+            Err(Errno::EEXIST)
+        ));
+        assert!(matches!(table.look_up(0, 0), Ok(Lookup::Missing)));
+        assert_eq!(table.add(8, 1, |_, _| Ok('b')), Err(Errno::ENOSPC));
+    }
+}
