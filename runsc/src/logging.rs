@@ -114,7 +114,9 @@ fn install(sinks: Vec<Sink>) {
     let _ = tracing::subscriber::set_global_default(emitter);
     std::panic::set_hook(Box::new(|panic| {
         let trace = std::backtrace::Backtrace::force_capture();
-        tracing::error!("panic: {panic}\n{trace}");
+        tracing::error!("panic: {panic}");
+        // The filter may not let it be put into names: what is certain was said above.
+        tracing::error!("{trace}");
         end_after_panic();
     }));
 }

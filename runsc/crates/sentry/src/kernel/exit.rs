@@ -69,8 +69,10 @@ pub(crate) fn abandon(child: &Arc<Task>) {
     let _tree = child.kernel().task_set.lock();
     let group = child.group();
     let mut links = group.links.lock();
+    let before = links.tasks.len();
     links.tasks.retain(|task| !Arc::ptr_eq(task, child));
-    links.live = links.live.saturating_sub(1);
+    // Perhaps it never got as far as being counted.
+    links.live -= before - links.tasks.len();
     let parent = if links.live == 0 {
         links.parent.take()
     } else {

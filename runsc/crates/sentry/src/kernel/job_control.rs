@@ -55,7 +55,14 @@ pub(crate) fn group_exited(group: &Arc<ThreadGroup>) {
             hang_up_if_orphaned(&theirs, group);
         }
     }
-    hang_up_if_orphaned(&process_group, group);
+    // Only if it was this exit that orphaned the group: its parent could have resumed it.
+    let of_parent = group.parent().and_then(|parent| parent.process_group());
+    if let Some(of_parent) = of_parent
+        && !Arc::ptr_eq(&of_parent, &process_group)
+        && Arc::ptr_eq(&of_parent.session, &process_group.session)
+    {
+        hang_up_if_orphaned(&process_group, group);
+    }
     let is_leader = process_group
         .session
         .leader

@@ -191,6 +191,10 @@ impl ThreadGroup {
     /// Takes in another thread. The task set must be locked.
     pub(crate) fn add_thread(&self, task: &Arc<Task>) {
         let mut links = self.links.lock();
+        if links.exiting.is_some() || links.execing {
+            // The others were asked to go before this one could be.
+            task.exit_requested.store(true, Ordering::Release);
+        }
         links.tasks.push(task.clone());
         links.live += 1;
     }

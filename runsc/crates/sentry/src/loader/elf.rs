@@ -157,7 +157,10 @@ fn read_interpreter(loader: &Loader<'_>, program: &Program) -> Result<Option<Pro
 
 /// The page-aligned range of addresses that the segments take, before the bias.
 fn span(program: &Program) -> Result<Range<usize>> {
-    let mut span = Range { start: usize::MAX, end: 0 };
+    let mut span = Range {
+        start: usize::MAX,
+        end: 0,
+    };
     for segment in loadable(program) {
         let start = usize::try_from(segment.vaddr).map_err(|_| Errno::ENOEXEC)?;
         let len = usize::try_from(segment.memsz).map_err(|_| Errno::ENOEXEC)?;
@@ -210,8 +213,14 @@ fn place(
     };
     let mut placed = Placed {
         bias,
-        code: Range { start: usize::MAX, end: 0 },
-        data: Range { start: usize::MAX, end: 0 },
+        code: Range {
+            start: usize::MAX,
+            end: 0,
+        },
+        data: Range {
+            start: usize::MAX,
+            end: 0,
+        },
         end: span.end.wrapping_add(bias),
     };
     for segment in loadable(program) {
