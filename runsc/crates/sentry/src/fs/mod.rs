@@ -20,3 +20,4 @@ pub mod sysfs;
 pub mod timerfd;
 pub mod tmpfs;
 pub mod tty;
+pub mod types;

@@ -14,6 +14,7 @@ use crate::loader::{self, Arguments, Identity, Image, Loader};
 use crate::vfs::attr::FileType;
 use crate::vfs::fd_table;
 use crate::vfs::file::{OpenFile, OpenFlags};
+use crate::vfs::locks::DenyWrite;
 use crate::vfs::path::Path;
 use crate::vfs::permission;
 use crate::vfs::walk::{self, WalkFlags};
@@ -38,8 +39,9 @@ pub(crate) fn open_executable(
     permission::check(&task.credentials(), &attr, permission::EXECUTE)?;
     // The file is read by the kernel: execute permission is enough.
     let inode = path.inode().clone();
+    let deny_write = DenyWrite::take(&inode)?;
     let file = inode.clone().open(OpenFlags::empty(), task)?;
-    Ok(OpenFile::new(path, inode, file, OpenFlags::empty()))
+    Ok(OpenFile::for_execution(path, inode, file, deny_write))
 }
 
 /// `execve` of the program at `path`. On success the registers are those of the new program.

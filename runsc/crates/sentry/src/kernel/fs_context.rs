@@ -63,6 +63,17 @@ impl FsContext {
         self.state.lock().cwd = cwd;
     }
 
+    /// Goes to `new` where it was at `old`, root and working directory (`pivot_root(2)`).
+    pub fn replace(&self, old: &Path, new: &Path) {
+        let mut state = self.state.lock();
+        if state.root == *old {
+            state.root = new.clone();
+        }
+        if state.cwd == *old {
+            state.cwd = new.clone();
+        }
+    }
+
     /// `umask(2)`: returns the old one.
     pub fn set_umask(&self, umask: u32) -> u32 {
         std::mem::replace(&mut self.state.lock().umask, umask & 0o777)

@@ -217,6 +217,7 @@ fn set_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallRes
         owner,
         by: Arc::downgrade(task.group()),
     };
+    task.kernel().vfs.locked_inodes.note(open.inode());
     let Err(holder) = locks.set(wanted.clone()) else {
         return Ok(0);
     };
@@ -266,6 +267,7 @@ fn flock(task: &Task, args: &SyscallArgs) -> SyscallResult {
         }
         _ => return Err(Errno::EINVAL.into()),
     };
+    task.kernel().vfs.locked_inodes.note(open.inode());
     let by = Arc::downgrade(task.group());
     let attempt = || locks.lock_whole(owner, kind, by.clone()).then_some(());
     if attempt().is_some() {

@@ -56,6 +56,7 @@ pub fn read(
     }
     if file.is_seekable() {
         let mut offset = open.offset().lock();
+        check_range(*offset, sink.remaining())?;
         let len = file.read(task, sink, *offset)?;
         *offset = offset.saturating_add(len as u64);
         drop(offset);
@@ -79,6 +80,7 @@ pub fn read_at(
 ) -> Result<usize> {
     check_seekable(open)?;
     check_readable(open)?;
+    check_range(offset, sink.remaining())?;
     let len = open.file().read(task, sink, offset)?;
     tell(open, len, FileEvent::ACCESS);
     Ok(len)
@@ -98,6 +100,7 @@ pub fn write(
     if file.is_seekable() {
         let mut offset = open.offset().lock();
         let position = position(open, *offset);
+        check_range(*offset, source.remaining())?;
         limit_to_file_size(task, open, source, position)?;
         let written = file.write(task, source, position)?;
         *offset = written.end;
@@ -134,9 +137,35 @@ pub fn write_at(
     check_seekable(open)?;
     check_writable(open)?;
     let position = position(open, offset);
+    check_range(offset, source.remaining())?;
     limit_to_file_size(task, open, source, position)?;
     let written = open.file().write(task, source, position)?;
     synced(open, written.len)
+}
+
+/// Writes at the end, whatever the file's mode (`RWF_APPEND`); the file's own offset stays.
+pub fn append(task: &Task, open: &Arc<OpenFile>, source: &mut Source<'_>) -> Result<usize> {
+    check_seekable(open)?;
+    check_writable(open)?;
+    limit_to_file_size(task, open, source, Position::End)?;
+    let written = open.file().write(task, source, Position::End)?;
+    synced(open, written.len)
+}
+
+/// Reads what is there now, without waiting (`RWF_NOWAIT`).
+pub fn read_now(task: &Task, open: &Arc<OpenFile>, sink: &mut Sink<'_>) -> Result<usize> {
+    check_readable(open)?;
+    open.file().read(task, sink, 0)
+}
+
+/// No byte is behind the largest offset; EINVAL.
+fn check_range(offset: u64, len: usize) -> Result<()> {
+    let end = offset.checked_add(len as u64);
+    if end.is_some_and(|end| i64::try_from(end).is_ok()) {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 /// Sends SIGXFSZ: a file was to grow beyond `RLIMIT_FSIZE`.

@@ -28,6 +28,7 @@ mod memfd;
 mod mempolicy;
 mod mlock;
 mod mmap;
+mod mount;
 mod names;
 mod namespace;
 mod open;
@@ -60,6 +61,7 @@ pub mod table;
 mod timeout;
 mod timer;
 mod timerfd;
+mod transfer;
 mod xattr;
 
 use abi::Errno;

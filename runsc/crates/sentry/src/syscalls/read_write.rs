@@ -28,13 +28,13 @@ pub(super) const CALLS: &[Call] = &[
         nr::__NR_preadv2,
         "preadv2",
         preadv2,
-        "RWF_NOWAIT, RWF_ATOMIC and RWF_DONTCACHE are EOPNOTSUPP",
+        "RWF_ATOMIC and RWF_DONTCACHE are EOPNOTSUPP",
     ),
     Call::partial(
         nr::__NR_pwritev2,
         "pwritev2",
         pwritev2,
-        "RWF_NOWAIT, RWF_APPEND, RWF_ATOMIC and RWF_DONTCACHE are EOPNOTSUPP",
+        "RWF_NOWAIT, RWF_ATOMIC and RWF_DONTCACHE are EOPNOTSUPP",
     ),
     Call::full(nr::__NR_lseek, "lseek", lseek),
 ];
@@ -116,21 +116,34 @@ fn offset_or_current(raw: i64) -> Result<Option<u64>> {
 
 fn preadv2(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let offset = offset_or_current(args.i64(3))?;
-    if args.u32(5) & !RWF_KNOWN != 0 {
+    let flags = args.u32(5);
+    if flags & !(RWF_KNOWN | nr::RWF_NOWAIT) != 0 {
         return Err(Errno::EOPNOTSUPP.into());
     }
     let open = task.files().get(args.i32(0))?;
-    read_vector(task, args, &open, offset)
+    let waits = flags & nr::RWF_NOWAIT == 0 || open.file().is_seekable();
+    if waits || offset.is_some() {
+        return read_vector(task, args, &open, offset);
+    }
+    let mm = task.mm();
+    let mut sink = Sink::User(vector(&mm, args)?);
+    Ok(io::read_now(task, &open, &mut sink)? as u64)
 }
 
 fn pwritev2(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let offset = offset_or_current(args.i64(3))?;
     let flags = args.u32(5);
-    if flags & !RWF_KNOWN != 0 {
+    if flags & !(RWF_KNOWN | nr::RWF_APPEND) != 0 {
         return Err(Errno::EOPNOTSUPP.into());
     }
     let open = task.files().get(args.i32(0))?;
-    let len = write_vector(task, args, &open, offset)?;
+    let len = if flags & nr::RWF_APPEND != 0 && open.file().is_seekable() {
+        let mm = task.mm();
+        let mut source = Source::User(vector(&mm, args)?);
+        io::append(task, &open, &mut source)? as u64
+    } else {
+        write_vector(task, args, &open, offset)?
+    };
     if len > 0 && flags & (nr::RWF_DSYNC | nr::RWF_SYNC) != 0 {
         open.file().sync()?;
     }

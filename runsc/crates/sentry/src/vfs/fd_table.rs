@@ -25,6 +25,8 @@ pub struct Descriptor {
 #[derive(Debug, Default)]
 pub struct FdTable {
     slots: Mutex<Slots>,
+    /// Its address is the table's identity, wherever the table itself moves.
+    identity: Box<u8>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -128,6 +130,7 @@ impl FdTable {
     pub fn fork(&self) -> FdTable {
         FdTable {
             slots: Mutex::new(self.slots.lock().clone()),
+            identity: Box::default(),
         }
     }
 
@@ -164,7 +167,7 @@ impl FdTable {
     /// To whom record locks set through this table belong.
     #[must_use]
     pub fn lock_owner(&self) -> LockOwner {
-        LockOwner::Table(std::ptr::from_ref(self).addr())
+        LockOwner::Table(std::ptr::from_ref(&*self.identity).addr())
     }
 
     /// A descriptor of this table has been taken out: the process's record locks on the file go, and

@@ -18,7 +18,7 @@ use crate::socket::Socket;
 use crate::syscalls::SyscallArgs;
 use crate::vfs::inode::{DirEntry, InodeRef};
 use crate::vfs::io::{Sink, Source};
-use crate::vfs::locks::{LockOwner, WriteAccess};
+use crate::vfs::locks::{DenyWrite, LockOwner, WriteAccess};
 use crate::vfs::notify::{self, FileEvent};
 use crate::vfs::path::Path;
 
@@ -251,6 +251,8 @@ pub struct OpenFile {
     offset: Mutex<u64>,
     /// Held as long as it is open for writing.
     write_access: Option<WriteAccess>,
+    /// Held as long as it is the program of a process.
+    _deny_write: Option<DenyWrite>,
     /// Who gets SIGIO, and which signal instead (`F_SETOWN`, `F_SETSIG`).
     pub owner: Mutex<crate::vfs::owner::FileOwner>,
 }
@@ -278,7 +280,19 @@ impl OpenFile {
         file: Arc<dyn File>,
         flags: OpenFlags,
     ) -> Arc<OpenFile> {
-        OpenFile::with_write_access(path, inode, file, flags, None)
+        OpenFile::with_access(path, inode, file, flags, (None, None))
+    }
+
+    /// As [`OpenFile::new`], for a program that is being executed: nobody may write it.
+    #[must_use]
+    pub fn for_execution(
+        path: Path,
+        inode: InodeRef,
+        file: Arc<dyn File>,
+        deny_write: DenyWrite,
+    ) -> Arc<OpenFile> {
+        let access = (None, Some(deny_write));
+        OpenFile::with_access(path, inode, file, OpenFlags::empty(), access)
     }
 
     /// As [`OpenFile::new`], for a file that is open for writing.
@@ -290,6 +304,16 @@ impl OpenFile {
         flags: OpenFlags,
         write_access: Option<WriteAccess>,
     ) -> Arc<OpenFile> {
+        OpenFile::with_access(path, inode, file, flags, (write_access, None))
+    }
+
+    fn with_access(
+        path: Path,
+        inode: InodeRef,
+        file: Arc<dyn File>,
+        flags: OpenFlags,
+        access: (Option<WriteAccess>, Option<DenyWrite>),
+    ) -> Arc<OpenFile> {
         let flags = flags.difference(OPENING);
         Arc::new(OpenFile {
             path,
@@ -297,7 +321,8 @@ impl OpenFile {
             file,
             flags: AtomicU32::new(flags.bits()),
             offset: Mutex::new(0),
-            write_access,
+            write_access: access.0,
+            _deny_write: access.1,
             owner: Mutex::default(),
         })
     }

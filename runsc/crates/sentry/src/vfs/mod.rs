@@ -33,6 +33,7 @@ pub mod seals;
 pub mod setup;
 pub mod shared;
 pub mod state;
+pub mod transfer;
 pub mod walk;
 pub mod xattr;
 

@@ -87,6 +87,9 @@ fn normalise(how: &OpenHow) -> Result<OpenHow> {
     let mut how = *how;
     if how.flags.contains(OpenFlags::PATH) {
         how.flags &= WITH_PATH;
+    } else {
+        // As for every process with 64-bit offsets (`man 2 fcntl`, F_GETFL).
+        how.flags |= OpenFlags::LARGEFILE;
     }
     let flags = how.flags;
     if flags.contains(OpenFlags::TMPFILE_BIT) {

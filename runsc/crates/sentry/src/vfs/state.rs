@@ -17,7 +17,7 @@ use crate::vfs::dentry::DentryTree;
 use crate::vfs::device::DeviceTable;
 use crate::vfs::epoll::EpollGraph;
 use crate::vfs::inode::FileSystem;
-use crate::vfs::locks::LockWaits;
+use crate::vfs::locks::{LockWaits, LockedInodes};
 use crate::vfs::mount::{Mount, MountFlags, MountNamespace};
 
 /// Mount ids, device numbers, the device table, the mount of files without names.
@@ -29,6 +29,8 @@ pub struct Vfs {
     pub(crate) topology: Arc<Mutex<()>>,
     /// What opens character and block devices.
     pub devices: DeviceTable,
+    /// Inodes with locks, for `/proc/locks`.
+    pub locked_inodes: LockedInodes,
     /// Who waits for whose record locks.
     pub lock_waits: LockWaits,
     /// Serialises epolls that come to watch epolls.
@@ -47,6 +49,7 @@ impl Default for Vfs {
             next_minor: AtomicU32::new(20),
             topology: Arc::default(),
             devices,
+            locked_inodes: LockedInodes::default(),
             lock_waits: LockWaits::default(),
             epolls: EpollGraph::default(),
             anonymous: OnceLock::new(),

@@ -10,7 +10,7 @@ use crate::kernel::task::Task;
 use crate::syscalls::SyscallArgs;
 use crate::vfs::attr::Device;
 use crate::vfs::device::{DeviceDriver, Opened};
-use crate::vfs::file::{File, OpenFile, OpenFlags, Position, Whence, Written};
+use crate::vfs::file::{File, OpenFile, OpenFlags, OwnOffset, Position, Whence, Written};
 use crate::vfs::io::{Sink, Source};
 use crate::vfs::path::Path;
 
@@ -59,8 +59,8 @@ fn random(sink: &mut Sink<'_>) -> Result<usize> {
     Ok(done)
 }
 
-impl File for MemoryDevice {
-    fn read(&self, _task: &Task, sink: &mut Sink<'_>, _offset: u64) -> Result<usize> {
+impl OwnOffset for MemoryDevice {
+    fn read(&self, sink: &mut Sink<'_>) -> Result<usize> {
         match self {
             MemoryDevice::Null => Ok(0),
             MemoryDevice::Zero | MemoryDevice::Full => sink.zero(usize::MAX),
@@ -68,12 +68,27 @@ impl File for MemoryDevice {
         }
     }
 
-    fn write(&self, _task: &Task, source: &mut Source<'_>, position: Position) -> Result<Written> {
+    fn write(&self, source: &mut Source<'_>) -> Result<usize> {
         if *self == MemoryDevice::Full && source.remaining() > 0 {
             return Err(Errno::ENOSPC);
         }
         let len = source.remaining();
         source.skip(len);
+        Ok(len)
+    }
+
+    fn seek(&self, _whence: Whence, _by: i64) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+impl File for MemoryDevice {
+    fn read(&self, _task: &Task, sink: &mut Sink<'_>, _offset: u64) -> Result<usize> {
+        OwnOffset::read(self, sink)
+    }
+
+    fn write(&self, _task: &Task, source: &mut Source<'_>, position: Position) -> Result<Written> {
+        let len = OwnOffset::write(self, source)?;
         let start = match position {
             Position::At(offset) => offset,
             Position::End => 0,
@@ -88,11 +103,9 @@ impl File for MemoryDevice {
         true
     }
 
-    fn seek_special(&self, _whence: Whence, _offset: i64) -> Result<u64> {
-        match self {
-            MemoryDevice::Random => Err(Errno::EINVAL),
-            MemoryDevice::Null | MemoryDevice::Zero | MemoryDevice::Full => Ok(0),
-        }
+    fn own_offset(&self) -> Option<&dyn OwnOffset> {
+        // Whatever is sought, the offset of these stays 0.
+        (*self != MemoryDevice::Random).then_some(self)
     }
 
     fn ioctl(

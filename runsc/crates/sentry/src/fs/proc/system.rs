@@ -20,6 +20,10 @@ pub(super) fn files() -> Vec<(&'static str, Entry)> {
         ("filesystems", file(file_systems)),
         ("interrupts", file(interrupts)),
         ("loadavg", file(load_average)),
+        (
+            "locks",
+            file(|task| Ok(task.kernel().vfs.locked_inodes.text(task).into_bytes())),
+        ),
         ("meminfo", file(memory_info)),
         ("misc", file(|_| Ok(Vec::new()))),
         ("modules", file(|_| Ok(Vec::new()))),

@@ -5,6 +5,7 @@
 //! that record locks of processes report.
 
 mod record;
+mod text;
 mod waits;
 mod write_count;
 
@@ -16,6 +17,7 @@ use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 
 pub use record::{LockRange, RecordLock};
+pub use text::LockedInodes;
 pub use waits::LockWaits;
 pub use write_count::{DenyWrite, WriteAccess, WriteCount};
 

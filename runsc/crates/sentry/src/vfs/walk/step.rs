@@ -67,8 +67,9 @@ impl<'a> Walk<'a> {
     pub(crate) fn go_to_end(&mut self) -> Result<()> {
         let mut directory = self.flags.contains(WalkFlags::DIRECTORY);
         while !self.rest.is_empty() {
-            directory |= self.rest.ends_with_slash();
-            self.step(directory)?;
+            let slash = self.rest.ends_with_slash();
+            directory |= slash;
+            self.step(slash)?;
         }
         directory |= self.rest.ends_with_slash();
         if directory && self.kind()? != FileType::Directory {
@@ -160,8 +161,9 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// One component. A symbolic link is followed unless it is the last and nobody wants that.
-    fn step(&mut self, directory: bool) -> Result<()> {
+    /// One component. A symbolic link is followed unless it is the last, with no slash behind, and nobody
+    /// wants that.
+    fn step(&mut self, slash: bool) -> Result<()> {
         self.check_search()?;
         let name = match self.rest.take() {
             None | Some(Component::Dot) => return Ok(()),
@@ -174,7 +176,7 @@ impl<'a> Walk<'a> {
         let next = self.down(&name)?;
         let is_link = next.inode().kind()? == FileType::Symlink;
         let last = self.rest.is_empty();
-        if is_link && (!last || directory || self.flags.contains(WalkFlags::FOLLOW)) {
+        if is_link && (!last || slash || self.flags.contains(WalkFlags::FOLLOW)) {
             return self.follow(&next);
         }
         self.enter(next)

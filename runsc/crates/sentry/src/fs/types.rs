@@ -1,0 +1,52 @@
+//! The types of file systems that `mount(2)` knows.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use abi::Errno;
+
+use crate::error::Result;
+use crate::fs::devpts::{DevPts, DevPtsOptions};
+use crate::fs::tmpfs::{TmpFs, TmpfsOptions};
+use crate::fs::{devtmpfs, proc, sysfs};
+use crate::kernel::task::Task;
+use crate::vfs::inode::FileSystem;
+
+/// A new instance of the type called `name`, mounted with `options`; ENODEV for a type that is not known.
+pub fn make(task: &Task, name: &[u8], options: &[u8]) -> Result<Arc<dyn FileSystem>> {
+    let kernel = task.kernel();
+    match name {
+        b"tmpfs" | b"ramfs" => {
+            let options = TmpfsOptions::parse(options, memory_bytes(task))?;
+            Ok(TmpFs::new(kernel, &options))
+        }
+        b"devtmpfs" => devtmpfs::new(kernel),
+        b"proc" => Ok(proc::new(kernel, &task.pid_namespace())),
+        b"sysfs" => Ok(sysfs::new(kernel)),
+        b"devpts" => Ok(DevPts::new(kernel, DevPtsOptions::default())),
+        _ => Err(Errno::ENODEV),
+    }
+}
+
+/// Changes the options of an instance (`MS_REMOUNT`).
+pub fn remount(task: &Task, fs: &Arc<dyn FileSystem>, options: &[u8]) -> Result<()> {
+    let any: &dyn Any = &**fs;
+    if let Some(tmpfs) = any.downcast_ref::<TmpFs>()
+        && !options.is_empty()
+    {
+        let options = TmpfsOptions::parse(options, memory_bytes(task))?;
+        return tmpfs.set_limits(options.size_bytes, options.max_inodes);
+    }
+    Ok(())
+}
+
+/// What percentages of a size are of.
+fn memory_bytes(task: &Task) -> u64 {
+    let limit = task.kernel().memory().limit();
+    if limit == u64::MAX {
+        // Half of it is the default size of a tmpfs: 8 GiB.
+        16 << 30
+    } else {
+        limit
+    }
+}

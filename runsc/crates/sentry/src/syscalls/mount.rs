@@ -1,0 +1,233 @@
+//! `mount(2)`, `umount2(2)`, `pivot_root(2)`.
+
+use std::sync::Arc;
+
+use abi::Errno;
+use abi::raw::general as nr;
+
+use super::at;
+use crate::error::{Result, SyscallResult};
+use crate::fs::types;
+use crate::kernel::credentials::Capability;
+use crate::kernel::task::Task;
+use crate::syscalls::args::SyscallArgs;
+use crate::syscalls::table::Call;
+use crate::vfs::attr::FileType;
+use crate::vfs::mount::{MountFlags, MountNamespace, Propagation, Unmount};
+use crate::vfs::path::Path;
+use crate::vfs::walk::WalkFlags;
+
+pub(super) const CALLS: &[Call] = &[
+    Call::partial(
+        nr::__NR_mount,
+        "mount",
+        mount,
+        "file systems in memory, proc and the like; no block devices",
+    ),
+    Call::partial(
+        nr::__NR_umount2,
+        "umount2",
+        umount,
+        "`MNT_EXPIRE` only ever marks",
+    ),
+    Call::full(nr::__NR_pivot_root, "pivot_root", pivot_root),
+    Call::refused(
+        nr::__NR_name_to_handle_at,
+        "name_to_handle_at",
+        Errno::EOPNOTSUPP,
+        "no file system here exports handles",
+    ),
+    Call::refused(
+        nr::__NR_open_by_handle_at,
+        "open_by_handle_at",
+        Errno::EPERM,
+        "no file system here exports handles",
+    ),
+];
+
+/// The old magic number in the upper half of the flags.
+const MAGIC: u32 = 0xc0ed_0000;
+const MAGIC_MASK: u32 = 0xffff_0000;
+const PROPAGATION: u32 = nr::MS_SHARED | nr::MS_PRIVATE | nr::MS_SLAVE | nr::MS_UNBINDABLE;
+/// Longest option text.
+const OPTIONS_MAX: usize = 4096;
+
+/// The task's mount namespace, in which it must be privileged; EPERM.
+fn namespace(task: &Task) -> Result<Arc<MountNamespace>> {
+    if !task.has_capability(Capability::SysAdmin) {
+        return Err(Errno::EPERM);
+    }
+    task.namespaces().mounts.clone().ok_or(Errno::EINVAL)
+}
+
+fn mount_flags(flags: u32, before: MountFlags) -> MountFlags {
+    let table = [
+        (nr::MS_RDONLY, MountFlags::READ_ONLY),
+        (nr::MS_NOSUID, MountFlags::NO_SUID),
+        (nr::MS_NODEV, MountFlags::NO_DEV),
+        (nr::MS_NOEXEC, MountFlags::NO_EXEC),
+        (nr::MS_NODIRATIME, MountFlags::NO_DIR_ATIME),
+        (nr::MS_NOSYMFOLLOW, MountFlags::NO_SYMLINK_FOLLOW),
+    ];
+    let mut result = MountFlags::empty();
+    for (_, flag) in table.iter().filter(|(bit, _)| flags & bit != 0) {
+        result |= *flag;
+    }
+    let atime = nr::MS_NOATIME | nr::MS_RELATIME | nr::MS_STRICTATIME | nr::MS_NODIRATIME;
+    if flags & nr::MS_REMOUNT != 0 && flags & atime == 0 {
+        // A remount that does not speak of access times leaves them.
+        result | before & (MountFlags::NO_ATIME | MountFlags::RELATIME | MountFlags::NO_DIR_ATIME)
+    } else if flags & nr::MS_NOATIME != 0 {
+        result | MountFlags::NO_ATIME
+    } else if flags & nr::MS_STRICTATIME != 0 {
+        result
+    } else {
+        result | MountFlags::RELATIME
+    }
+}
+
+fn mount(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let mut flags = args.u32(3);
+    if flags & MAGIC_MASK == MAGIC {
+        flags &= !MAGIC_MASK;
+    }
+    let target = at::follow(task, args.usize(1))?;
+    let namespace = namespace(task)?;
+    if flags & nr::MS_REMOUNT != 0 {
+        return remount(task, &target, flags, args.usize(4));
+    }
+    if flags & nr::MS_BIND != 0 {
+        return bind(task, &namespace, args.usize(0), &target, flags);
+    }
+    if flags & PROPAGATION != 0 {
+        return propagate(task, &namespace, &target, flags);
+    }
+    if flags & nr::MS_MOVE != 0 {
+        let from = at::follow(task, args.usize(0))?;
+        check_types(&from, &target)?;
+        namespace.move_to(&from, &target)?;
+        return Ok(0);
+    }
+    new_mount(task, &namespace, args, &target, flags)
+}
+
+/// The option text, empty for NULL.
+fn options(task: &Task, address: usize) -> Result<Vec<u8>> {
+    if address == 0 {
+        return Ok(Vec::new());
+    }
+    task.mm().read_string(address, OPTIONS_MAX)
+}
+
+fn remount(task: &Task, target: &Path, flags: u32, data: usize) -> SyscallResult {
+    if !Arc::ptr_eq(&target.dentry, target.mount.root()) {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags & nr::MS_BIND == 0 {
+        let text = options(task, data)?;
+        types::remount(task, &target.mount.fs, &text)?;
+    }
+    let before = target.mount.flags();
+    target.mount.set_flags(mount_flags(flags, before))?;
+    Ok(0)
+}
+
+/// A directory goes on a directory, anything else on anything else.
+fn check_types(from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (from.inode().kind()?, to.inode().kind()?);
+    if (from == FileType::Directory) != (to == FileType::Directory) {
+        return Err(Errno::ENOTDIR);
+    }
+    Ok(())
+}
+
+fn bind(
+    task: &Task,
+    namespace: &Arc<MountNamespace>,
+    source: usize,
+    target: &Path,
+    flags: u32,
+) -> SyscallResult {
+    let from = at::follow(task, source)?;
+    check_types(&from, target)?;
+    let vfs = &task.kernel().vfs;
+    let copy = namespace.copy(vfs, &from, flags & nr::MS_REC != 0)?;
+    namespace.attach(vfs, &copy, target)?;
+    Ok(0)
+}
+
+fn propagate(
+    task: &Task,
+    namespace: &Arc<MountNamespace>,
+    target: &Path,
+    flags: u32,
+) -> SyscallResult {
+    let to = match flags & PROPAGATION {
+        nr::MS_SHARED => Propagation::Shared,
+        nr::MS_PRIVATE => Propagation::Private,
+        nr::MS_SLAVE => Propagation::Slave,
+        nr::MS_UNBINDABLE => Propagation::Unbindable,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let recursive = flags & nr::MS_REC != 0;
+    namespace.set_propagation(&task.kernel().vfs, target, to, recursive)?;
+    Ok(0)
+}
+
+fn new_mount(
+    task: &Task,
+    namespace: &Arc<MountNamespace>,
+    args: &SyscallArgs,
+    target: &Path,
+    flags: u32,
+) -> SyscallResult {
+    if args.u64(2) == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let type_name = task.mm().read_string(args.usize(2), abi::PAGE_SIZE)?;
+    let text = options(task, args.usize(4))?;
+    let source = if args.u64(0) == 0 {
+        b"none".to_vec()
+    } else {
+        at::path_text(task, args.usize(0))?
+    };
+    let fs = types::make(task, &type_name, &text)?;
+    let is_directory = target.inode().kind()? == FileType::Directory;
+    if !is_directory {
+        return Err(Errno::ENOTDIR.into());
+    }
+    let vfs = &task.kernel().vfs;
+    let mount = vfs.mount(fs, &source, mount_flags(flags, MountFlags::empty()));
+    namespace.attach(vfs, &mount, target)?;
+    Ok(0)
+}
+
+fn umount(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let flags = Unmount::from_bits(args.u32(1)).ok_or(Errno::EINVAL)?;
+    if flags.contains(Unmount::EXPIRE) && flags.intersects(Unmount::FORCE | Unmount::DETACH) {
+        return Err(Errno::EINVAL.into());
+    }
+    let namespace = namespace(task)?;
+    let mut walk = WalkFlags::FOLLOW;
+    walk.set(WalkFlags::FOLLOW, !flags.contains(Unmount::NO_FOLLOW));
+    let path = at::resolve(task, nr::AT_FDCWD, args.usize(0), walk)?;
+    namespace.unmount(&path, flags)?;
+    Ok(0)
+}
+
+fn pivot_root(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let namespace = namespace(task)?;
+    let directory = |address| {
+        let flags = WalkFlags::FOLLOW | WalkFlags::DIRECTORY;
+        at::resolve(task, nr::AT_FDCWD, address, flags)
+    };
+    let new_root = directory(args.usize(0))?;
+    let put_old = directory(args.usize(1))?;
+    let old_root = task.fs().root();
+    namespace.pivot(&old_root, &new_root, &put_old)?;
+    // Whoever was at the old root is at the new one (`man 2 pivot_root`).
+    for (_, other) in task.kernel().root_pid_ns().tasks() {
+        other.fs().replace(&old_root, &new_root);
+    }
+    Ok(0)
+}
