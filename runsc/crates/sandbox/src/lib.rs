@@ -11,6 +11,7 @@ mod guest;
 mod inputs;
 mod lifeline;
 mod lockdown;
+mod masks;
 mod mounts;
 mod processes;
 mod server;

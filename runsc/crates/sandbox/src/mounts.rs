@@ -14,6 +14,7 @@ use sentry::vfs::inode::{CachePolicy, FileSystem};
 use sentry::vfs::mount::{MountFlags as Flags, MountNamespace};
 
 use crate::error::SandboxError;
+use crate::masks;
 
 /// Builds it: the root, then the spec's mounts in order.
 pub(crate) fn build(
@@ -37,6 +38,10 @@ pub(crate) fn build(
     let namespace = kernel.new_mount_namespace(kernel.user_ns().clone(), lower, b"none", flags);
     for mount in &config.container.mounts {
         mount_one(kernel, config, tree, &namespace, mount).map_err(named(&mount.destination))?;
+    }
+    masks::apply(kernel, &namespace, &config.container)?;
+    if !config.container.sysctl.is_empty() {
+        tracing::warn!("linux.sysctl: this release keeps the kernel's own values");
     }
     Ok(namespace)
 }
