@@ -267,7 +267,7 @@ pub(super) fn rename(table: &Table, rename: &Rename<'_>) -> Result<Renamed> {
     let old_name = name::to_c(rename.old_name)?;
     let new_name = name::to_c(rename.new_name)?;
     let (old_fd, new_fd) = (old_dir.path_fd(table)?, new_dir.path_fd(table)?);
-    let moved = rename.moved.and_then(|id| table.get(id).ok());
+    let moved = held(table, rename.moved);
     let replaced = held(table, rename.replaced);
     let flags = match rename.mode {
         RenameMode::Replace => RenameFlags::empty(),

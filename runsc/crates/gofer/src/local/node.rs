@@ -29,6 +29,9 @@ const NODES_MAX: usize = 1 << 20;
 /// How far up a node's parents are followed; deeper trees than this cannot be reopened.
 const DEPTH_MAX: usize = 1 << 16;
 
+/// How often a file is looked for again that is not where it was: a rename may be under way.
+const RACES_MAX: usize = 3;
+
 /// A file the client knows.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -221,19 +224,32 @@ impl Node {
 
     /// Opens the file anew with `flags`, never following a link, and checks that it is the same file.
     pub(super) fn open_again(self: &Arc<Self>, table: &Table, flags: OFlags) -> Result<OwnedFd> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let flags = if flags.contains(OFlags::PATH) {
-            flags - OFlags::NONBLOCK
-        } else {
-            flags
-        };
-        let fd = match self.place() {
-            Place::Child(parent, name) => match parent.open_fd() {
-                Some(fd) => sys::open_beneath(fd.as_fd(), &name, flags, Mode::empty())?,
-                None => {
-                    sys::open_beneath(parent.path_fd(table)?.as_fd(), &name, flags, Mode::empty())?
+        let mut flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if !flags.contains(OFlags::PATH) {
+            flags |= OFlags::NONBLOCK;
+        }
+        let mut tries = 0..RACES_MAX;
+        loop {
+            let opened = self.open_where_it_is(table, flags);
+            match opened {
+                Err(Errno::ENOENT | Errno::ESTALE) if tries.next().is_some() => {
+                    // A rename may be moving it; its descriptor, if there is one, reaches it anyway.
+                    if let Ok(fd) = self.open_nameless(table, flags) {
+                        return Ok(fd);
+                    }
                 }
-            },
+                Err(Errno::ENOENT) => return Err(Errno::ESTALE),
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_where_it_is(self: &Arc<Self>, table: &Table, flags: OFlags) -> Result<OwnedFd> {
+        let fd = match self.place() {
+            Place::Child(parent, name) => {
+                let parent = parent.path_fd(table)?;
+                sys::open_beneath(parent.as_fd(), &name, flags, Mode::empty())?
+            }
             Place::Root => self.root.open(flags)?,
             Place::Nowhere if self.kind == FileKind::Directory => {
                 let fd = self.open_fd().ok_or(Errno::ESTALE)?;
@@ -248,6 +264,9 @@ impl Node {
     /// Opens a file that has no name any more through its descriptor's entry in `/proc/self/fd`.
     fn open_nameless(&self, table: &Table, flags: OFlags) -> Result<OwnedFd> {
         let own = table.own_descriptors.as_ref().ok_or(Errno::ESTALE)?;
+        if flags.contains(OFlags::PATH) || self.kind == FileKind::Symlink {
+            return Err(Errno::ESTALE);
+        }
         let fd = self.open_fd().ok_or(Errno::ESTALE)?;
         sys::reopen(own.as_fd(), fd.as_fd(), flags - OFlags::NOFOLLOW)
     }
@@ -262,6 +281,17 @@ impl Node {
 
     /// The attributes now: through the open descriptor, else by name, without opening anything.
     pub(super) fn stat(self: &Arc<Self>, table: &Table) -> Result<Attr> {
+        let mut tries = 0..RACES_MAX;
+        loop {
+            match self.stat_where_it_is(table) {
+                Err(Errno::ENOENT | Errno::ESTALE) if tries.next().is_some() => {}
+                Err(Errno::ENOENT) => return Err(Errno::ESTALE),
+                result => return result,
+            }
+        }
+    }
+
+    fn stat_where_it_is(self: &Arc<Self>, table: &Table) -> Result<Attr> {
         if let Some(fd) = self.open_fd() {
             return sys::stat_fd(fd.as_fd());
         }

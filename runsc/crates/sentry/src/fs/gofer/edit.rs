@@ -58,7 +58,7 @@ impl GoferInode {
     }
 
     fn made(&self, name: &[u8], made: &::gofer::Made) -> Result<Arc<GoferInode>> {
-        let inode = self.core.adopt(&made.found)?;
+        let inode = self.core.adopt(&made.found, None)?;
         self.entry_changed(name, Some(&inode), made.dir.as_ref());
         Ok(inode)
     }
@@ -76,7 +76,7 @@ impl GoferInode {
             gid,
         };
         let created = self.ask(|tree, dir| tree.create_unnamed(dir, Access::ReadWrite, &new))?;
-        let inode = self.core.adopt(&created.made.found)?;
+        let inode = self.core.adopt(&created.made.found, None)?;
         inode.set_host_file(created.fd, true)?;
         Ok(inode)
     }
@@ -84,7 +84,8 @@ impl GoferInode {
     /// Gives `target` the name `name`.
     pub(super) fn add_link(&self, name: &[u8], target: &InodeRef) -> Result<()> {
         let target = own(target, &self.core)?;
-        let linked = target.ask(|tree, node| tree.link(node, self.node(), name))?;
+        let linked =
+            target.ask(|tree, node| self.ask_or_stale(|_, dir| tree.link(node, dir, name)))?;
         target.remember(&linked.attr);
         target.has_name();
         self.entry_changed(name, Some(&target.arc()?), linked.dir.as_ref());

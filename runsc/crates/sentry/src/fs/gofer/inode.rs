@@ -33,6 +33,7 @@ pub struct GoferInode {
     pub(super) core: Arc<Core>,
     me: Weak<GoferInode>,
     node: AtomicU64,
+    spare: Mutex<Option<NodeId>>,
     pub(super) identity: Identity,
     shared: InodeShared,
     attr: Mutex<CachedAttr>,
@@ -66,6 +67,7 @@ impl GoferInode {
             core: core.clone(),
             me: me.clone(),
             node: AtomicU64::new(node.0),
+            spare: Mutex::new(None),
             identity,
             shared: InodeShared::default(),
             attr: Mutex::new(CachedAttr {
@@ -92,27 +94,56 @@ impl GoferInode {
         NodeId(self.node.load(Ordering::Acquire))
     }
 
-    /// Asks the tree about this node; once more if another name was found for it meanwhile, which
-    /// closes the node that was asked about.
+    /// Asks the tree about this node, by another one if the first has lost its file. A file that no node
+    /// finds is one that the host has removed.
     pub(super) fn ask<T>(
         &self,
         question: impl Fn(&dyn HostTree, NodeId) -> Result<T>,
     ) -> Result<T> {
-        let node = self.node();
-        match question(&*self.core.tree, node) {
-            Err(Errno::ESTALE | Errno::EBADF) if self.node() != node => {
-                question(&*self.core.tree, self.node())
+        self.ask_or_stale(question).map_err(|error| match error {
+            Errno::ESTALE => Errno::ENOENT,
+            error => error,
+        })
+    }
+
+    /// Like [`GoferInode::ask`], but tells ESTALE from ENOENT: for questions about two nodes.
+    pub(super) fn ask_or_stale<T>(
+        &self,
+        question: impl Fn(&dyn HostTree, NodeId) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            let node = self.node();
+            match question(&*self.core.tree, node) {
+                Err(Errno::ESTALE | Errno::EBADF) if self.use_spare(node) => {}
+                result => return result,
             }
-            result => result,
         }
     }
 
-    /// The file has been found once more, perhaps by another name.
-    pub(super) fn found_again(&self, found: &Found) {
+    /// Goes over to the node found last, if `failed` still is the one in use; whether there is another.
+    fn use_spare(&self, failed: NodeId) -> bool {
+        let mut spare = self.spare.lock();
+        if self.node() != failed {
+            return true;
+        }
+        let Some(next) = spare.take() else {
+            return false;
+        };
+        self.node.store(next.0, Ordering::Release);
+        drop(spare);
+        self.core.tree.close(&[failed]);
+        true
+    }
+
+    /// The file has been found once more, perhaps by another name, when `known` was given for it. Its node
+    /// is kept for the time when the one in use has lost the file, which questions under way may be about.
+    pub(super) fn found_again(&self, found: &Found, known: Option<NodeId>) {
         self.remember(&found.attr);
-        let old = self.node.swap(found.node.0, Ordering::AcqRel);
-        if old != found.node.0 {
-            self.core.tree.close(&[NodeId(old)]);
+        if Some(found.node) == known || found.node == self.node() {
+            return;
+        }
+        if let Some(old) = self.spare.lock().replace(found.node) {
+            self.core.tree.close(&[old]);
         }
     }
 
@@ -231,7 +262,10 @@ impl GoferInode {
 impl Drop for GoferInode {
     fn drop(&mut self) {
         self.core.descriptors.dropped(self.host.get_mut());
-        self.core.forget(&self.identity, self.node());
+        let nodes: Vec<NodeId> = std::iter::once(self.node())
+            .chain(self.spare.get_mut().take())
+            .collect();
+        self.core.forget(&self.identity, &nodes);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ::gofer::{Step, Walk, WalkEnd};
+use ::gofer::{NodeId, Step, Walk, WalkEnd};
 use abi::Errno;
 
 use super::inode::GoferInode;
@@ -67,10 +67,12 @@ impl GoferInode {
 
     fn ask_walk(self: &Arc<Self>, names: &[&[u8]]) -> Result<Vec<Arc<GoferInode>>> {
         let changes = self.core.changes.load(Ordering::Acquire);
+        // Held until the answer has been taken in: it may name their nodes.
         let known = self.known_prefix(names);
+        let nodes: Vec<NodeId> = known.iter().map(|inode| inode.node()).collect();
         let step = |(index, &name)| Step {
             name,
-            known: known.get(index).map(|inode: &Arc<GoferInode>| inode.node()),
+            known: nodes.get(index).copied(),
         };
         let steps: Vec<Step<'_>> = names.iter().enumerate().map(step).collect();
         let walk = self.ask(|tree, node| match tree.walk(node, &steps) {
@@ -84,6 +86,7 @@ impl GoferInode {
         // A directory that the host has removed or replaced has no entries.
         self.take_in(
             names,
+            &nodes,
             changes,
             &walk.map_err(|error| {
                 if error == Errno::ESTALE {
@@ -98,14 +101,16 @@ impl GoferInode {
     fn take_in(
         self: &Arc<Self>,
         names: &[&[u8]],
+        known: &[NodeId],
         changes: u64,
         walk: &Walk,
     ) -> Result<Vec<Arc<GoferInode>>> {
         let unchanged = || self.core.changes.load(Ordering::Acquire) == changes;
         let mut dir = self.clone();
         let mut inodes = Vec::with_capacity(walk.found.len());
-        for (name, found) in names.iter().zip(&walk.found) {
-            let inode = self.core.adopt(found)?;
+        for (index, (name, found)) in names.iter().zip(&walk.found).enumerate() {
+            let given = known.get(index).copied();
+            let inode = self.core.adopt(found, given)?;
             let mut children = dir.children.lock();
             if unchanged() {
                 children.insert(name, &inode);

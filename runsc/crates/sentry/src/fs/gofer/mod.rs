@@ -185,8 +185,9 @@ impl Core {
         })
     }
 
-    /// The inode of a node that the tree has just found, its attributes refreshed.
-    fn adopt(self: &Arc<Self>, found: &Found) -> Result<Arc<GoferInode>> {
+    /// The inode of a node that the tree has just found, its attributes refreshed; `known` is the node that
+    /// the question already had for it.
+    fn adopt(self: &Arc<Self>, found: &Found, known: Option<NodeId>) -> Result<Arc<GoferInode>> {
         let identity = match Identity::of(&found.attr) {
             Ok(identity) => identity,
             Err(error) => {
@@ -197,7 +198,7 @@ impl Core {
         let mut inodes = self.inodes.lock();
         if let Some(inode) = inodes.get(&identity).and_then(Weak::upgrade) {
             drop(inodes);
-            inode.found_again(found);
+            inode.found_again(found, known);
             return Ok(inode);
         }
         let inode = GoferInode::new(self, found.node, identity, &found.attr);
@@ -206,7 +207,7 @@ impl Core {
     }
 
     /// Forgets an inode that is being dropped.
-    fn forget(&self, identity: &Identity, node: NodeId) {
+    fn forget(&self, identity: &Identity, nodes: &[NodeId]) {
         let mut inodes = self.inodes.lock();
         if inodes
             .get(identity)
@@ -215,6 +216,6 @@ impl Core {
             inodes.remove(identity);
         }
         drop(inodes);
-        self.tree.close(&[node]);
+        self.tree.close(nodes);
     }
 }
