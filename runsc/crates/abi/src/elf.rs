@@ -8,25 +8,25 @@ pub const MAGIC: [u8; 4] = *b"\x7fELF";
 pub const CLASS_64: u8 = 2;
 /// ELFDATA2LSB
 pub const LITTLE_ENDIAN: u8 = 1;
-/// EM_X86_64
+/// `EM_X86_64`
 pub const MACHINE_X86_64: u16 = 62;
-/// ET_EXEC
+/// `ET_EXEC`
 pub const TYPE_EXECUTABLE: u16 = 2;
-/// ET_DYN
+/// `ET_DYN`
 pub const TYPE_DYNAMIC: u16 = 3;
-/// PT_LOAD
+/// `PT_LOAD`
 pub const PT_LOAD: u32 = 1;
-/// PT_INTERP
+/// `PT_INTERP`
 pub const PT_INTERP: u32 = 3;
-/// PT_PHDR
+/// `PT_PHDR`
 pub const PT_PHDR: u32 = 6;
 /// `PT_GNU_STACK`
 pub const PT_GNU_STACK: u32 = 0x6474_e551;
-/// PF_X
+/// `PF_X`
 pub const PF_X: u32 = 1;
-/// PF_W
+/// `PF_W`
 pub const PF_W: u32 = 2;
-/// PF_R
+/// `PF_R`
 pub const PF_R: u32 = 4;
 
 /// `Elf64_Ehdr`

@@ -4,7 +4,7 @@
 
 use crate::{Errno, Result};
 
-/// MEMBARRIER_CMD_GLOBAL: when it returns, every running thread of the host has passed a full barrier
+/// `MEMBARRIER_CMD_GLOBAL`: when it returns, every running thread of the host has passed a full barrier
 /// (`man 2 membarrier`). Stubs are other processes, so the private commands would not reach them.
 pub fn all_threads() -> Result<()> {
     const CMD_GLOBAL: libc::c_int = 1;

@@ -3,11 +3,11 @@
 /// The capability words of the auxiliary vector (`man 3 getauxval`).
 #[derive(Clone, Copy, Debug)]
 pub struct HardwareCapabilities {
-    /// AT_HWCAP
+    /// `AT_HWCAP`
     pub hwcap: u64,
-    /// AT_HWCAP2
+    /// `AT_HWCAP2`
     pub hwcap2: u64,
-    /// AT_MINSIGSTKSZ in bytes
+    /// `AT_MINSIGSTKSZ` in bytes
     pub min_signal_stack: u64,
 }
 

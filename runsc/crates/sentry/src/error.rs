@@ -22,7 +22,7 @@ pub enum SysError {
 /// What happens to an interrupted call once the signal is dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
-    /// Restarted if no handler runs or the handler has SA_RESTART, else EINTR.
+    /// Restarted if no handler runs or the handler has `SA_RESTART`, else EINTR.
     Sys,
     /// Restarted whatever happens.
     Always,

@@ -1,6 +1,8 @@
 //! A kernel in the test's own process, on ptrace, with a host directory as its root: programs start, run
 //! and end.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

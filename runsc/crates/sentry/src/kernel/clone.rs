@@ -50,7 +50,7 @@ bitflags! {
     }
 }
 
-/// Namespaces that only CAP_SYS_ADMIN may make.
+/// Namespaces that only `CAP_SYS_ADMIN` may make.
 const PRIVILEGED: CloneFlags = CloneFlags::NEWNS
     .union(CloneFlags::NEWCGROUP)
     .union(CloneFlags::NEWUTS)
@@ -279,7 +279,7 @@ fn child_pid_namespace(task: &Task, flags: CloneFlags) -> Arc<PidNamespace> {
     )
 }
 
-/// RLIMIT_NPROC: how many tasks the real user may have (`man 2 getrlimit`); EAGAIN.
+/// `RLIMIT_NPROC`: how many tasks the real user may have (`man 2 getrlimit`); EAGAIN.
 fn check_process_limit(task: &Task) -> Result<()> {
     let limit = task.group().limits().get(Resource::Processes).soft;
     let credentials = task.credentials();

@@ -10,7 +10,7 @@ use crate::vfs::file::OpenFile;
 pub(crate) enum Elevation {
     /// No.
     Same,
-    /// Yes (AT_SECURE).
+    /// Yes (`AT_SECURE`).
     Elevated,
 }
 

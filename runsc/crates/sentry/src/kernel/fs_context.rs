@@ -1,4 +1,4 @@
-//! What CLONE_FS shares: root, working directory, umask.
+//! What `CLONE_FS` shares: root, working directory, umask.
 
 use parking_lot::Mutex;
 
@@ -30,7 +30,7 @@ impl FsContext {
         }
     }
 
-    /// A copy for a child without CLONE_FS.
+    /// A copy for a child without `CLONE_FS`.
     #[must_use]
     pub fn fork(&self) -> FsContext {
         FsContext {

@@ -1,6 +1,6 @@
 //! Resource limits (`man 2 getrlimit`).
 
-/// RLIM_INFINITY
+/// `RLIM_INFINITY`
 pub const INFINITY: u64 = u64::MAX;
 
 /// A soft and a hard limit.

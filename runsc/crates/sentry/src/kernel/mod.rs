@@ -11,6 +11,10 @@ pub mod fs_context;
 pub mod futex;
 pub mod ipc;
 pub mod job_control;
+#[expect(
+    clippy::module_inception,
+    reason = "the folder is named for its chief object"
+)]
 pub mod kernel;
 pub mod limits;
 pub mod namespaces;

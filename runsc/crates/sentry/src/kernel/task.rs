@@ -45,7 +45,7 @@ pub struct Task {
     pub(crate) exit_requested: AtomicBool,
     /// What `exit(2)` was given.
     pub(crate) exit_status: Mutex<Option<ExitStatus>>,
-    /// Told when the task stops using its address space (`vfork(2)`, `man 2 clone` on CLONE_VFORK).
+    /// Told when the task stops using its address space (`vfork(2)`, `man 2 clone` on `CLONE_VFORK`).
     pub(crate) vfork_done: Mutex<Option<Arc<VforkDone>>>,
     /// Odds and ends that only the task itself changes.
     pub own: Mutex<OwnState>,
@@ -100,13 +100,13 @@ pub enum RunState {
 /// What only the task itself changes, and others may look at.
 #[derive(Clone, Debug, Default)]
 pub struct OwnState {
-    /// `/proc/[pid]/comm`, PR_SET_NAME: at most 15 bytes.
+    /// `/proc/[pid]/comm`, `PR_SET_NAME`: at most 15 bytes.
     pub name: Vec<u8>,
     /// `set_tid_address(2)`: cleared and woken at exit.
     pub clear_child_tid: usize,
     /// `set_robust_list(2)`.
     pub robust_list: usize,
-    /// PR_SET_PDEATHSIG
+    /// `PR_SET_PDEATHSIG`
     pub parent_death_signal: u8,
     /// What `restart_syscall` goes on with.
     pub restart_block: Option<RestartBlock>,
@@ -118,7 +118,7 @@ pub struct OwnState {
     pub policy: i32,
     /// Real-time priority.
     pub priority: i32,
-    /// PR_SET_TIMERSLACK, in nanoseconds.
+    /// `PR_SET_TIMERSLACK`, in nanoseconds.
     pub timer_slack_ns: u64,
     /// `personality(2)`
     pub personality: u32,
@@ -140,7 +140,7 @@ pub enum RestartBlock {
         count: u64,
         deadline: Option<crate::time::Deadline>,
     },
-    /// `futex` FUTEX_WAIT with a relative time-out.
+    /// `futex` `FUTEX_WAIT` with a relative time-out.
     Futex {
         address: usize,
         value: u32,

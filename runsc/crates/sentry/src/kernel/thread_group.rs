@@ -79,7 +79,7 @@ pub struct ThreadGroup {
     pub(crate) links: Mutex<Links>,
     /// Signals, stops and their handlers.
     pub signals: Mutex<GroupSignals>,
-    /// Dispositions; shared with other groups by CLONE_SIGHAND without CLONE_THREAD.
+    /// Dispositions; shared with other groups by `CLONE_SIGHAND` without `CLONE_THREAD`.
     pub dispositions: Mutex<SharedDispositions>,
     /// Resource limits.
     pub limits: Mutex<Limits>,
@@ -93,7 +93,7 @@ pub struct ThreadGroup {
     pub oom_score_adj: AtomicI32,
     /// The commands of `membarrier(2)` that it has registered for.
     pub membarrier: AtomicU32,
-    /// PR_SET_CHILD_SUBREAPER
+    /// `PR_SET_CHILD_SUBREAPER`
     pub subreaper: AtomicBool,
     /// It has called `execve` since it was forked (`setpgid` of the parent is EACCES then).
     pub has_execed: AtomicBool,

@@ -124,7 +124,7 @@ impl WaitQueue {
                     entry.waiter.notify(events);
                 }
                 Wakeup::Exclusive if !exclusive_done => {
-                    exclusive_done = entry.waiter.notify(events)
+                    exclusive_done = entry.waiter.notify(events);
                 }
                 Wakeup::Exclusive => {}
             }

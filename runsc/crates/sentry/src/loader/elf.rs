@@ -22,18 +22,18 @@ const MAX_HEADERS: usize = 65536 / size_of::<ProgramHeader>();
 pub(super) struct Mapped {
     /// Where to start: the interpreter's entry, or the program's own.
     pub(super) start: usize,
-    /// The program's own entry (AT_ENTRY).
+    /// The program's own entry (`AT_ENTRY`).
     pub(super) entry: usize,
-    /// Where its program headers are in memory (AT_PHDR), and how many.
+    /// Where its program headers are in memory (`AT_PHDR`), and how many.
     pub(super) headers: usize,
     pub(super) header_count: usize,
-    /// Where the interpreter is (AT_BASE), 0 without one.
+    /// Where the interpreter is (`AT_BASE`), 0 without one.
     pub(super) base: usize,
     /// The heap's start.
     pub(super) brk: usize,
     pub(super) code: Range<usize>,
     pub(super) data: Range<usize>,
-    /// PT_GNU_STACK asks for an executable stack.
+    /// `PT_GNU_STACK` asks for an executable stack.
     pub(super) executable_stack: bool,
 }
 
@@ -361,7 +361,7 @@ fn segment_access(flags: u32) -> Access {
     access
 }
 
-/// Where the program headers are in memory: PT_PHDR, or the first segment that holds them.
+/// Where the program headers are in memory: `PT_PHDR`, or the first segment that holds them.
 fn headers_address(program: &Program, bias: usize) -> Result<usize> {
     let header = &program.header;
     if let Some(segment) = program

@@ -33,7 +33,7 @@ pub struct Arguments {
     pub argv: Vec<Vec<u8>>,
     /// `envp`
     pub envp: Vec<Vec<u8>>,
-    /// The path given to `execve`, for AT_EXECFN.
+    /// The path given to `execve`, for `AT_EXECFN`.
     pub filename: Vec<u8>,
     /// That path names a descriptor which closes on exec: a script's interpreter could not open it.
     pub inaccessible: bool,
@@ -44,7 +44,7 @@ pub struct Arguments {
 pub struct Identity {
     /// Real and effective user, real and effective group.
     pub ids: [u32; 4],
-    /// AT_SECURE
+    /// `AT_SECURE`
     pub secure: bool,
 }
 
@@ -175,7 +175,7 @@ fn mm_limits(limits: &Limits) -> MmLimits {
     }
 }
 
-/// `len` random bytes for ASLR and AT_RANDOM.
+/// `len` random bytes for ASLR and `AT_RANDOM`.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // Without GRND_NONBLOCK the call can only fail by being interrupted, which leaves zeros: a weaker

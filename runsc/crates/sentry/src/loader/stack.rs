@@ -15,7 +15,7 @@ use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 
 /// The longest argument or environment string with its NUL (`MAX_ARG_STRLEN`, `man 2 execve`).
 const MAX_STRING: usize = 32 * PAGE_SIZE;
-/// The least that arguments and environment may take in all, whatever RLIMIT_STACK says (`ARG_MAX`).
+/// The least that arguments and environment may take in all, whatever `RLIMIT_STACK` says (`ARG_MAX`).
 const MIN_ARGUMENTS: u64 = 128 * 1024;
 /// The most that they may take (three quarters of 8 MiB).
 const MAX_ARGUMENTS: u64 = 6 * 1024 * 1024;

@@ -76,7 +76,7 @@ struct Room<'a> {
     flags: MessageFlags,
 }
 
-/// Stores what came along at `address`, at most `len` bytes; how many were used, and MSG_CTRUNC.
+/// Stores what came along at `address`, at most `len` bytes; how many were used, and `MSG_CTRUNC`.
 pub(super) fn write(
     task: &Task,
     address: usize,

@@ -106,7 +106,7 @@ fn setreuid(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let privileged = old.has(Capability::Setuid);
     let real_ok = real == NONE || real == old.uid || real == old.euid;
     let effective_ok = effective == NONE || [old.uid, old.euid, old.suid].contains(&effective);
-    if !privileged && !(real_ok && effective_ok) {
+    if !(privileged || real_ok && effective_ok) {
         return Err(Errno::EPERM.into());
     }
     let mut new = (*old).clone();
@@ -126,7 +126,7 @@ fn setregid(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let privileged = old.has(Capability::Setgid);
     let real_ok = real == NONE || real == old.gid || real == old.egid;
     let effective_ok = effective == NONE || [old.gid, old.egid, old.sgid].contains(&effective);
-    if !privileged && !(real_ok && effective_ok) {
+    if !(privileged || real_ok && effective_ok) {
         return Err(Errno::EPERM.into());
     }
     let mut new = (*old).clone();

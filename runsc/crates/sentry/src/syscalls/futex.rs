@@ -68,7 +68,7 @@ impl Operands<'_> {
         Ok(self.timeout_ns()?.map(|ns| absolute(ns, self.realtime)))
     }
 
-    /// FUTEX_WAIT's relative one.
+    /// `FUTEX_WAIT`'s relative one.
     fn relative_deadline(&self) -> Result<Option<Deadline>> {
         let clock = self.task.kernel().clock();
         Ok(self.timeout_ns()?.map(|ns| {

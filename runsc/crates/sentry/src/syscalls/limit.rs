@@ -21,7 +21,7 @@ pub(super) const CALLS: &[Call] = &[
     Call::full(nr::__NR_prlimit64, "prlimit64", prlimit64),
 ];
 
-/// `/proc/sys/fs/nr_open`: what RLIMIT_NOFILE can't exceed.
+/// `/proc/sys/fs/nr_open`: what `RLIMIT_NOFILE` can't exceed.
 const NR_OPEN: u64 = 1 << 20;
 
 /// `struct rlimit`
@@ -106,7 +106,7 @@ fn prlimit64(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-/// The process whose limits are meant: one's own, one with the same ids, or any with CAP_SYS_RESOURCE.
+/// The process whose limits are meant: one's own, one with the same ids, or any with `CAP_SYS_RESOURCE`.
 fn target(task: &Task, pid: i32) -> Result<Arc<ThreadGroup>> {
     let pid = u32::try_from(pid).map_err(|_| Errno::ESRCH)?;
     if pid == 0 {

@@ -87,12 +87,12 @@ fn read_path(task: &Task, address: usize) -> Result<Vec<u8>> {
     }
 }
 
-/// Reads a path that may be empty (AT_EMPTY_PATH).
+/// Reads a path that may be empty (`AT_EMPTY_PATH`).
 fn read_path_or_empty(task: &Task, address: usize) -> Result<Vec<u8>> {
     task.mm().read_string(address, PATH_MAX)
 }
 
-/// Where the resolution of `path` starts for a call with a directory descriptor: none for AT_FDCWD and
+/// Where the resolution of `path` starts for a call with a directory descriptor: none for `AT_FDCWD` and
 /// absolute paths.
 fn start_directory(task: &Task, fd: i32, path: &[u8]) -> Result<Option<Path>> {
     if fd == general::AT_FDCWD || path.first() == Some(&b'/') {

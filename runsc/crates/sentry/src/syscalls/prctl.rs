@@ -1,4 +1,4 @@
-//! prctl and arch_prctl.
+//! prctl and `arch_prctl`.
 
 use std::sync::atomic::Ordering;
 
@@ -27,7 +27,7 @@ pub(super) const CALLS: &[Call] = &[
     ),
 ];
 
-/// The default of PR_SET_TIMERSLACK, in nanoseconds.
+/// The default of `PR_SET_TIMERSLACK`, in nanoseconds.
 const DEFAULT_SLACK_NS: u64 = 50_000;
 /// `comm` with its NUL (`TASK_COMM_LEN`).
 const NAME_LEN: usize = 16;
@@ -187,7 +187,7 @@ fn drop_bounding(task: &Task, number: u64) -> SyscallResult {
     Ok(0)
 }
 
-/// Locked bits stay as they are, locks stay locked, CAP_SETPCAP is needed (`man 7 capabilities`).
+/// Locked bits stay as they are, locks stay locked, `CAP_SETPCAP` is needed (`man 7 capabilities`).
 fn set_secure_bits(task: &Task, value: u64) -> SyscallResult {
     let new_bits = u32::try_from(value)
         .ok()

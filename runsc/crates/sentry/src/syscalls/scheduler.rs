@@ -73,7 +73,7 @@ pub(super) const CALLS: &[Call] = &[
 const SCHED_FIFO: i32 = 1;
 const SCHED_RR: i32 = 2;
 const SCHED_RESET_ON_FORK: i32 = 0x4000_0000;
-/// SCHED_RR's time slice on Linux, in nanoseconds.
+/// `SCHED_RR`'s time slice on Linux, in nanoseconds.
 const RR_INTERVAL_NS: i64 = 100_000_000;
 
 fn sched_yield(_task: &Task, _args: &SyscallArgs) -> SyscallResult {
@@ -101,7 +101,7 @@ fn all_processors(task: &Task) -> Vec<u64> {
 fn sched_getaffinity(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let room = args.usize(1);
     let all = all_processors(task);
-    if room < all.len() * 8 || room % 8 != 0 {
+    if room < all.len() * 8 || !room.is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
     let chosen = target(task, args.i32(0))?.own.lock().affinity.clone();

@@ -48,7 +48,7 @@ pub(super) fn sleep_on(task: &Task, deadline: Deadline, remaining: usize) -> Sys
     }
 }
 
-fn sleep(task: &Task, deadline: Deadline) -> core::result::Result<(), SysError> {
+fn sleep(task: &Task, deadline: Deadline) -> Result<(), SysError> {
     match task.wait_for(&[], Some(deadline), || None::<()>) {
         Ok(()) | Err(Unslept::TimedOut) => Ok(()),
         Err(Unslept::Interrupted) => Err(SysError::Restart(Restart::NoHandler)),

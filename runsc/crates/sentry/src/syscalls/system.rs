@@ -104,9 +104,9 @@ pub(super) const CALLS: &[Call] = &[
 ];
 
 /// The release that `uname(2)` reports: a current long-term one.
-pub const RELEASE: &str = "6.12.0";
+pub(crate) const RELEASE: &str = "6.12.0";
 /// The version line: how the application can tell which kernel it runs on.
-pub const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC runsc";
+pub(crate) const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC runsc";
 
 /// `struct new_utsname`
 #[repr(C)]
@@ -187,7 +187,7 @@ fn getrandom(task: &Task, args: &SyscallArgs) -> SyscallResult {
         args.usize(0),
         args.usize(1),
     ));
-    let done = crate::syscalls::system::fill_random(task, &mut sink)?;
+    let done = fill_random(task, &mut sink)?;
     Ok(done as u64)
 }
 
@@ -213,8 +213,8 @@ pub(crate) fn fill_random(task: &Task, sink: &mut Sink<'_>) -> crate::Result<usi
 }
 
 const MEMBARRIER_QUERY: i32 = 0;
-/// GLOBAL, GLOBAL_EXPEDITED and PRIVATE_EXPEDITED with their registrations, SYNC_CORE ones as well.
-/// GLOBAL_EXPEDITED, PRIVATE_EXPEDITED and PRIVATE_EXPEDITED_SYNC_CORE: the registrations.
+/// GLOBAL, `GLOBAL_EXPEDITED` and `PRIVATE_EXPEDITED` with their registrations, `SYNC_CORE` ones as well.
+/// `GLOBAL_EXPEDITED`, `PRIVATE_EXPEDITED` and `PRIVATE_EXPEDITED_SYNC_CORE`: the registrations.
 const MEMBARRIER_REGISTRATIONS: i32 = 4 | 16 | 64;
 /// The commands on the threads of one process.
 const MEMBARRIER_PRIVATE: i32 = 8 | 32;

@@ -154,7 +154,7 @@ const SUBJECTS: &[&[Call]] = &[
 const NUMBERS: usize = 470;
 
 /// The rows by number.
-const TABLE: [Option<Call>; NUMBERS] = {
+static TABLE: [Option<Call>; NUMBERS] = {
     let mut table = [None; NUMBERS];
     let mut subject = 0;
     while subject < SUBJECTS.len() {

@@ -95,7 +95,7 @@ fn alarm(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(rounded.max(u64::from(before.value_ns != 0)))
 }
 
-/// What a timer on `clock` counts; EINVAL, EPERM without CAP_WAKE_ALARM, EOPNOTSUPP.
+/// What a timer on `clock` counts; EINVAL, EPERM without `CAP_WAKE_ALARM`, EOPNOTSUPP.
 fn timer_clock(task: &Task, clock: ClockId) -> Result<TimerClock> {
     let may_wake = task.has_capability(Capability::WakeAlarm);
     Ok(match clock {

@@ -12,23 +12,23 @@ use crate::kernel::thread_group::ThreadGroup;
 /// A clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockId {
-    /// CLOCK_REALTIME
+    /// `CLOCK_REALTIME`
     Realtime,
-    /// CLOCK_REALTIME_COARSE
+    /// `CLOCK_REALTIME_COARSE`
     RealtimeCoarse,
-    /// CLOCK_REALTIME_ALARM: as CLOCK_REALTIME; its timers need CAP_WAKE_ALARM
+    /// `CLOCK_REALTIME_ALARM`: as `CLOCK_REALTIME`; its timers need `CAP_WAKE_ALARM`
     RealtimeAlarm,
-    /// CLOCK_TAI
+    /// `CLOCK_TAI`
     Tai,
-    /// CLOCK_MONOTONIC
+    /// `CLOCK_MONOTONIC`
     Monotonic,
-    /// CLOCK_MONOTONIC_COARSE
+    /// `CLOCK_MONOTONIC_COARSE`
     MonotonicCoarse,
-    /// CLOCK_MONOTONIC_RAW
+    /// `CLOCK_MONOTONIC_RAW`
     MonotonicRaw,
-    /// CLOCK_BOOTTIME
+    /// `CLOCK_BOOTTIME`
     Boottime,
-    /// CLOCK_BOOTTIME_ALARM: as CLOCK_BOOTTIME; its timers need CAP_WAKE_ALARM
+    /// `CLOCK_BOOTTIME_ALARM`: as `CLOCK_BOOTTIME`; its timers need `CAP_WAKE_ALARM`
     BoottimeAlarm,
     /// The processor time of a process, 0 for the caller's.
     Process { pid: u32, part: CpuPart },
@@ -39,9 +39,9 @@ pub enum ClockId {
 /// Which processor time counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuPart {
-    /// User time (CPUCLOCK_VIRT).
+    /// User time (`CPUCLOCK_VIRT`).
     User,
-    /// User and system time (CPUCLOCK_PROF, CPUCLOCK_SCHED).
+    /// User and system time (`CPUCLOCK_PROF`, `CPUCLOCK_SCHED`).
     All,
 }
 

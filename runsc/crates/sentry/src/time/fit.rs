@@ -33,7 +33,7 @@ impl Fit {
         })
     }
 
-    /// CLOCK_MONOTONIC as a reader computes it.
+    /// `CLOCK_MONOTONIC` as a reader computes it.
     pub(super) fn monotonic_at(&self, tsc: u64) -> u64 {
         let ticks = u128::from(tsc.saturating_sub(self.tsc_base));
         let nanos = (ticks * u128::from(self.multiplier)) >> vdso::parameters::SHIFT;

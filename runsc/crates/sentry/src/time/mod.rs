@@ -16,13 +16,13 @@ pub use abi::time::NANOS_PER_SEC;
 /// A point in time, in nanoseconds of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
-    /// Of CLOCK_MONOTONIC as the application sees it.
+    /// Of `CLOCK_MONOTONIC` as the application sees it.
     Monotonic(u64),
-    /// Of CLOCK_REALTIME: follows changes of the host's clock.
+    /// Of `CLOCK_REALTIME`: follows changes of the host's clock.
     Realtime(u64),
 }
 
-/// The longest sleep towards a deadline of CLOCK_REALTIME before it is looked at again: the host does not
+/// The longest sleep towards a deadline of `CLOCK_REALTIME` before it is looked at again: the host does not
 /// tell when its clock is set.
 pub const LONGEST_REALTIME_NAP: Duration = Duration::from_secs(10);
 
@@ -75,54 +75,54 @@ impl Clock {
         }
     }
 
-    /// CLOCK_MONOTONIC.
+    /// `CLOCK_MONOTONIC`.
     #[must_use]
     pub fn monotonic_ns(&self) -> u64 {
         host_ns(HostClock::Monotonic).saturating_sub(self.boot.monotonic_ns)
     }
 
-    /// CLOCK_MONOTONIC_COARSE.
+    /// `CLOCK_MONOTONIC_COARSE`.
     #[must_use]
     pub fn monotonic_coarse_ns(&self) -> u64 {
         host_ns(HostClock::MonotonicCoarse).saturating_sub(self.boot.monotonic_ns)
     }
 
-    /// CLOCK_MONOTONIC_RAW: not slewed by NTP.
+    /// `CLOCK_MONOTONIC_RAW`: not slewed by NTP.
     #[must_use]
     pub fn monotonic_raw_ns(&self) -> u64 {
         host_ns(HostClock::MonotonicRaw).saturating_sub(self.boot.raw_ns)
     }
 
-    /// CLOCK_BOOTTIME: CLOCK_MONOTONIC and the time that the host was suspended.
+    /// `CLOCK_BOOTTIME`: `CLOCK_MONOTONIC` and the time that the host was suspended.
     #[must_use]
     pub fn boottime_ns(&self) -> u64 {
         host_ns(HostClock::Boottime).saturating_sub(self.boot.boottime_ns)
     }
 
-    /// CLOCK_REALTIME.
+    /// `CLOCK_REALTIME`.
     #[must_use]
     pub fn realtime_ns(&self) -> u64 {
         host_ns(HostClock::Realtime)
     }
 
-    /// CLOCK_REALTIME_COARSE.
+    /// `CLOCK_REALTIME_COARSE`.
     #[must_use]
     pub fn realtime_coarse_ns(&self) -> u64 {
         host_ns(HostClock::RealtimeCoarse)
     }
 
-    /// CLOCK_TAI, with the offset to CLOCK_REALTIME that a host has which nobody has told of leap seconds.
+    /// `CLOCK_TAI`, with the offset to `CLOCK_REALTIME` that a host has which nobody has told of leap seconds.
     #[must_use]
     pub fn tai_ns(&self) -> u64 {
         self.realtime_ns()
     }
 
-    /// What the application's CLOCK_MONOTONIC shows when the host's shows `host_ns`.
+    /// What the application's `CLOCK_MONOTONIC` shows when the host's shows `host_ns`.
     pub(crate) fn guest_monotonic_ns(&self, host_ns: u64) -> u64 {
         host_ns.saturating_sub(self.boot.monotonic_ns)
     }
 
-    /// What the application's CLOCK_BOOTTIME shows when the host's shows `host_ns`.
+    /// What the application's `CLOCK_BOOTTIME` shows when the host's shows `host_ns`.
     pub(crate) fn guest_boottime_ns(&self, host_ns: u64) -> u64 {
         host_ns.saturating_sub(self.boot.boottime_ns)
     }

@@ -138,7 +138,7 @@ fn memory_info(task: &Task) -> Result<Vec<u8>> {
     for (name, bytes) in rows {
         let label = format!("{name}:");
         if name.starts_with("HugePages") {
-            let _ = writeln!(text, "{label:<16}{:>8}", bytes);
+            let _ = writeln!(text, "{label:<16}{bytes:>8}");
         } else {
             let _ = writeln!(text, "{label:<16}{:>8} kB", bytes / 1024);
         }

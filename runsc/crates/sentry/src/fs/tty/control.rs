@@ -93,7 +93,7 @@ impl Tty {
     }
 
     /// TIOCSCTTY. EPERM: the caller does not lead a session or has a terminal already, or the terminal
-    /// controls another session (which `steal` with CAP_SYS_ADMIN takes it from).
+    /// controls another session (which `steal` with `CAP_SYS_ADMIN` takes it from).
     pub(super) fn become_controlling(self: &Arc<Self>, task: &Task, steal: bool) -> Result<()> {
         let session = session(task).ok_or(Errno::EPERM)?;
         if !leads(task.group(), &session) {
@@ -129,7 +129,7 @@ impl Tty {
         *process_group.session.terminal.lock() = Some(self.clone());
     }
 
-    /// On open without O_NOCTTY: a session leader without a terminal gets this one, if it is free.
+    /// On open without `O_NOCTTY`: a session leader without a terminal gets this one, if it is free.
     pub(super) fn adopt(self: &Arc<Self>, task: &Task) {
         let free = self.state.lock().session.strong_count() == 0;
         if free {

@@ -1,5 +1,5 @@
-//! Locks whose word names the owner: FUTEX_LOCK_PI, FUTEX_UNLOCK_PI, FUTEX_TRYLOCK_PI,
-//! FUTEX_WAIT_REQUEUE_PI, FUTEX_CMP_REQUEUE_PI.
+//! Locks whose word names the owner: `FUTEX_LOCK_PI`, `FUTEX_UNLOCK_PI`, `FUTEX_TRYLOCK_PI`,
+//! `FUTEX_WAIT_REQUEUE_PI`, `FUTEX_CMP_REQUEUE_PI`.
 //!
 //! The kernel hands a contended lock over: it writes the next owner's id into the word before it wakes it.
 //! Priorities are not inherited, since tasks have none here. Deadlocks over more than one lock are not
@@ -50,7 +50,7 @@ fn attempt(mm: &AddressSpace, address: usize, tid: u32, others_wait: bool) -> Re
     }
 }
 
-/// FUTEX_TRYLOCK_PI: EAGAIN if someone has it.
+/// `FUTEX_TRYLOCK_PI`: EAGAIN if someone has it.
 pub fn try_lock(task: &Task, word: Word) -> Result<()> {
     let mm = task.mm();
     let key = word.key(&mm)?;
@@ -62,7 +62,7 @@ pub fn try_lock(task: &Task, word: Word) -> Result<()> {
     }
 }
 
-/// FUTEX_LOCK_PI and FUTEX_LOCK_PI2. EDEADLK, ESRCH: the word names a thread that does not exist;
+/// `FUTEX_LOCK_PI` and `FUTEX_LOCK_PI2`. EDEADLK, ESRCH: the word names a thread that does not exist;
 /// ETIMEDOUT.
 pub fn lock(
     task: &Task,
@@ -140,7 +140,7 @@ fn wait_for_exit(task: &Task, deadline: Option<Deadline>) -> core::result::Resul
     }
 }
 
-/// FUTEX_UNLOCK_PI. EPERM: the caller does not have it.
+/// `FUTEX_UNLOCK_PI`. EPERM: the caller does not have it.
 pub fn unlock(task: &Task, word: Word) -> Result<()> {
     let mm = task.mm();
     let key = word.key(&mm)?;
@@ -165,7 +165,7 @@ pub fn unlock(task: &Task, word: Word) -> Result<()> {
     Ok(())
 }
 
-/// Makes the first waiter the owner: its id goes into the word, with `extra` (OWNER_DIED), and it is woken.
+/// Makes the first waiter the owner: its id goes into the word, with `extra` (`OWNER_DIED`), and it is woken.
 pub(super) fn hand_over(
     bucket: &mut Bucket,
     key: &FutexKey,
@@ -185,7 +185,7 @@ pub(super) fn hand_over(
     stored.map(|_| ())
 }
 
-/// FUTEX_WAIT_REQUEUE_PI: waits for `expected` until FUTEX_CMP_REQUEUE_PI moves it to `lock`, then until it
+/// `FUTEX_WAIT_REQUEUE_PI`: waits for `expected` until `FUTEX_CMP_REQUEUE_PI` moves it to `lock`, then until it
 /// owns that. EAGAIN: woken by something else.
 pub fn wait_requeue(
     task: &Task,
@@ -220,7 +220,7 @@ pub fn wait_requeue(
     }
 }
 
-/// FUTEX_CMP_REQUEUE_PI: gives `lock` to the first waiter of `from` if it is free, and moves up to `requeue`
+/// `FUTEX_CMP_REQUEUE_PI`: gives `lock` to the first waiter of `from` if it is free, and moves up to `requeue`
 /// others to it. Returns how many were woken or moved. EAGAIN: the word is not `expected`; EINVAL: a
 /// waiter does not wait for this lock.
 pub fn requeue(task: &Task, from: Word, lock: Word, expected: u32, requeue: u32) -> Result<u32> {

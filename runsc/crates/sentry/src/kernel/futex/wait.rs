@@ -1,4 +1,4 @@
-//! Waiting: FUTEX_WAIT, FUTEX_WAIT_BITSET, `futex_waitv(2)`.
+//! Waiting: `FUTEX_WAIT`, `FUTEX_WAIT_BITSET`, `futex_waitv(2)`.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Expected {
     pub private: bool,
 }
 
-/// FUTEX_WAIT and FUTEX_WAIT_BITSET: sleeps until woken by a wake-up whose bitset meets `bitset`. EAGAIN:
+/// `FUTEX_WAIT` and `FUTEX_WAIT_BITSET`: sleeps until woken by a wake-up whose bitset meets `bitset`. EAGAIN:
 /// the word holds something else; ETIMEDOUT; EINVAL: no bit; EFAULT.
 pub fn wait(
     task: &Task,

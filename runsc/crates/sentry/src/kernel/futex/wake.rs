@@ -1,4 +1,4 @@
-//! Waking: FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP.
+//! Waking: `FUTEX_WAKE`, `FUTEX_WAKE_BITSET`, `FUTEX_REQUEUE`, `FUTEX_CMP_REQUEUE`, `FUTEX_WAKE_OP`.
 
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ use crate::mm::address_space::FutexKey;
 pub struct Word {
     /// Where it is.
     pub address: usize,
-    /// FUTEX_PRIVATE_FLAG
+    /// `FUTEX_PRIVATE_FLAG`
     pub private: bool,
 }
 
@@ -85,7 +85,7 @@ fn take(
     Ok(woken)
 }
 
-/// FUTEX_REQUEUE and, with `expected`, FUTEX_CMP_REQUEUE: wakes up to `wake` waiters of `from` and makes
+/// `FUTEX_REQUEUE` and, with `expected`, `FUTEX_CMP_REQUEUE`: wakes up to `wake` waiters of `from` and makes
 /// up to `requeue` others wait for `to`. Returns how many were woken and how many moved. EAGAIN: the word
 /// does not hold what is expected.
 pub fn requeue(
@@ -153,7 +153,7 @@ fn move_waiters(
     Ok(nr_moved)
 }
 
-/// FUTEX_WAKE_OP: changes the word of `second` and wakes `wake` waiters of `first`, and `wake_second` of
+/// `FUTEX_WAKE_OP`: changes the word of `second` and wakes `wake` waiters of `first`, and `wake_second` of
 /// `second` if its old value compares as `operation` says.
 pub fn wake_op(
     task: &Task,
@@ -179,7 +179,7 @@ pub fn wake_op(
     Ok(woken)
 }
 
-/// The third value of FUTEX_WAKE_OP.
+/// The third value of `FUTEX_WAKE_OP`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
     kind: u32,

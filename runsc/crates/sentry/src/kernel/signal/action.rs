@@ -67,10 +67,10 @@ pub struct Action {
 /// `sa_handler`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Handler {
-    /// SIG_DFL
+    /// `SIG_DFL`
     #[default]
     Default,
-    /// SIG_IGN
+    /// `SIG_IGN`
     Ignore,
     /// The function at this address.
     At(u64),
@@ -123,7 +123,7 @@ impl Action {
     }
 }
 
-/// The dispositions of all signals: what CLONE_SIGHAND shares.
+/// The dispositions of all signals: what `CLONE_SIGHAND` shares.
 #[derive(Clone, Debug)]
 pub struct Dispositions {
     actions: [Action; Signal::MAX as usize],
@@ -153,7 +153,7 @@ impl Dispositions {
         self.actions[index(signal)] = action;
     }
 
-    /// For `execve` and CLONE_CLEAR_SIGHAND: what has a handler becomes default, what is ignored stays so.
+    /// For `execve` and `CLONE_CLEAR_SIGHAND`: what has a handler becomes default, what is ignored stays so.
     #[must_use]
     pub fn cleared(&self) -> Dispositions {
         let mut cleared = self.clone();

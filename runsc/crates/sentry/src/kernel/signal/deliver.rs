@@ -204,7 +204,7 @@ fn settle_with_handler(registers: &mut ThreadState, restart: Restart, action: &A
 }
 
 impl ThreadGroup {
-    /// What is to be done about a signal now; a SA_RESETHAND handler is used up by it.
+    /// What is to be done about a signal now; a `SA_RESETHAND` handler is used up by it.
     fn use_action(&self, signal: Signal) -> Action {
         let shared = self.shared_dispositions();
         let mut dispositions = shared.lock();
@@ -217,7 +217,7 @@ impl ThreadGroup {
     }
 
     /// Whether the wait status says that core was dumped. Linux sets the flag if it wrote a file, which
-    /// RLIMIT_CORE below a page forbids (`man 5 core`).
+    /// `RLIMIT_CORE` below a page forbids (`man 5 core`).
     #[must_use]
     pub fn dumps_core(&self) -> bool {
         self.limits().get(Resource::Core).soft >= PAGE_SIZE as u64

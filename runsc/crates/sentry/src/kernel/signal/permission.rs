@@ -12,7 +12,7 @@ use crate::kernel::signal::{Signal, SignalInfo};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
 
-/// Whether `sender` may send `signal` to `receiver`: EPERM. Same user, CAP_KILL, or SIGCONT within the
+/// Whether `sender` may send `signal` to `receiver`: EPERM. Same user, `CAP_KILL`, or SIGCONT within the
 /// session; always to its own process.
 pub fn check(sender: &Task, receiver: &Task, signal: Option<Signal>) -> Result<()> {
     if Arc::ptr_eq(sender.group(), receiver.group()) {

@@ -21,7 +21,7 @@ pub use crate::kernel::signal::stop::{
     continue_report, discards_children, is_stopped, stop_report,
 };
 
-/// Shared by CLONE_SIGHAND.
+/// Shared by `CLONE_SIGHAND`.
 pub type SharedDispositions = Arc<Mutex<Dispositions>>;
 
 /// A thread group's share: process-directed signals, stop state.

@@ -88,7 +88,7 @@ impl StopState {
     }
 }
 
-/// Whether the group told the kernel that it will not wait for children: SIGCHLD ignored, or SA_NOCLDWAIT.
+/// Whether the group told the kernel that it will not wait for children: SIGCHLD ignored, or `SA_NOCLDWAIT`.
 #[must_use]
 pub fn discards_children(group: &ThreadGroup) -> bool {
     let action = group.action(Signal::SIGCHLD);
@@ -162,7 +162,7 @@ impl Task {
     }
 }
 
-/// Wakes the parent's waits, and sends it SIGCHLD unless it said SA_NOCLDSTOP.
+/// Wakes the parent's waits, and sends it SIGCHLD unless it said `SA_NOCLDSTOP`.
 pub(super) fn notify_parent(group: &Arc<ThreadGroup>, notice: StopNotice) {
     let (Some(parent), Some(leader)) = (group.parent(), group.leader()) else {
         return;

@@ -1,4 +1,4 @@
-//! RLIMIT_CPU (`man 2 getrlimit`): SIGXCPU at the soft limit and every second from then on, SIGKILL at the
+//! `RLIMIT_CPU` (`man 2 getrlimit`): SIGXCPU at the soft limit and every second from then on, SIGKILL at the
 //! hard one.
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl CpuLimit {
     }
 }
 
-/// To be called when RLIMIT_CPU of `group` has changed, and for a new group that inherits one.
+/// To be called when `RLIMIT_CPU` of `group` has changed, and for a new group that inherits one.
 pub fn watch(group: &Arc<ThreadGroup>) {
     let limit = group.limits().get(Resource::Cpu);
     let mut slot = group.timers.cpu_limit.timer.lock();

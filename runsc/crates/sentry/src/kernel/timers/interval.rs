@@ -12,11 +12,11 @@ use crate::time::clock_id::CpuPart;
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// ITIMER_REAL: SIGALRM.
+    /// `ITIMER_REAL`: SIGALRM.
     Real = 0,
-    /// ITIMER_VIRTUAL: user time, SIGVTALRM.
+    /// `ITIMER_VIRTUAL`: user time, SIGVTALRM.
     Virtual = 1,
-    /// ITIMER_PROF: processor time, SIGPROF.
+    /// `ITIMER_PROF`: processor time, SIGPROF.
     Prof = 2,
 }
 

@@ -1,4 +1,4 @@
-//! Timers: `setitimer(2)`, `timer_create(2)`, RLIMIT_CPU, and what timerfd is made of.
+//! Timers: `setitimer(2)`, `timer_create(2)`, `RLIMIT_CPU`, and what timerfd is made of.
 //!
 //! | file | what it is |
 //! | --- | --- |
@@ -6,7 +6,7 @@
 //! | [`timer`] | a timer on any clock, with a period |
 //! | [`interval`] | the three of `setitimer(2)` |
 //! | [`posix`] | those of `timer_create(2)` |
-//! | [`cpu_limit`] | RLIMIT_CPU |
+//! | [`cpu_limit`] | `RLIMIT_CPU` |
 //!
 //! Locks: a timer's own lock, then the queue's. No signal is sent under either.
 

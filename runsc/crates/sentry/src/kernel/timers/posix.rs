@@ -19,11 +19,11 @@ use crate::kernel::timers::timer::{Setting, Start, Timer, TimerClock};
 /// What an expiry does.
 #[derive(Clone, Debug)]
 pub enum Notify {
-    /// SIGEV_NONE
+    /// `SIGEV_NONE`
     Nothing,
-    /// SIGEV_SIGNAL (and SIGEV_THREAD, which is the C library's business).
+    /// `SIGEV_SIGNAL` (and `SIGEV_THREAD`, which is the C library's business).
     Process { signal: Signal, value: Value },
-    /// SIGEV_THREAD_ID
+    /// `SIGEV_THREAD_ID`
     Thread {
         task: Weak<Task>,
         signal: Signal,
@@ -67,7 +67,7 @@ impl PosixTimers {
     }
 }
 
-/// Makes a timer; its id. EAGAIN: RLIMIT_SIGPENDING.
+/// Makes a timer; its id. EAGAIN: `RLIMIT_SIGPENDING`.
 pub fn create(task: &Task, clock: TimerClock, notify: Notify) -> Result<i32> {
     let group = task.group();
     let limit = group.limits().get(Resource::PendingSignals).soft;

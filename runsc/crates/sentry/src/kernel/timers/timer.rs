@@ -15,13 +15,13 @@ use crate::time::clock_id::CpuPart;
 /// What a timer counts.
 #[derive(Clone, Debug)]
 pub enum TimerClock {
-    /// CLOCK_MONOTONIC
+    /// `CLOCK_MONOTONIC`
     Monotonic,
-    /// CLOCK_BOOTTIME
+    /// `CLOCK_BOOTTIME`
     Boottime,
-    /// CLOCK_REALTIME
+    /// `CLOCK_REALTIME`
     Realtime,
-    /// CLOCK_TAI
+    /// `CLOCK_TAI`
     Tai,
     /// Processor time of a process.
     Process(Weak<ThreadGroup>, CpuPart),

@@ -29,16 +29,16 @@ pub(super) struct ProcessDirectory {
     whole: bool,
 }
 
+/// What a write does: whose file it is, who writes, what.
+type Set = fn(&View<'_>, &Task, &[u8]) -> Result<()>;
+
 /// What a file of the directory is made of.
 #[derive(Clone, Copy)]
 enum Kind {
     /// A text: what makes it.
     Text(fn(&View<'_>) -> Result<Vec<u8>>),
     /// A text that can be written.
-    Setting(
-        fn(&View<'_>) -> Result<Vec<u8>>,
-        fn(&View<'_>, &Task, &[u8]) -> Result<()>,
-    ),
+    Setting(fn(&View<'_>) -> Result<Vec<u8>>, Set),
     /// As `Text`, only for those who may look into the process.
     Private(fn(&View<'_>) -> Result<Vec<u8>>),
     /// A link or directory.
@@ -237,7 +237,7 @@ struct Text {
     task: Weak<Task>,
     whole: bool,
     make: fn(&View<'_>) -> Result<Vec<u8>>,
-    set: Option<fn(&View<'_>, &Task, &[u8]) -> Result<()>>,
+    set: Option<Set>,
     private: bool,
 }
 
