@@ -1,0 +1,103 @@
+//! The memory of an idle sandbox: the sum of the proportional shares of all its processes.
+//!
+//! The container runs detached, so that what is left are the processes that a sandbox needs while it lives; they are
+//! this program's descendants, because it adopts orphans. Memory that no process maps is not seen.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use fixtures::command;
+
+use crate::processes;
+use crate::scene::Scene;
+use crate::subject::Subject;
+
+const ID: &str = "bench-idle";
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The memory in KiB, after leaving the sandbox alone for `settle`.
+///
+/// # Errors
+/// A command of the runtime failed, or there was no process.
+pub(crate) fn pss_kib(
+    scene: &Scene,
+    subject: &Subject,
+    root: &Path,
+    settle: Duration,
+) -> anyhow::Result<u32> {
+    let Some(mut command) = subject.command(root) else {
+        return native(scene, settle);
+    };
+    command.args(["run", "--detach", "--bundle"]);
+    command.arg(scene.idle.path()).arg(ID);
+    let started = detach(&mut command, root);
+    let pss = started.and_then(|()| after(settle));
+    delete(subject, root);
+    pss
+}
+
+fn native(scene: &Scene, settle: Duration) -> anyhow::Result<u32> {
+    let mut command = Command::new(scene.guest());
+    let mut child = command.arg("idle").spawn().context("start it")?;
+    let pss = after(settle);
+    // It waits for ever.
+    let _ = child.kill();
+    let _ = child.wait();
+    pss
+}
+
+/// Waits, then adds up what all descendants have.
+fn after(settle: Duration) -> anyhow::Result<u32> {
+    std::thread::sleep(settle);
+    let mut sum = 0_u32;
+    for pid in processes::descendants()? {
+        sum = sum.saturating_add(processes::pss_kib(pid)?);
+    }
+    if sum == 0 {
+        bail!("no process is left of it");
+    }
+    Ok(sum)
+}
+
+/// Runs a command that leaves processes behind, which must not hold our pipes: its errors go to a file.
+fn detach(command: &mut Command, root: &Path) -> anyhow::Result<()> {
+    let log = root.join("idle.stderr");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).context("make a log file")?)
+        .spawn()
+        .context("start it")?;
+    let mut status = None;
+    let waited = command::wait_until("run --detach", LIMIT, || {
+        status = child.try_wait().ok().flatten();
+        status.is_some()
+    });
+    if waited.is_err() {
+        // What it left behind is deleted below.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    match status {
+        Some(status) if status.success() => Ok(()),
+        _ => bail!(
+            "run --detach: {}",
+            std::fs::read_to_string(&log).unwrap_or_default().trim()
+        ),
+    }
+}
+
+/// Removes the container and waits for the end of its processes, so that they do not disturb what is measured next.
+fn delete(subject: &Subject, root: &Path) {
+    if let Some(mut command) = subject.command(root) {
+        // It may never have come to life.
+        let _ = command::run(command.args(["delete", "--force", ID]), LIMIT);
+    }
+    // What stays shows in the next measurement of idle memory.
+    let _ = command::wait_until("the sandbox's end", Duration::from_secs(5), || {
+        processes::reap_orphans();
+        processes::descendants().is_ok_and(|left| left.is_empty())
+    });
+}
