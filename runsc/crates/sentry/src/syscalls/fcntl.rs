@@ -14,6 +14,7 @@ use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
 use crate::syscalls::args::SyscallArgs;
 use crate::syscalls::table::Call;
+use crate::vfs::async_io;
 use crate::vfs::attr::FileType;
 use crate::vfs::file::{OpenFile, OpenFlags};
 use crate::vfs::locks::{LockKind, LockOwner, LockRange, RecordLock};
@@ -62,7 +63,7 @@ fn fcntl(task: &Task, args: &SyscallArgs) -> SyscallResult {
             Ok(0)
         }
         nr::F_GETFL => Ok(u64::from(open.flags().bits())),
-        nr::F_SETFL => set_flags(task, open, args.open_flags(2)),
+        nr::F_SETFL => set_flags(task, open, fd, args.open_flags(2)),
         nr::F_GETLK | nr::F_OFD_GETLK => get_lock(task, open, args),
         nr::F_SETLK | nr::F_SETLKW | nr::F_OFD_SETLK | nr::F_OFD_SETLKW => {
             set_lock(task, open, args)
@@ -92,7 +93,7 @@ fn duplicate(task: &Task, args: &SyscallArgs, close_on_exec: bool) -> SyscallRes
     )?)
 }
 
-fn set_flags(task: &Task, open: &Arc<OpenFile>, flags: OpenFlags) -> SyscallResult {
+fn set_flags(task: &Task, open: &Arc<OpenFile>, fd: i32, flags: OpenFlags) -> SyscallResult {
     let gains_no_atime =
         flags.contains(OpenFlags::NOATIME) && !open.flags().contains(OpenFlags::NOATIME);
     if gains_no_atime {
@@ -102,6 +103,7 @@ fn set_flags(task: &Task, open: &Arc<OpenFile>, flags: OpenFlags) -> SyscallResu
         }
     }
     open.set_flags(flags);
+    async_io::update(task, open, fd);
     Ok(0)
 }
 
@@ -357,6 +359,7 @@ fn set_owner(task: &Task, open: &OpenFile, kind: i32, id: u32) -> SyscallResult 
     *owner = FileOwner {
         target,
         signal: owner.signal,
+        fd: owner.fd,
         uid: credentials.uid,
         euid: credentials.euid,
     };

@@ -9,6 +9,7 @@ use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::syscalls::args::SyscallArgs;
 use crate::syscalls::table::Call;
+use crate::vfs::async_io;
 use crate::vfs::attr::FileType;
 use crate::vfs::file::{OpenFile, OpenFlags};
 
@@ -61,6 +62,7 @@ fn set_flag(
     let mut flags = open.flags();
     flags.set(flag, on != 0);
     open.set_flags(flags);
+    async_io::update(task, open, args.i32(0));
     Ok(0)
 }
 

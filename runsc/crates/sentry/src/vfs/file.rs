@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::kernel::wait_queue::{Events, WaitQueue};
+use crate::kernel::wait_queue::{Events, Registration, WaitQueue};
 use crate::mm::mappable::Mappable;
 use crate::socket::Socket;
 use crate::syscalls::SyscallArgs;
@@ -255,6 +255,8 @@ pub struct OpenFile {
     _deny_write: Option<DenyWrite>,
     /// Who gets SIGIO, and which signal instead (`F_SETOWN`, `F_SETSIG`).
     pub owner: Mutex<crate::vfs::owner::FileOwner>,
+    /// Watches its readiness for the owner while `O_ASYNC` is set.
+    pub(crate) async_registration: Mutex<Option<Registration>>,
 }
 
 /// Flags that `F_SETFL` may change.
@@ -324,6 +326,7 @@ impl OpenFile {
             write_access: access.0,
             _deny_write: access.1,
             owner: Mutex::default(),
+            async_registration: Mutex::default(),
         })
     }
 

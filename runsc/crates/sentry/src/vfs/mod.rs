@@ -10,6 +10,7 @@
 //! File systems check that an operation makes sense; the walker and the system calls check permissions
 //! ([`permission`]), so that every file system has the same ones.
 
+pub mod async_io;
 pub mod attr;
 pub mod attributes;
 pub mod dentry;

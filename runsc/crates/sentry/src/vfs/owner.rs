@@ -13,7 +13,9 @@ pub struct FileOwner {
     pub target: OwnerTarget,
     /// The signal instead of SIGIO, 0 for SIGIO without information (`F_SETSIG`).
     pub signal: u8,
-    /// Real and effective user of who set it: they must be allowed to signal the target.
+    /// The descriptor that signals name: by which `O_ASYNC` was set.
+    pub fd: i32,
+    /// Real user of who set it: they must be allowed to signal the target.
     pub uid: u32,
     /// Effective user of who set it.
     pub euid: u32,

@@ -12,6 +12,7 @@ use crate::fs::host_fd::watcher::HostWatcher;
 use crate::fs::tmpfs::{TmpFs, TmpfsOptions};
 use crate::kernel::Kernel;
 use crate::kernel::namespaces::UserNamespace;
+use crate::vfs::async_io::AsyncIo;
 use crate::vfs::attr::Device;
 use crate::vfs::dentry::DentryTree;
 use crate::vfs::device::DeviceTable;
@@ -29,6 +30,8 @@ pub struct Vfs {
     pub(crate) topology: Arc<Mutex<()>>,
     /// What opens character and block devices.
     pub devices: DeviceTable,
+    /// SIGIO for the owners of files.
+    pub async_io: AsyncIo,
     /// Inodes with locks, for `/proc/locks`.
     pub locked_inodes: LockedInodes,
     /// Who waits for whose record locks.
@@ -49,6 +52,7 @@ impl Default for Vfs {
             next_minor: AtomicU32::new(20),
             topology: Arc::default(),
             devices,
+            async_io: AsyncIo::default(),
             locked_inodes: LockedInodes::default(),
             lock_waits: LockWaits::default(),
             epolls: EpollGraph::default(),

@@ -88,8 +88,11 @@ fn visible(root: &Path) -> Vec<(Arc<Mount>, Vec<u8>)> {
     let Some(namespace) = root.mount.namespace() else {
         return Vec::new();
     };
-    let mounts = namespace.mounts().into_iter();
+    let mut mounts = namespace.mounts();
+    // As Linux lists them: in the order in which they came.
+    mounts.sort_by_key(|mount| mount.id);
     mounts
+        .into_iter()
         .filter_map(|mount| {
             let (place, reachable) = mount.root_path().text_from(root);
             reachable.then_some((mount, place))
