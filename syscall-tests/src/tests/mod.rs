@@ -10,8 +10,33 @@ macro_rules! families {
 }
 
 families!(
-    clone, creds, dup, eintr, eventfd, execve, fault, futex, limits, link, lock, madvise, mmap,
-    openat, path, pipe, poll, procfs, read, session, signal, stat, time, truncate, unix, wait,
+    clone,
+    creds,
+    dup,
+    eintr,
+    eventfd,
+    execve,
+    fault,
+    futex,
+    limits,
+    link,
+    lock,
+    madvise,
+    mmap,
+    openat,
+    path,
+    pipe,
+    poll,
+    procfs,
+    read,
+    session,
+    signal,
+    stat,
+    time,
+    truncate,
+    unix,
+    unix_control,
+    wait,
 );
 
 /// Every test.
