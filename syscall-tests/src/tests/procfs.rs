@@ -142,7 +142,7 @@ fn statm_counts_pages() -> Outcome {
     check_eq!(before.len(), 7);
     let memory = Map::anonymous(300 * PAGE)?;
     let mapped = sizes()?;
-    check!((300..400).contains(&(mapped[0] - before[0])));
+    check!((300..400).contains(&(mapped[0] - before[0])), "{before:?} {mapped:?}");
     (0..300).for_each(|page| memory.set(page * PAGE, 1));
     let touched = sizes()?;
     check!(touched[1] >= before[1] + 250, "{before:?} {touched:?}");

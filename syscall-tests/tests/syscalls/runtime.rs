@@ -1,7 +1,8 @@
 //! The behaviour tests inside the runtime under test, on each of its platforms.
 //!
 //! The container's root file system holds the program alone. `expectations/<runtime>.txt` lists known differences, a
-//! line `name: reason` each; a test that passes although it is listed fails the run.
+//! line `name: reason` each; a test that passes although it is listed fails the run, unless its
+//! reason begins with `sometimes: `.
 
 use crate::{harness, report};
 use fixtures::build::{self, Linkage};
