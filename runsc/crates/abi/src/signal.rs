@@ -20,25 +20,25 @@ bitflags! {
     /// `sa_flags` of `sigaction(2)`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub struct SaFlags: u64 {
-        /// SA_NOCLDSTOP
+        /// `SA_NOCLDSTOP`
         const NOCLDSTOP = 1;
-        /// SA_NOCLDWAIT
+        /// `SA_NOCLDWAIT`
         const NOCLDWAIT = 2;
-        /// SA_SIGINFO
+        /// `SA_SIGINFO`
         const SIGINFO = 4;
-        /// SA_UNSUPPORTED: always cleared, so that programs can probe for flags
+        /// `SA_UNSUPPORTED`: always cleared, so that programs can probe for flags
         const UNSUPPORTED = 0x400;
-        /// SA_EXPOSE_TAGBITS
+        /// `SA_EXPOSE_TAGBITS`
         const EXPOSE_TAGBITS = 0x800;
-        /// SA_RESTORER
+        /// `SA_RESTORER`
         const RESTORER = 0x0400_0000;
-        /// SA_ONSTACK
+        /// `SA_ONSTACK`
         const ONSTACK = 0x0800_0000;
-        /// SA_RESTART
+        /// `SA_RESTART`
         const RESTART = 0x1000_0000;
-        /// SA_NODEFER
+        /// `SA_NODEFER`
         const NODEFER = 0x4000_0000;
-        /// SA_RESETHAND
+        /// `SA_RESETHAND`
         const RESETHAND = 0x8000_0000;
         /// The flags that Linux keeps; others are dropped.
         const KNOWN = 1 | 2 | 4 | 0x800 | 0x0400_0000 | 0x0800_0000 | 0x1000_0000 | 0x4000_0000 | 0x8000_0000;

@@ -8,7 +8,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | [`wait`] | waiting, for one word or for several |
-//! | [`wake`] | waking, requeueing, FUTEX_WAKE_OP |
+//! | [`wake`] | waking, requeueing, `FUTEX_WAKE_OP` |
 //! | [`pi`] | locks whose word names the owner (priority is not inherited: tasks have none here) |
 //! | [`robust`] | what happens to the locks of a task that exits |
 
