@@ -22,6 +22,9 @@ use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
 use crate::vfs::file::OpenFile;
 
+/// With up to this many sockets under way, the collector always looks.
+const FEW: usize = 32;
+
 /// The files of one message.
 #[derive(Debug)]
 pub struct Rights {
@@ -49,6 +52,8 @@ pub struct InFlight {
     table: Mutex<Table>,
     /// Sockets under way, to know without the lock whether there is anything to collect.
     sockets: AtomicUsize,
+    /// How many the collector left.
+    left: AtomicUsize,
     collecting: AtomicBool,
     grave: Mutex<Grave>,
 }
@@ -163,8 +168,14 @@ impl InFlight {
     }
 
     /// Takes the files out of sockets that nobody can reach any more, which ends those sockets.
+    ///
+    /// With many sockets under way it only looks once their number has doubled, so that closing sockets
+    /// does not take time in proportion to the others'.
     pub fn collect(&self) {
-        if self.sockets.load(Ordering::Relaxed) == 0 || self.collecting.swap(true, Ordering::AcqRel)
+        let sockets = self.sockets.load(Ordering::Relaxed);
+        if sockets == 0
+            || (sockets > FEW && sockets < 2 * self.left.load(Ordering::Relaxed))
+            || self.collecting.swap(true, Ordering::AcqRel)
         {
             return;
         }
@@ -173,6 +184,8 @@ impl InFlight {
             table.lost()
         };
         self.bury(lost);
+        let left = self.sockets.load(Ordering::Relaxed);
+        self.left.store(left, Ordering::Relaxed);
         self.collecting.store(false, Ordering::Release);
     }
 }
