@@ -293,6 +293,14 @@ fn make_kernel(config: &BootConfig, platform: Arc<Platform>) -> Result<Arc<Kerne
     let total = host_memory
         .totalram
         .saturating_mul(u64::from(host_memory.mem_unit));
+    let strace = strace::Settings {
+        enabled: config.strace.enabled,
+        calls: config.strace.calls.clone(),
+        max_string: usize::try_from(config.strace.log_size).unwrap_or(1024),
+    };
+    for name in strace.unknown_calls() {
+        tracing::warn!("-strace-syscalls: there is no system call {name:?}");
+    }
     Ok(Kernel::new(KernelConfig {
         platform,
         memory,
@@ -305,11 +313,7 @@ fn make_kernel(config: &BootConfig, platform: Arc<Platform>) -> Result<Arc<Kerne
             .memory_limit_bytes
             .map_or(total, |limit| limit.min(total)),
         processor_description: container.processor_description.clone(),
-        strace: strace::Settings {
-            enabled: config.strace.enabled,
-            calls: config.strace.calls.clone(),
-            max_string: usize::try_from(config.strace.log_size).unwrap_or(1024),
-        },
+        strace,
     }))
 }
 

@@ -10,6 +10,7 @@ use crate::kernel::signal::{Signal, state};
 use crate::kernel::task::{RunState, Task};
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
 use crate::kernel::wait_queue::Events;
+use crate::strace;
 
 /// `exit(2)`: this thread ends once its call returns.
 pub fn end_task(task: &Task, code: u8) {
@@ -92,6 +93,7 @@ pub(crate) fn abandon(child: &Arc<Task>) {
 
 /// The end of a task, on its own host thread: gives back what it holds and tells who cares.
 pub(crate) fn finish(task: &Arc<Task>) {
+    strace::exited(task);
     task.leave_signals();
     futex::exit_robust(task);
     clear_child_tid(task);

@@ -1,4 +1,31 @@
-//! Prints system calls as `strace(1)` does, from the table that dispatches them.
+//! Prints system calls as `strace(1)` does: one line in the log for each, once it has returned.
+//!
+//! [`enter`] and [`exit`] stand around the dispatch of a call. What goes into the kernel is read from user
+//! memory and printed before the call, what comes out of it after. [`formats`] says for each call what its
+//! arguments are, [`decode`] prints structures, [`names`] is about flags and constants. User memory is read
+//! as any hostile input: what can't be read is printed as its address.
+//!
+//! Nothing happens but one test of a flag while tracing is off.
+
+mod decode;
+mod formats;
+mod line;
+mod memory;
+mod names;
+mod printer;
+mod result;
+#[cfg(test)]
+mod tests;
+
+use std::time::Instant;
+
+use crate::error::SyscallResult;
+use crate::kernel::Task;
+use crate::kernel::signal::SignalInfo;
+use crate::kernel::thread_group::ExitStatus;
+use crate::strace::formats::Format;
+use crate::strace::printer::Printer;
+use crate::syscalls::SyscallArgs;
 
 /// What is traced.
 #[derive(Clone, Debug, Default)]
@@ -11,22 +38,99 @@ pub struct Settings {
     pub max_string: usize,
 }
 
+impl Settings {
+    /// The names in `calls` that no call has.
+    pub fn unknown_calls(&self) -> impl Iterator<Item = &str> {
+        let known = |name: &str| (0..names::CALL_NUMBERS).any(|n| names::call(n) == Some(name));
+        self.calls
+            .iter()
+            .map(String::as_str)
+            .filter(move |name| !known(name))
+    }
+
+    fn wants(&self, number: u64) -> bool {
+        if self.calls.is_empty() {
+            return true;
+        }
+        let name = names::call(number);
+        self.calls.iter().any(|call| Some(call.as_str()) == name)
+    }
+}
+
 /// A call that is being traced.
 #[derive(Debug)]
-pub struct Traced {}
+pub struct Traced {
+    /// The arguments as far as they are printed before the call.
+    arguments: Vec<Option<String>>,
+    started: Instant,
+}
 
 /// Before a call: notes what its arguments point to, if it is traced.
-pub fn enter(task: &crate::kernel::Task, _args: &crate::syscalls::SyscallArgs) -> Option<Traced> {
-    task.kernel().strace.enabled.then_some(Traced {})
+pub fn enter(task: &Task, args: &SyscallArgs) -> Option<Traced> {
+    if !task.kernel().strace.enabled {
+        return None;
+    }
+    begin(task, args)
+}
+
+#[cold]
+fn begin(task: &Task, args: &SyscallArgs) -> Option<Traced> {
+    let settings = &task.kernel().strace;
+    if !settings.wants(args.number) {
+        return None;
+    }
+    let mm = task.mm_if_alive();
+    let stack = task.registers.lock().rsp;
+    let mut printer = Printer::new(memory::of(mm.as_deref()), args.raw, settings.max_string);
+    printer.set_stack(stack);
+    let format = Format::of(args.number);
+    let arguments = (0..format.args.len())
+        .map(|n| format.before(&mut printer, n))
+        .collect();
+    Some(Traced {
+        arguments,
+        started: Instant::now(),
+    })
 }
 
 /// After a call: prints it.
-pub fn exit(
-    task: &crate::kernel::Task,
-    _traced: Traced,
-    args: &crate::syscalls::SyscallArgs,
-    result: &crate::SyscallResult,
-) {
-    let name = crate::syscalls::table::lookup(args.number).map_or("?", |call| call.name);
-    tracing::info!(target: "strace", tid = task.tid(), "{name}({:#x?}) = {result:?}", args.raw);
+#[cold]
+pub fn exit(task: &Task, traced: Traced, args: &SyscallArgs, result: &SyscallResult) {
+    let took = traced.started.elapsed();
+    let mm = task.mm_if_alive();
+    let max = task.kernel().strace.max_string;
+    let mut printer = Printer::new(memory::of(mm.as_deref()), args.raw, max);
+    let text = result::call(&mut printer, args.number, traced.arguments, result, || {
+        task.registers.lock().rax
+    });
+    line::write(task.tid(), &text, Some(took));
+}
+
+/// A signal is delivered.
+pub fn signal(task: &Task, info: &SignalInfo) {
+    if task.kernel().strace.enabled {
+        let text = decode::siginfo::text(info);
+        line::write(
+            task.tid(),
+            &format!("--- {} {text} ---", info.signal.name()),
+            None,
+        );
+    }
+}
+
+/// A thread ends.
+pub fn exited(task: &Task) {
+    if !task.kernel().strace.enabled {
+        return;
+    }
+    let of_group = task.group().links.lock().exiting;
+    let status = of_group.or(*task.exit_status.lock());
+    let text = match status.unwrap_or(ExitStatus::Exited(0)) {
+        ExitStatus::Exited(code) => format!("+++ exited with {code} +++"),
+        ExitStatus::Killed { signal, core } => {
+            let dumped = if core { " (core dumped)" } else { "" };
+            format!("+++ killed by {}{dumped} +++", signal.name())
+        }
+    };
+    line::write(task.tid(), &text, None);
 }

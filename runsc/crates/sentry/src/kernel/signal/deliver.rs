@@ -14,6 +14,7 @@ use crate::kernel::signal::action::DefaultAction;
 use crate::kernel::signal::{Action, Handler, Signal, SignalInfo, SignalSet, frame, send};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
+use crate::strace;
 
 /// Bytes of the `syscall` instruction.
 const SYSCALL_LEN: u64 = 2;
@@ -90,6 +91,7 @@ impl Task {
         generation: u64,
         restart: &mut Option<Restart>,
     ) -> Option<ExitStatus> {
+        strace::signal(self, &info);
         let signal = info.signal;
         let action = self.group().use_action(signal);
         match action.handler {

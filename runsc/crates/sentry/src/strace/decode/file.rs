@@ -1,0 +1,182 @@
+//! Files: `struct stat` and the like, buffers, directory entries.
+
+use abi::fs::{Flock, OpenHow, OwnerEx, Stat, StatFs, Statx};
+
+use crate::strace::names;
+use crate::strace::printer::{Printer, put, size};
+
+/// Type and permissions: `S_IFREG|0644`.
+pub(in crate::strace) fn print_mode(p: &mut Printer<'_>, mode: u32) {
+    let kind = u64::from(mode & 0o170_000);
+    if kind != 0 {
+        p.one_of(&names::file::FILE_TYPE, kind);
+        p.text("|");
+    }
+    let (bits, _) = names::file::MODE_BITS.split(u64::from(mode));
+    for bit in bits {
+        p.text(bit);
+        p.text("|");
+    }
+    p.mode(mode & 0o777);
+}
+
+/// Flags of `open(2)`.
+pub(in crate::strace) fn print_open_flags(p: &mut Printer<'_>, flags: u64) {
+    p.one_of(&names::file::ACCESS_MODE, flags & 3);
+    if flags & !3 != 0 {
+        p.text("|");
+        p.flags(&names::file::OPEN, flags & !3);
+    }
+}
+
+/// A device number: `makedev(0x1, 0x3)`.
+pub(in crate::strace) fn print_device(p: &mut Printer<'_>, device: u64) {
+    let major = (device >> 8 & 0xfff) | (device >> 32 & 0xffff_f000);
+    let minor = (device & 0xff) | (device >> 12 & 0xffff_ff00);
+    put!(p, "makedev({major:#x}, {minor:#x})");
+}
+
+pub(in crate::strace) fn stat(p: &mut Printer<'_>, address: usize) {
+    if let Some(stat) = p.value::<Stat>(address) {
+        p.text("{st_mode=");
+        print_mode(p, stat.mode);
+        let kind = stat.mode & 0o170_000;
+        if kind == 0o20000 || kind == 0o60000 {
+            p.text(", st_rdev=");
+            print_device(p, stat.rdev);
+        } else {
+            put!(p, ", st_size={}", stat.size);
+        }
+        p.text(", ...}");
+    }
+}
+
+pub(in crate::strace) fn statx(p: &mut Printer<'_>, address: usize) {
+    if let Some(stat) = p.value::<Statx>(address) {
+        p.text("{stx_mask=");
+        p.flags(&names::file::STATX, u64::from(stat.mask));
+        p.text(", stx_attributes=");
+        p.flags(&names::file::STATX_ATTR, stat.attributes);
+        p.text(", stx_mode=");
+        print_mode(p, u32::from(stat.mode));
+        put!(p, ", stx_size={}, ...}}", stat.size);
+    }
+}
+
+pub(in crate::strace) fn statfs(p: &mut Printer<'_>, address: usize) {
+    if let Some(fs) = p.value::<StatFs>(address) {
+        p.text("{f_type=");
+        p.one_of(&names::file::FILE_SYSTEM, fs.magic);
+        put!(
+            p,
+            ", f_bsize={}, f_blocks={}, f_bfree={}, f_bavail={}, f_files={}, f_ffree={}, \
+             f_fsid={{val=[{:#x}, {:#x}]}}, f_namelen={}, f_frsize={}, f_flags=",
+            fs.bsize,
+            fs.blocks,
+            fs.bfree,
+            fs.bavail,
+            fs.files,
+            fs.ffree,
+            fs.fsid & 0xffff_ffff,
+            fs.fsid >> 32,
+            fs.namelen,
+            fs.frsize
+        );
+        p.flags(&names::file::STATFS, fs.flags);
+        p.text("}");
+    }
+}
+
+pub(in crate::strace) fn flock(p: &mut Printer<'_>, address: usize) {
+    if let Some(lock) = p.value::<Flock>(address) {
+        p.text("{l_type=");
+        let short = |value: i16| u64::from(value.cast_unsigned());
+        p.one_of(&names::file::LOCK_TYPE, short(lock.kind));
+        p.text(", l_whence=");
+        p.one_of(&names::file::WHENCE, short(lock.whence));
+        put!(p, ", l_start={}, l_len={}", lock.start, lock.len);
+        if p.result().is_some() {
+            put!(p, ", l_pid={}", lock.pid);
+        }
+        p.text("}");
+    }
+}
+
+pub(in crate::strace) fn owner(p: &mut Printer<'_>, address: usize) {
+    if let Some(owner) = p.value::<OwnerEx>(address) {
+        p.text("{type=");
+        let kind = u64::from(owner.kind.cast_unsigned());
+        p.one_of(&names::file::OWNER, kind);
+        put!(p, ", pid={}}}", owner.pid);
+    }
+}
+
+pub(in crate::strace) fn open_how(p: &mut Printer<'_>, address: usize) {
+    if let Some(how) = p.value::<OpenHow>(address) {
+        p.text("{flags=");
+        print_open_flags(p, how.flags);
+        if how.mode != 0 {
+            put!(p, ", mode=0{:03o}", how.mode);
+        }
+        p.text(", resolve=");
+        p.flags(&names::file::RESOLVE, how.resolve);
+        p.text("}");
+    }
+}
+
+/// The pieces of an iovec, of which `filled` bytes count.
+pub(in crate::strace) fn print_vector(
+    p: &mut Printer<'_>,
+    address: usize,
+    count: usize,
+    filled: Option<usize>,
+) {
+    let mut left = filled.unwrap_or(usize::MAX);
+    p.array(address, count.min(1024), |p, [base, len]: [u64; 2]| {
+        let shown = size(len).min(left);
+        left = left.saturating_sub(shown);
+        p.text("{iov_base=");
+        p.buffer(size(base), shown);
+        put!(p, ", iov_len={len}}}");
+    });
+}
+
+/// The pieces of `readv(2)`: arguments n and n + 1.
+pub(in crate::strace) fn vector_out(p: &mut Printer<'_>, n: usize) {
+    match p.result() {
+        Some(filled) => print_vector(p, p.address(n), p.address(n + 1), Some(size(filled))),
+        None => p.pointer(p.arg(n)),
+    }
+}
+
+/// The pieces of `writev(2)`: arguments n and n + 1.
+pub(in crate::strace) fn vector_in(p: &mut Printer<'_>, n: usize) {
+    print_vector(p, p.address(n), p.address(n + 1), None);
+}
+
+/// Pieces by address and length alone: arguments n and n + 1.
+pub(in crate::strace) fn ranges(p: &mut Printer<'_>, n: usize) {
+    let count = p.address(n + 1).min(1024);
+    p.array(p.address(n), count, |p, [base, len]: [u64; 2]| {
+        put!(p, "{{iov_base={base:#x}, iov_len={len}}}");
+    });
+}
+
+/// Directory entries of `getdents64(2)`: how many there are.
+pub(in crate::strace) fn entries(p: &mut Printer<'_>, n: usize) {
+    let filled = p.result().map(size);
+    p.pointer(p.arg(n));
+    let Some(filled) = filled else {
+        return;
+    };
+    let (mut at, mut count) = (0, 0);
+    while at < filled {
+        let length_at = p.address(n).wrapping_add(at + 16);
+        match p.peek::<u16>(length_at) {
+            Some(len) if len > 0 => at += usize::from(len),
+            _ => break,
+        }
+        count += 1;
+    }
+    put!(p, " /* {count} entries */");
+}

@@ -1,0 +1,83 @@
+//! The names of flags and constants, a file for each subject.
+
+pub(super) mod calls;
+pub(super) mod file;
+pub(super) mod memory;
+pub(super) mod process;
+pub(super) mod signal;
+pub(super) mod socket;
+pub(super) mod terminal;
+pub(super) mod time;
+
+pub(super) use calls::{CALL_NUMBERS, call};
+
+/// The names of the values of one type of argument.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    /// What strace(1) writes behind a value without a name.
+    unknown: &'static str,
+    /// Values and names; combinations of flags before the flags that are in them.
+    pairs: &'static [(u64, &'static str)],
+}
+
+/// A table of names.
+macro_rules! names {
+    ($($(#[$doc:meta])* $table:ident($unknown:literal) { $($name:ident = $value:expr),* $(,)? })*) => {
+        $(
+            $(#[$doc])*
+            pub(in crate::strace) const $table: $crate::strace::names::Names =
+                $crate::strace::names::Names::new($unknown, &[$(($value, stringify!($name))),*]);
+        )*
+    };
+}
+use names;
+
+impl Names {
+    pub(super) const fn new(unknown: &'static str, pairs: &'static [(u64, &'static str)]) -> Names {
+        Names { unknown, pairs }
+    }
+
+    /// The name of exactly this value.
+    pub(super) fn exact(&self, value: u64) -> Option<&'static str> {
+        let found = self.pairs.iter().find(|(v, _)| *v == value);
+        found.map(|(_, name)| *name)
+    }
+
+    /// The name, or the number and a remark.
+    pub(super) fn one_of(&self, value: u64) -> String {
+        match self.exact(value) {
+            Some(name) => name.to_owned(),
+            None => format!("{value:#x} /* {} */", self.unknown),
+        }
+    }
+
+    /// The names of the flags in `value`, separated by bars.
+    pub(super) fn flags(&self, value: u64) -> String {
+        if value == 0 {
+            return self.exact(0).unwrap_or("0").to_owned();
+        }
+        let (found, rest) = self.split(value);
+        let mut text = found.join("|");
+        if rest == 0 {
+            return text;
+        }
+        if text.is_empty() {
+            return format!("{rest:#x} /* {} */", self.unknown);
+        }
+        text.push_str(&format!("|{rest:#x}"));
+        text
+    }
+
+    /// The names of the flags, and what has none.
+    pub(super) fn split(&self, value: u64) -> (Vec<&'static str>, u64) {
+        let mut rest = value;
+        let mut found = Vec::new();
+        for (flag, name) in self.pairs {
+            if *flag != 0 && rest & flag == *flag {
+                found.push(*name);
+                rest &= !flag;
+            }
+        }
+        (found, rest)
+    }
+}

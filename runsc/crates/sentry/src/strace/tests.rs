@@ -1,0 +1,242 @@
+//! Whole lines from calls, with memory that is an array.
+
+use abi::Errno;
+use abi::raw::general as nr;
+
+use crate::error::{Restart, SysError, SyscallResult};
+use crate::strace::formats::Format;
+use crate::strace::memory::Memory;
+use crate::strace::printer::Printer;
+use crate::strace::{Settings, result};
+use crate::syscalls::table;
+
+/// Bytes from this address on.
+struct Bytes(usize, Vec<u8>);
+
+impl Memory for Bytes {
+    fn read(&self, address: usize, buffer: &mut [u8]) -> usize {
+        let Some(rest) = address
+            .checked_sub(self.0)
+            .and_then(|offset| self.1.get(offset..))
+        else {
+            return 0;
+        };
+        let len = rest.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&rest[..len]);
+        len
+    }
+}
+
+const AT: usize = 0x1000;
+
+fn line(number: u32, args: [u64; 6], memory: &[u8], result: SyscallResult) -> String {
+    let memory = Bytes(AT, memory.to_vec());
+    let mut printer = Printer::new(&memory, args, 8);
+    let format = Format::of(u64::from(number));
+    let before = (0..format.args.len())
+        .map(|n| format.before(&mut printer, n))
+        .collect();
+    result::call(&mut printer, u64::from(number), before, &result, || 0)
+}
+
+fn words(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+#[test]
+fn files() {
+    let cwd = u64::from(u32::MAX) - 99;
+    let openat = |memory: &[u8], result| {
+        line(
+            nr::__NR_openat,
+            [cwd, 0x1000, 0o2_000_101, 0o644, 0, 0],
+            memory,
+            result,
+        )
+    };
+    assert_eq!(
+        openat(b"/etc/x\0", Ok(3)),
+        "openat(AT_FDCWD, \"/etc/x\", O_WRONLY|O_CREAT|O_CLOEXEC, 0644) = 3"
+    );
+    assert_eq!(
+        openat(b"no end", Err(SysError::Errno(Errno::EFAULT))),
+        "openat(AT_FDCWD, 0x1000, O_WRONLY|O_CREAT|O_CLOEXEC, 0644) = -1 EFAULT (Bad address)"
+    );
+    let read = |result| {
+        line(
+            nr::__NR_read,
+            [0, 0x1000, 100, 0, 0, 0],
+            b"a\n\"\x01\x012345678",
+            result,
+        )
+    };
+    assert_eq!(read(Ok(3)), "read(0, \"a\\n\\\"\", 100) = 3");
+    assert_eq!(
+        read(Ok(12)),
+        "read(0, \"a\\n\\\"\\1\\001234\"..., 100) = 12"
+    );
+    assert_eq!(
+        read(Err(SysError::Restart(Restart::Sys))),
+        "read(0, 0x1000, 100) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)"
+    );
+    assert_eq!(
+        line(nr::__NR_fcntl, [3, 3, 0, 0, 0, 0], b"", Ok(0o2)),
+        "fcntl(3, F_GETFL) = 0x2 (flags O_RDWR)"
+    );
+}
+
+#[test]
+fn memory_and_signals() {
+    assert_eq!(
+        line(
+            nr::__NR_mmap,
+            [0, 4096, 3, 0x22, u64::from(u32::MAX), 0],
+            b"",
+            Ok(0x7000)
+        ),
+        "mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7000"
+    );
+    assert_eq!(
+        line(
+            nr::__NR_rt_sigprocmask,
+            [0, 0x1000, 0, 8, 0, 0],
+            &words(&[0x1_0002]),
+            Ok(0)
+        ),
+        "rt_sigprocmask(SIG_BLOCK, [INT CHLD], NULL, 8) = 0"
+    );
+    assert_eq!(
+        line(
+            nr::__NR_rt_sigaction,
+            [2, 0x1000, 0, 8, 0, 0],
+            &words(&[1, 0x1000_0000, 0, !0]),
+            Ok(0)
+        ),
+        "rt_sigaction(SIGINT, {sa_handler=SIG_IGN, sa_mask=~[], sa_flags=SA_RESTART}, NULL, 8) = 0"
+    );
+    assert_eq!(
+        line(nr::__NR_kill, [1, 9, 0, 0, 0, 0], b"", Ok(0)),
+        "kill(1, SIGKILL) = 0"
+    );
+}
+
+#[test]
+fn processes() {
+    assert_eq!(
+        line(
+            nr::__NR_wait4,
+            [u64::MAX, 0x1000, 0, 0, 0, 0],
+            &[0, 7, 0, 0],
+            Ok(5)
+        ),
+        "wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 7}], 0, NULL) = 5"
+    );
+    assert_eq!(
+        line(nr::__NR_clone, [0x120_0011, 0, 0, 0x5000, 0, 0], b"", Ok(2)),
+        "clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD, \
+         child_tidptr=0x5000) = 2"
+    );
+    let wait = [0x1000, 128, 2, 0, 0, 0];
+    assert_eq!(
+        line(
+            nr::__NR_futex,
+            wait,
+            b"",
+            Err(SysError::Errno(Errno::EAGAIN))
+        ),
+        "futex(0x1000, FUTEX_WAIT_PRIVATE, 2, NULL) = -1 EAGAIN (Resource temporarily unavailable)"
+    );
+    let execve = [0x1030, 0x1000, 0x1018, 0, 0, 0];
+    let mut memory = words(&[0x1030, 0x1035, 0, 0x1030, 0, 0]);
+    memory.extend(b"/b/x\0-l\0");
+    assert_eq!(
+        line(nr::__NR_execve, execve, &memory, Err(SysError::NoReturn)),
+        "execve(\"/b/x\", [\"/b/x\", \"-l\"], 0x1018 /* 1 var */) = 0"
+    );
+    assert_eq!(
+        line(
+            nr::__NR_exit_group,
+            [7, 0, 0, 0, 0, 0],
+            b"",
+            Err(SysError::NoReturn)
+        ),
+        "exit_group(7) = ?"
+    );
+}
+
+#[test]
+fn sockets_and_events() {
+    let mut memory = b"\x01\0/s".to_vec();
+    assert_eq!(
+        line(nr::__NR_connect, [3, 0x1000, 4, 0, 0, 0], &memory, Ok(0)),
+        "connect(3, {sa_family=AF_UNIX, sun_path=\"/s\"}, 4) = 0"
+    );
+    memory = words(&[0x0001_0000_0000_0003]);
+    memory[4] = 1;
+    memory[6] = 1;
+    assert_eq!(
+        line(
+            nr::__NR_poll,
+            [0x1000, 1, u64::MAX, 0, 0, 0],
+            &memory,
+            Ok(1)
+        ),
+        "poll([{fd=3, events=POLLIN}], 1, -1) = 1 ([{fd=3, revents=POLLIN}])"
+    );
+    assert_eq!(
+        line(nr::__NR_socket, [1, 0o2_000_001, 0, 0, 0, 0], b"", Ok(3)),
+        "socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0) = 3"
+    );
+}
+
+#[test]
+fn hostile_lengths_print_something() {
+    for number in 0..470 {
+        for value in [0, 1, 0x1000, 0x7fff_ffff, u64::MAX] {
+            for memory in [vec![], vec![0; 256], vec![0xff; 4096]] {
+                for result in [Ok(value), Err(SysError::Errno(Errno::EPERM))] {
+                    assert!(!line(number, [value; 6], &memory, result).is_empty());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn calls_without_a_name() {
+    assert_eq!(
+        line(
+            467 + 400,
+            [1, 2, 3, 4, 5, 6],
+            b"",
+            Err(SysError::Errno(Errno::ENOSYS))
+        ),
+        "syscall_0x363(0x1, 0x2, 0x3, 0x4, 0x5, 0x6) = -1 ENOSYS (Function not implemented)"
+    );
+}
+
+#[test]
+fn every_call_of_the_table_has_a_format() {
+    let without: Vec<_> = table::rows()
+        .filter(|call| Format::known(u64::from(call.number)).is_none())
+        .map(|call| call.name)
+        .collect();
+    assert!(without.is_empty(), "{without:?}");
+    for call in table::rows() {
+        let name = super::names::call(u64::from(call.number));
+        assert_eq!(name, Some(call.name));
+    }
+}
+
+#[test]
+fn chosen_calls() {
+    let settings = Settings {
+        enabled: true,
+        calls: vec!["read".to_owned(), "reed".to_owned()],
+        max_string: 8,
+    };
+    assert!(settings.wants(0));
+    assert!(!settings.wants(1));
+    assert!(!settings.wants(1000));
+    assert_eq!(settings.unknown_calls().collect::<Vec<_>>(), ["reed"]);
+}
