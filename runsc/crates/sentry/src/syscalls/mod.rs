@@ -52,6 +52,7 @@ mod socket;
 mod socket_message;
 mod socket_options;
 mod stat;
+mod syslog;
 pub(crate) mod system;
 mod sysv;
 mod sysv_msg;

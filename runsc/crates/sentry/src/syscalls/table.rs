@@ -142,6 +142,7 @@ const SUBJECTS: &[&[Call]] = &[
     super::process::CALLS,
     super::resource_usage::CALLS,
     super::scheduler::CALLS,
+    super::syslog::CALLS,
     super::system::CALLS,
     super::transfer::CALLS,
     super::xattr::CALLS,
