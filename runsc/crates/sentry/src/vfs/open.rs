@@ -277,7 +277,11 @@ fn finish(
         FileType::Socket => return Err(Errno::ENXIO.into()),
         FileType::Fifo => {
             let pipe = inode.shared().fifo();
-            crate::fs::pipe::open_fifo(task, &pipe, flags)?.into()
+            if path.dentry.is_anonymous() {
+                crate::fs::pipe::reopen_pipe(&pipe, flags)?.into()
+            } else {
+                crate::fs::pipe::open_fifo(task, &pipe, flags)?.into()
+            }
         }
         FileType::CharDevice => open_device(task, DeviceKind::Character, &path, attr, flags)?,
         FileType::BlockDevice => open_device(task, DeviceKind::Block, &path, attr, flags)?,

@@ -18,12 +18,7 @@ pub fn open_fifo(
     pipe: &Arc<Pipe>,
     flags: OpenFlags,
 ) -> Result<Arc<dyn File>, SysError> {
-    let ways = match (flags.readable(), flags.writable()) {
-        (true, true) => Ways::READ | Ways::WRITE,
-        (true, false) => Ways::READ,
-        (false, true) => Ways::WRITE,
-        (false, false) => return Err(Errno::EINVAL.into()),
-    };
+    let ways = ways(flags)?;
     let nonblocking = flags.contains(OpenFlags::NONBLOCK);
     if ways == Ways::WRITE && nonblocking && pipe.state.lock().readers == 0 {
         return Err(Errno::ENXIO.into());
@@ -38,6 +33,26 @@ pub fn open_fifo(
         wait_for_other(task, pipe, other)?;
     }
     Ok(end)
+}
+
+/// Opens a pipe without a name again, through `/proc/[pid]/fd`: it waits for nobody, since what was
+/// written may be there although its writer is gone (Linux's `fifo_open`).
+pub fn reopen_pipe(pipe: &Arc<Pipe>, flags: OpenFlags) -> Result<Arc<dyn File>, SysError> {
+    let ways = ways(flags)?;
+    if ways == Ways::WRITE && flags.contains(OpenFlags::NONBLOCK) && pipe.state.lock().readers == 0
+    {
+        return Err(Errno::ENXIO.into());
+    }
+    Ok(PipeEnd::open(pipe, ways, flags.contains(OpenFlags::DIRECT)))
+}
+
+fn ways(flags: OpenFlags) -> Result<Ways, SysError> {
+    match (flags.readable(), flags.writable()) {
+        (true, true) => Ok(Ways::READ | Ways::WRITE),
+        (true, false) => Ok(Ways::READ),
+        (false, true) => Ok(Ways::WRITE),
+        (false, false) => Err(Errno::EINVAL.into()),
+    }
 }
 
 /// Waits until `other` has an end open, or has had one since.

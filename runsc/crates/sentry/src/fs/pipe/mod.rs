@@ -23,7 +23,7 @@ use crate::vfs::io::{Sink, Source};
 
 pub use end::PipeEnd;
 pub(crate) use end::broken_pipe;
-pub use fifo::open_fifo;
+pub use fifo::{open_fifo, reopen_pipe};
 use state::State;
 
 /// Writes up to this are atomic.
