@@ -1,7 +1,7 @@
 //! The routines that touch memory which may be gone: assembly whose faulting instructions are known.
 //!
 //! Each routine has one instruction that can fault. The signal handler ([`crate::fault`]) finds the
-//! instruction in [`fixups`] and continues at the routine's recovery address, from where it returns
+//! instruction in `fixups` and continues at the routine's recovery address, from where it returns
 //! and says that it failed. No routine moves the stack pointer or uses a preserved register, so the
 //! recovery needs no more than the instruction pointer.
 

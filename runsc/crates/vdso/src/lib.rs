@@ -4,7 +4,7 @@
 //! * [`code`] holds the functions' machine code. It is position-independent and finds the parameter page one
 //!   page below the image.
 //! * [`parameters`] is the layout of that page: what the kernel publishes, and how a reader uses it.
-//! * [`image`] puts code and symbol tables together into an ELF image of two pages.
+//! * [`mod@image`] puts code and symbol tables together into an ELF image of two pages.
 //!
 //! Where the page says that the time-stamp counter can't be used, the functions make the system call.
 

@@ -301,7 +301,7 @@ fn random_mmap_base(bounds: &Range<usize>) -> usize {
     highest_mmap_base(bounds) - pages * PAGE
 }
 
-/// Where `execve` put things, for /proc/[pid]/{stat,cmdline,environ,auxv} and `prctl(PR_SET_MM)`.
+/// Where `execve` put things, for /proc/\[pid\]/{stat,cmdline,environ,auxv} and `prctl(PR_SET_MM)`.
 #[derive(Clone, Debug, Default)]
 pub struct ExecLayout {
     /// The text.

@@ -1,7 +1,7 @@
 //! tmpfs: files in the guest's memory (`man 5 tmpfs`).
 //!
 //! - [`TmpFs`] is a mounted instance: its limits, and what its inodes share ([`Core`]).
-//! - [`inode`] has attributes and extended attributes, [`directory`] names, [`file`] contents.
+//! - [`inode`] has attributes and extended attributes, [`directory`] names, [`mod@file`] contents.
 //!
 //! Inodes hold the core, not the file system, so that dropping a mount drops its files. Lock order:
 //! directories by inode number, then attributes.

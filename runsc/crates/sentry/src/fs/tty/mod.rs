@@ -6,7 +6,7 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
-//! | [`line`], [`output`] | the line discipline: state machines without locks |
+//! | [`mod@line`], [`output`] | the line discipline: state machines without locks |
 //! | [`slave`], [`master`] | the ends, as files |
 //! | [`control`] | sessions, the foreground process group, hanging up |
 //! | [`ioctl`] | `man 2 ioctl_tty` |
