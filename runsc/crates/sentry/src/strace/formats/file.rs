@@ -106,6 +106,8 @@ pub(super) const ROWS: &[Row] = &[
         &[Int, In(id::long), Int, In(id::long), Size, Unsigned],
     ),
     row(nr::__NR_tee, &[Int, Int, Size, Unsigned]),
+    row(nr::__NR_vmsplice, &[Int, Pointer, Size, Unsigned]),
+    row(nr::__NR_open_by_handle_at, &[Int, Pointer, Unsigned]),
     row(
         nr::__NR_name_to_handle_at,
         &[Directory, super::Arg::Path, Pointer, Pointer, Unsigned],
