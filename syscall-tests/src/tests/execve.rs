@@ -566,7 +566,7 @@ fn brk_and_mappings_are_fresh() -> Outcome {
     check_eq!(output, "");
     let (mut child, addr) = (spawn(&program()?, &["helper", "sleep"])?, "20000000-");
     let started = crate::support::time::wait_until(|| {
-        std::fs::read_to_string(format!("/proc/{}/cmdline", child.pid)).is_ok_and(|line| line.ends_with("\0helper\0sleep\0"))
+        std::fs::read_to_string(format!("/proc/{}/cmdline", child.pid)).is_ok_and(|line| line.ends_with("helper\0sleep\0"))
     });
     check!(started);
     let maps = crate::support::proc::read(&format!("/proc/{}/maps", child.pid))?;

@@ -78,7 +78,7 @@ fn setpgid_table() -> Outcome {
 fn setpgid_after_exec_is_eacces() -> Outcome {
     let child = super::execve::spawn(&super::execve::program()?, &["helper", "sleep"])?;
     let line = format!("/proc/{}/cmdline", child.pid);
-    check!(time::wait_until(|| std::fs::read_to_string(&line).is_ok_and(|line| line.ends_with("\0helper\0sleep\0"))));
+    check!(time::wait_until(|| std::fs::read_to_string(&line).is_ok_and(|line| line.ends_with("helper\0sleep\0"))));
     errno_is!(sys!(SYS_setpgid, child.pid, child.pid), EACCES);
     Ok(())
 }
