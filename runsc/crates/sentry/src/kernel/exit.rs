@@ -10,6 +10,7 @@ use crate::kernel::signal::{Signal, state};
 use crate::kernel::task::{RunState, Task};
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
 use crate::kernel::wait_queue::Events;
+use crate::mm::AddressSpace;
 use crate::strace;
 
 /// `exit(2)`: this thread ends once its call returns.
@@ -54,15 +55,16 @@ pub(crate) fn end_space(task: &Task) {
         core: false,
     };
     for (_, group) in task.kernel().root_pid_ns().groups() {
-        let uses = group
-            .tasks()
-            .iter()
-            .filter_map(|task| task.mm_if_alive())
-            .any(|other| Arc::ptr_eq(&other, &mm));
-        if uses {
+        if group.tasks().iter().any(|task| uses(task, &mm)) {
             end_group(&group, killed);
         }
     }
+}
+
+/// Whether `task` runs in the address space `mm`.
+fn uses(task: &Task, mm: &Arc<AddressSpace>) -> bool {
+    task.mm_if_alive()
+        .is_some_and(|theirs| Arc::ptr_eq(&theirs, mm))
 }
 
 /// A child that could not be published: nothing of it was ever seen.
@@ -122,13 +124,16 @@ fn clear_child_tid(task: &Arc<Task>) {
         return;
     }
     let mm = task.mm();
-    // Linux leaves the word alone when nobody else could see it change (`mm_release`).
-    let shared = task.pid_namespace().tasks().iter().any(|(_, other)| {
-        !Arc::ptr_eq(other, task)
-            && other
-                .mm_if_alive()
-                .is_some_and(|theirs| Arc::ptr_eq(&theirs, &mm))
-    });
+    // Linux leaves the word alone when nobody else could see it change (`mm_release`). Siblings share the
+    // memory; only the last thread has to look for others that do (CLONE_VM without CLONE_THREAD).
+    let has_siblings = task.group().links.lock().live > 1;
+    let shared = has_siblings
+        || task
+            .kernel()
+            .root_pid_ns()
+            .tasks()
+            .iter()
+            .any(|(_, other)| !Arc::ptr_eq(other, task) && uses(other, &mm));
     if shared && mm.store_u32(address, 0).is_ok() {
         futex::wake_address(task, address, 1);
     }
