@@ -74,6 +74,7 @@ struct Connection {
     tag: u32,
     /// Where its gofer thread is.
     cpu: u32,
+    stay: cpu::Stay,
     request: Vec<u8>,
     reply: Vec<u8>,
 }
@@ -219,6 +220,7 @@ impl Connection {
             socket,
             tag: 0,
             cpu: cpu::current(),
+            stay: cpu::Stay::default(),
             request: Vec::new(),
             reply: Vec::new(),
         }
@@ -244,9 +246,13 @@ impl Connection {
         {
             return Ok(Err(Errno::E2BIG));
         }
-        channel::send(self.socket.as_fd(), &self.request, None).map_err(Broken)?;
         self.reply.resize(MESSAGE_MAX, 0);
-        let received = channel::receive(self.socket.as_fd(), &mut self.reply).map_err(Broken)?;
+        let (socket, request, reply) = (self.socket.as_fd(), &self.request, &mut self.reply);
+        let answer = self.stay.during(self.cpu, || {
+            channel::send(socket, request, None)?;
+            channel::receive(socket, reply)
+        });
+        let received = answer.map_err(Broken)?;
         if received.len == 0 {
             return Err(Broken(Errno::EPIPE));
         }

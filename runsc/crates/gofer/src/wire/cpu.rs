@@ -3,12 +3,46 @@
 //! Waking a thread on another CPU costs several times as much as all the rest of a request, and the
 //! client's CPU has nothing else to do for it meanwhile. So requests say where they come from, and the
 //! thread that serves a connection moves there; the client prefers a connection that is there already.
+//!
+//! On an idle machine the host likes to wake the client on another CPU than it went to sleep on, and
+//! whoever it talks to next on the first one again, for ever. So a client that was moved in the middle
+//! of a request stays where it is during the next ones.
 
-use host::rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
+use host::rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+
+/// For how many requests a client that was moved stays on its CPU before it is tried without.
+const STAYS: u32 = 64;
 
 /// The CPU that the calling thread runs on now.
 pub(crate) fn current() -> u32 {
     u32::try_from(sched_getcpu()).unwrap_or(0)
+}
+
+/// Whether a client stays on its CPU while it waits for an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Stay {
+    left: u32,
+}
+
+impl Stay {
+    /// Makes a request with `ask` on the CPU `here`, which the calling thread runs on.
+    pub(crate) fn during<T>(&mut self, here: u32, ask: impl FnOnce() -> T) -> T {
+        let before = (self.left > 0)
+            .then(|| sched_getaffinity(None).ok())
+            .flatten();
+        if before.is_some() {
+            self.left -= 1;
+            bind(here);
+        }
+        let answer = ask();
+        match before {
+            // It was the thread's own a moment ago; if it is refused, the thread is only slower.
+            Some(before) => drop(sched_setaffinity(None, &before)),
+            None if current() != here => self.left = STAYS,
+            None => {}
+        }
+        answer
+    }
 }
 
 /// Where a serving thread has moved.
@@ -25,15 +59,20 @@ impl Follower {
             return;
         }
         self.at = Some(cpu);
-        let Some(cpu) = usize::try_from(cpu)
-            .ok()
-            .filter(|cpu| *cpu < CpuSet::MAX_CPU)
-        else {
-            return;
-        };
-        let mut set = CpuSet::new();
-        set.set(cpu);
-        // A hint: without it answers are slower, and that is all.
-        let _ = sched_setaffinity(None, &set);
+        bind(cpu);
     }
+}
+
+/// Binds the calling thread to `cpu`, if there is such a one.
+fn bind(cpu: u32) {
+    let Some(cpu) = usize::try_from(cpu)
+        .ok()
+        .filter(|cpu| *cpu < CpuSet::MAX_CPU)
+    else {
+        return;
+    };
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    // A hint: without it answers are slower, and that is all.
+    let _ = sched_setaffinity(None, &set);
 }
