@@ -5,6 +5,11 @@
 //! changed ([`Follower::follow`]). The tracer sleeps during the run, so nobody would move a thread
 //! that does not stop again: the [`Balancer`], ticking on the keeper's thread while any bound
 //! thread runs, unbinds those that have run for a whole tick.
+//!
+//! On an idle machine the host likes to wake the tracer on another processor than it went to sleep
+//! on, and the stub thread follows, again and again. So a tracer that was moved during a run, and
+//! during one shortly before, stays where it is for the next ones ([`Stay`]), unless the thread runs for
+//! long.
 
 use host::rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use parking_lot::Mutex;
@@ -16,6 +21,10 @@ use std::time::Duration;
 pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Runs that a thread which had to be unbound makes before it is bound again.
 const FREE_RUNS: u32 = 8;
+/// Runs for which a tracer that is being moved about is bound to its own processor.
+const STAY_RUNS: u32 = 64;
+/// A tracer that is moved a second time within so many runs is being moved about.
+const RESTLESS_RUNS: u32 = 32;
 /// In [`Follower::cpu`]: not bound.
 const ANYWHERE: i32 = -1;
 
@@ -88,6 +97,46 @@ impl Follower {
     }
 }
 
+/// Keeps a tracer on its processor. It belongs to that tracer's thread.
+#[derive(Debug, Default)]
+pub(super) struct Stay {
+    /// Runs to go until the tracer is free again, and where it could go before.
+    bound: Option<(u32, CpuSet)>,
+    /// Runs in which a move counts as a second one.
+    restless: u32,
+}
+
+impl Stay {
+    /// Takes note of a run: whether the tracer was moved meanwhile, and whether the stub thread was let
+    /// go anywhere.
+    pub(super) fn after_run(&mut self, moved: bool, free: bool) {
+        match &mut self.bound {
+            Some((left, _)) if *left > 0 && !free => *left -= 1,
+            Some(_) => self.end(),
+            None => self.look(moved && !free),
+        }
+    }
+
+    fn look(&mut self, moved: bool) {
+        self.restless = self.restless.saturating_sub(1);
+        if !moved || std::mem::replace(&mut self.restless, RESTLESS_RUNS) == 0 {
+            return;
+        }
+        if let Ok(anywhere) = sched_getaffinity(None) {
+            bind_thread(None, current_cpu());
+            self.bound = Some((STAY_RUNS, anywhere));
+        }
+    }
+
+    /// Lets the tracer go wherever it could before. Whoever wants to bind it himself calls this first.
+    pub(super) fn end(&mut self) {
+        if let Some((_, anywhere)) = self.bound.take() {
+            // It was its own a moment ago; refused, the tracer is only slower.
+            let _slower = sched_setaffinity(None, &anywhere);
+        }
+    }
+}
+
 /// Binds a sleeping or stopped stub thread to the calling thread's processor, if it was bound to
 /// another.
 pub(super) fn follow(tid: i32, bound: &mut Option<i32>) {
@@ -98,19 +147,24 @@ pub(super) fn follow(tid: i32, bound: &mut Option<i32>) {
     }
 }
 
-fn current_cpu() -> i32 {
+/// The processor that the calling thread is on.
+pub(super) fn current_cpu() -> i32 {
     i32::try_from(sched_getcpu()).unwrap_or_default()
 }
 
 /// Where it is not possible, the thread only runs slower.
 fn bind(tid: i32, cpu: i32) {
+    bind_thread(Pid::from_raw(tid), cpu);
+}
+
+fn bind_thread(thread: Option<Pid>, cpu: i32) {
     let mut set = CpuSet::new();
     if let Some(cpu) = usize::try_from(cpu)
         .ok()
         .filter(|&cpu| cpu < CpuSet::MAX_CPU)
     {
         set.set(cpu);
-        let _slower = sched_setaffinity(Pid::from_raw(tid), &set);
+        let _slower = sched_setaffinity(thread, &set);
     }
 }
 
@@ -207,6 +261,21 @@ mod tests {
         assert!(balancer.tick(), "another run is another start");
         assert!(!balancer.tick());
         assert!(follower.cpu().is_none());
+    }
+
+    #[test]
+    fn a_restless_tracer_is_bound_for_some_runs() {
+        let anywhere = sched_getaffinity(None).expect("own affinity").count();
+        let mut stay = Stay::default();
+        stay.after_run(true, false);
+        assert!(stay.bound.is_none(), "one move is nothing");
+        stay.after_run(true, false);
+        let bound = || sched_getaffinity(None).expect("own affinity").count();
+        assert_eq!(bound(), 1);
+        for _ in 0..=STAY_RUNS {
+            stay.after_run(false, false);
+        }
+        assert_eq!(bound(), anywhere);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A thread of application code: a stub thread, and the OS thread that traces it.
 
+use super::affinity::{Stay, current_cpu};
 use super::exit;
 use super::interrupt::{Flag, Interrupter};
 use super::keeper::Keeper;
@@ -30,6 +31,7 @@ struct Bound {
     tid: i32,
     /// What the stub thread's general registers are.
     loaded: ThreadState,
+    stay: Stay,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +77,7 @@ impl Context {
             own,
             tid,
             loaded: ThreadState::default(),
+            stay: Stay::default(),
         });
         Ok(())
     }
@@ -85,7 +88,8 @@ impl Context {
         if lost {
             self.reset_extended();
         }
-        if let Some(bound) = self.bound.take() {
+        if let Some(mut bound) = self.bound.take() {
+            bound.stay.end();
             Own::leave(bound.own);
         }
     }
@@ -115,6 +119,7 @@ impl Context {
         if !self.flag.start() {
             return Ok(Exit::Interrupted);
         }
+        let cpu = current_cpu();
         if !bound.own.stub().is_settled(&bound.own) {
             self.flag.stop();
             let lost = bound.own.stub().is_lost();
@@ -124,6 +129,7 @@ impl Context {
                 Exit::MappingFailed
             });
         }
+        let settled_on = current_cpu();
         if self.extended_at == ExtendedAt::Here {
             match bound.own.tracee().set_extended(self.extended.as_bytes()) {
                 Ok(()) => self.extended_at = ExtendedAt::Stub,
@@ -140,6 +146,9 @@ impl Context {
             Err(Errno::EIO) => exit::general_protection(0),
             Err(_) => bound.lost(),
         };
+        let unbound = bound.own.follower().cpu().is_none();
+        let moved = settled_on != cpu || current_cpu() != settled_on;
+        bound.stay.after_run(moved, unbound);
         self.flag.stop();
         Ok(exit)
     }
