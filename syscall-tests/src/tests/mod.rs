@@ -29,6 +29,7 @@ families!(
     poll,
     procfs,
     read,
+    seccomp,
     session,
     signal,
     stat,

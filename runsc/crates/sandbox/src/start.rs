@@ -37,6 +37,7 @@ pub(crate) fn process_spec(
         files,
         oom_score_adj: process.oom_score_adj.unwrap_or(0),
         terminal: terminal.as_ref().map(Terminal::tty),
+        filters: Vec::new(),
     };
     Ok((spec, terminal))
 }

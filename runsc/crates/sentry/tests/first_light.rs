@@ -65,6 +65,7 @@ fn start(
         files: Vec::new(),
         oom_score_adj: 0,
         terminal: None,
+        filters: Vec::new(),
     };
     Ok(kernel.start_process(spec)?.wait_for_exit())
 }

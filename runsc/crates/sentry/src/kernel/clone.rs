@@ -311,6 +311,8 @@ fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<u32
     let namespace = child.child_pid_ns.lock().clone();
     let numbers = PidNumbers::allocate(&namespace, child)?;
     child.set_numbers(numbers);
+    // Here and not in `build`: another thread may have synchronised its filters since.
+    child.set_seccomp(task.seccomp());
     let group = child.group();
     if request.flags.contains(CloneFlags::THREAD) {
         group.add_thread(child);

@@ -15,9 +15,12 @@ use crate::strace;
 
 /// `exit(2)`: this thread ends once its call returns.
 pub fn end_task(task: &Task, code: u8) {
-    task.exit_status
-        .lock()
-        .get_or_insert(ExitStatus::Exited(code));
+    end_task_with(task, ExitStatus::Exited(code));
+}
+
+/// This thread ends with `status` once its call returns; the others go on.
+pub(crate) fn end_task_with(task: &Task, status: ExitStatus) {
+    task.exit_status.lock().get_or_insert(status);
     task.exit_requested.store(true, Ordering::Release);
 }
 

@@ -21,6 +21,7 @@ pub mod namespaces;
 pub mod pids;
 pub mod process;
 mod run;
+pub mod seccomp;
 pub mod signal;
 pub mod task;
 pub mod thread_group;

@@ -15,6 +15,7 @@ use crate::kernel::kernel::Kernel;
 use crate::kernel::limits::Limits;
 use crate::kernel::namespaces::Namespaces;
 use crate::kernel::pids::{PidNumbers, Session};
+use crate::kernel::seccomp::{self, install::InitialFilter};
 use crate::kernel::signal::Signal;
 use crate::kernel::signal::state::{Dispositions, TaskSignals};
 use crate::kernel::task::{OwnState, Task, TaskParts};
@@ -48,6 +49,8 @@ pub struct ProcessSpec {
     pub oom_score_adj: i32,
     /// The terminal that is to control its session.
     pub terminal: Option<Arc<Tty>>,
+    /// Seccomp filters that apply from its first instruction on, the first at the bottom.
+    pub filters: Vec<InitialFilter>,
 }
 
 /// Why a process could not be made: what the lifecycle tells its caller.
@@ -61,6 +64,8 @@ pub enum StartError {
     Cwd(Vec<u8>, Errno),
     /// The host gives no more threads, processes or memory.
     Host(Errno),
+    /// A seccomp filter is not one.
+    Filter(Errno),
 }
 
 impl std::fmt::Display for StartError {
@@ -96,6 +101,11 @@ impl std::fmt::Display for StartError {
                     errno.message().to_lowercase()
                 )
             }
+            StartError::Filter(errno) => write!(
+                f,
+                "cannot install the seccomp filter: {}",
+                errno.message().to_lowercase()
+            ),
             StartError::Host(errno) => write!(
                 f,
                 "cannot make a process: {}",
@@ -157,7 +167,9 @@ impl Kernel {
         if let Some(terminal) = spec.terminal {
             terminal.control(&group);
         }
-        let started = load(&task, &spec.cwd, &name, spec.argv, spec.envp);
+        let started = load(&task, &spec.cwd, &name, spec.argv, spec.envp).and_then(|()| {
+            seccomp::install::install_initial(&task, &spec.filters).map_err(StartError::Filter)
+        });
         if let Err(error) = started {
             exit::abandon(&task);
             return Err(error);

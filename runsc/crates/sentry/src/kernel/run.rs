@@ -5,9 +5,12 @@ use std::sync::atomic::Ordering;
 
 use platform::{Exception, Exit, Fault, Space};
 
-use crate::error::{Restart, SysError};
+use abi::Errno;
+
+use crate::error::{Restart, SysError, SyscallResult};
 use crate::kernel::exit;
 use crate::kernel::limits::Resource;
+use crate::kernel::seccomp::enforce::{self, Ruling};
 use crate::kernel::signal::state::{self, Flow};
 use crate::kernel::signal::{Signal, SignalInfo};
 use crate::kernel::task::Task;
@@ -141,7 +144,11 @@ fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart
         ],
     };
     let traced = strace::enter(task, &args);
-    let result = table::dispatch(task, &args);
+    let result = if task.has_seccomp() {
+        filtered(task, &args)
+    } else {
+        table::dispatch(task, &args)
+    };
     if let Some(traced) = traced {
         strace::exit(task, traced, &args, &result);
     }
@@ -155,6 +162,15 @@ fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart
     registers.rax = value;
     registers.orig_rax = NO_CALL;
     None
+}
+
+/// Answers a call of a task that has filters.
+fn filtered(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    match enforce::rule(task, args) {
+        Ruling::Make => table::dispatch(task, args),
+        Ruling::Skip(result) => result,
+        Ruling::AskTracer(_) => Err(Errno::ENOSYS.into()),
+    }
 }
 
 /// Maps what a fault asks for, or raises the signal that Linux would.

@@ -11,6 +11,7 @@ use crate::kernel::fs_context::FsContext;
 use crate::kernel::kernel::Kernel;
 use crate::kernel::namespaces::Namespaces;
 use crate::kernel::pids::{PidNamespace, PidNumbers};
+use crate::kernel::seccomp;
 use crate::kernel::signal::state::TaskSignals;
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
 use crate::kernel::wait_queue::{Events, WaitQueue};
@@ -29,6 +30,9 @@ pub struct Task {
     pub(crate) fs: Mutex<Arc<FsContext>>,
     pub(crate) files: Mutex<Arc<FdTable>>,
     credentials: Mutex<Arc<Credentials>>,
+    seccomp: Mutex<seccomp::State>,
+    /// There is a seccomp mode: a glance for every call.
+    has_seccomp: AtomicBool,
     pub(crate) namespaces: Mutex<Arc<Namespaces>>,
     /// Where children are put (`unshare(CLONE_NEWPID)`, `setns`).
     pub(crate) child_pid_ns: Mutex<Arc<PidNamespace>>,
@@ -190,6 +194,8 @@ impl Task {
             fs: Mutex::new(parts.fs),
             files: Mutex::new(parts.files),
             credentials: Mutex::new(parts.credentials),
+            seccomp: Mutex::default(),
+            has_seccomp: AtomicBool::new(false),
             namespaces: Mutex::new(parts.namespaces),
             child_pid_ns: Mutex::new(parts.child_pid_ns),
             signals: Mutex::new(parts.signals),
@@ -299,6 +305,25 @@ impl Task {
         if changes && let Some(mm) = self.mm_if_alive() {
             mm.set_dumpable(false);
         }
+    }
+
+    /// What restricts its calls.
+    #[must_use]
+    pub fn seccomp(&self) -> seccomp::State {
+        self.seccomp.lock().clone()
+    }
+
+    /// Whether anything does.
+    #[must_use]
+    pub(crate) fn has_seccomp(&self) -> bool {
+        self.has_seccomp.load(Ordering::Acquire)
+    }
+
+    /// Restricts its calls. The task set must be locked, so that TSYNC and clone do not cross.
+    pub(crate) fn set_seccomp(&self, state: seccomp::State) {
+        let on = state.mode() != 0;
+        *self.seccomp.lock() = state;
+        self.has_seccomp.store(on, Ordering::Release);
     }
 
     /// Whether it has `capability` in its own user namespace.

@@ -277,6 +277,12 @@ impl ThreadGroup {
         &self.kernel
     }
 
+    /// How many threads have not exited.
+    #[must_use]
+    pub fn live_threads(&self) -> usize {
+        self.links.lock().live
+    }
+
     /// The live threads, the leader among them even if it has exited.
     #[must_use]
     pub fn tasks(&self) -> Vec<Arc<Task>> {

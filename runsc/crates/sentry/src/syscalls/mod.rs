@@ -43,6 +43,7 @@ mod read_write;
 mod resource_usage;
 mod restart;
 mod scheduler;
+mod seccomp;
 mod select;
 mod signal;
 mod signalfd;

@@ -17,7 +17,7 @@ pub(super) const CALLS: &[Call] = &[
         nr::__NR_prctl,
         "prctl",
         prctl,
-        "PR_SET_MM, seccomp, speculation and core scheduling",
+        "PR_SET_MM, speculation and core scheduling",
     ),
     Call::partial(
         nr::__NR_arch_prctl,
@@ -49,7 +49,10 @@ fn prctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
         pr::PR_SET_KEEPCAPS => set_keep_caps(task, args.u64(1)),
         pr::PR_SET_NAME => set_name(task, args.usize(1)),
         pr::PR_GET_NAME => get_name(task, args.usize(1)),
-        pr::PR_GET_SECCOMP | pr::PR_GET_TIMING => Ok(0),
+        pr::PR_GET_TIMING => Ok(0),
+        // A task in strict mode does not get here.
+        pr::PR_GET_SECCOMP => Ok(task.seccomp().mode().into()),
+        pr::PR_SET_SECCOMP => super::seccomp::from_prctl(task, args.u64(1), args.usize(2)),
         pr::PR_GET_TSC => write(task, args.usize(1), pr::PR_TSC_ENABLE),
         pr::PR_CAPBSET_READ => Ok(u64::from(
             task.credentials()

@@ -121,6 +121,7 @@ const SUBJECTS: &[&[Call]] = &[
     super::process_vm::CALLS,
     super::read_write::CALLS,
     super::restart::CALLS,
+    super::seccomp::CALLS,
     super::select::CALLS,
     super::signal::CALLS,
     super::signalfd::CALLS,

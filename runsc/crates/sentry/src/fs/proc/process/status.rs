@@ -142,6 +142,7 @@ fn signals(view: &View<'_>, text: &mut String) {
 
 fn capabilities(view: &View<'_>, text: &mut String) {
     let own = view.task.credentials();
+    let seccomp = view.task.seccomp();
     let rows = [
         ("CapInh", own.inheritable),
         ("CapPrm", own.permitted),
@@ -154,8 +155,10 @@ fn capabilities(view: &View<'_>, text: &mut String) {
     }
     let _ = write!(
         text,
-        "NoNewPrivs:\t{}\nSeccomp:\t0\nSeccomp_filters:\t0\n",
-        u8::from(own.no_new_privs)
+        "NoNewPrivs:\t{}\nSeccomp:\t{}\nSeccomp_filters:\t{}\n",
+        u8::from(own.no_new_privs),
+        seccomp.mode(),
+        seccomp.filters(),
     );
     text.push_str(
         "Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\n",
