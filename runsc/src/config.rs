@@ -115,8 +115,18 @@ pub(crate) const FLAGS: &[Flag] = &[
         "print the version and exit",
     )
     .or("v"),
-    ignored("systemd-cgroup", Kind::Switch),
-    ignored("ignore-cgroups", Kind::Switch),
+    flag(
+        "systemd-cgroup",
+        Kind::Switch,
+        "false",
+        "cgroupsPath has systemd's form slice:prefix:name; systemd itself is not asked",
+    ),
+    flag(
+        "ignore-cgroups",
+        Kind::Switch,
+        "false",
+        "leave containers in the caller's control groups, without limits",
+    ),
     ignored("rootless", Kind::OptionalText),
     ignored("criu", Kind::Text),
 ];
@@ -178,6 +188,8 @@ impl Config {
             exclusive_files: exclusive(values.text("file-access"))?,
             host_uds: open_or_none(values, "host-uds")?,
             host_fifo: open_or_none(values, "host-fifo")?,
+            systemd_cgroup: values.is_set("systemd-cgroup"),
+            ignore_cgroups: values.is_set("ignore-cgroups"),
             children_log_to_stderr: (debug || strace.enabled) && log.is_none(),
             strace,
             debug,

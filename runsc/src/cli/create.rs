@@ -29,6 +29,12 @@ pub(crate) const USER_LOG: Flag = flag(
     "",
     "file for messages to the container's user",
 );
+pub(crate) const PIDFD_SOCKET: Flag = flag(
+    "pidfd-socket",
+    Kind::Text,
+    "",
+    "unix socket that a descriptor of the process is sent to",
+);
 pub(crate) const PRESERVE_FDS: Flag = flag(
     "preserve-fds",
     Kind::Number,
@@ -48,7 +54,7 @@ pub(crate) const COMMAND: Command = Command {
         PRESERVE_FDS,
         ignored("no-pivot", Kind::Switch),
         ignored("no-new-keyring", Kind::Switch),
-        ignored("pidfd-socket", Kind::Text),
+        PIDFD_SOCKET,
     ],
     run,
 };
@@ -83,6 +89,7 @@ pub(crate) fn request<'a>(
         bundle,
         pid_file: path("pid-file"),
         console_socket: path("console-socket"),
+        pidfd_socket: path("pidfd-socket"),
         preserve_fds,
         foreground,
     })

@@ -94,6 +94,7 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
         bundle: &bundle,
         pid_file: None,
         console_socket: None,
+        pidfd_socket: None,
         preserve_fds: 0,
         foreground: true,
     };

@@ -7,6 +7,7 @@ use container::exec::{self, Exec};
 use container::spec::{capability_bit, check_process, convert_process};
 use control::Process;
 
+use crate::cli::create::PIDFD_SOCKET;
 use crate::cli::{Command, Invocation};
 use crate::flags::{Kind, Values, flag, ignored};
 
@@ -53,13 +54,18 @@ pub(crate) const COMMAND: Command = Command {
             "",
             "unix socket that the terminal is sent to",
         ),
+        flag(
+            "ignore-paused",
+            Kind::Switch,
+            "false",
+            "allow it in a paused container, where it waits for resume",
+        ),
         ignored("apparmor", Kind::Text),
         ignored("process-label", Kind::Text),
         ignored("no-new-privs", Kind::Switch),
-        ignored("ignore-paused", Kind::Switch),
         ignored("preserve-fds", Kind::Number),
         ignored("cgroup", Kind::Text),
-        ignored("pidfd-socket", Kind::Text),
+        PIDFD_SOCKET,
     ],
     run,
 };
@@ -70,7 +76,7 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
     };
     let settings = &invocation.config.settings;
     let flags = invocation.flags;
-    let defaults = exec::defaults(settings, id)?;
+    let defaults = exec::defaults(settings, id, flags.is_set("ignore-paused"))?;
     let process = match flags.nonempty("process") {
         Some(path) => from_file(path)?,
         None => from_flags(flags, defaults, args)?,
@@ -83,6 +89,7 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
         pid_file: path("pid-file"),
         internal_pid_file: path("internal-pid-file"),
         console_socket: path("console-socket"),
+        pidfd_socket: path("pidfd-socket"),
     };
     Ok(exec::exec(settings, request)?)
 }

@@ -42,7 +42,7 @@ fn overview_text() -> String {
         "Usage: runsc [global flags] SUBCOMMAND [flags] [arguments]\n\nSubcommands:\n",
     );
     for command in COMMANDS {
-        let _ = writeln!(text, "  {:<8} {}", command.name, command.about);
+        let _ = writeln!(text, "  {:<10} {}", command.name, command.about);
     }
     text.push_str("\nThe global flags: runsc flags\nOne subcommand: runsc help SUBCOMMAND\n");
     text

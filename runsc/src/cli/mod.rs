@@ -1,13 +1,17 @@
 //! The command line: one file per subcommand, and the table of them.
 
 mod boot;
+mod checkpoint;
 mod create;
 mod delete;
 mod r#do;
+mod events;
 mod exec;
+mod features;
 mod flags;
 mod gofer;
 mod help;
+mod install;
 mod kill;
 mod list;
 mod pause;
@@ -18,6 +22,7 @@ mod spec;
 mod start;
 mod state;
 mod template;
+mod update;
 mod wait;
 mod watch;
 
@@ -56,21 +61,28 @@ pub(crate) struct Invocation<'a> {
 
 /// Every subcommand that is shown.
 pub(crate) const COMMANDS: &[Command] = &[
+    checkpoint::CHECKPOINT,
     create::COMMAND,
     delete::COMMAND,
     r#do::COMMAND,
+    events::COMMAND,
     exec::COMMAND,
+    features::COMMAND,
     flags::COMMAND,
     help::COMMAND,
+    install::INSTALL,
     kill::COMMAND,
     list::COMMAND,
     pause::COMMAND,
     ps::COMMAND,
+    checkpoint::RESTORE,
     resume::COMMAND,
     run::COMMAND,
     spec::COMMAND,
     start::COMMAND,
     state::COMMAND,
+    install::UNINSTALL,
+    update::COMMAND,
     wait::COMMAND,
 ];
 

@@ -1,9 +1,7 @@
 //! `runsc pause`: stops every process of a container until resume.
 
 use anyhow::Result;
-use container::lifecycle::{ask, connect};
-use container::state::StateDir;
-use control::Request;
+use container::lifecycle;
 
 use crate::cli::{Command, Invocation};
 
@@ -17,8 +15,6 @@ pub(crate) const COMMAND: Command = Command {
 
 fn run(invocation: &Invocation<'_>) -> Result<u8> {
     let id = invocation.only_id()?;
-    let directory = StateDir::new(&invocation.config.settings.root);
-    let connection = connect(&directory, &directory.load(id)?)?;
-    ask(&connection, &Request::Pause { id: id.to_owned() }, id)?;
+    lifecycle::set_paused(&invocation.config.settings, id, true)?;
     Ok(0)
 }

@@ -7,7 +7,8 @@ use container::bundle::Bundle;
 use container::{foreground, lifecycle};
 
 use crate::cli::create::{
-    BUNDLE, CONSOLE_SOCKET, PID_FILE, PRESERVE_FDS, USER_LOG, create_detached, request,
+    BUNDLE, CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, PRESERVE_FDS, USER_LOG, create_detached,
+    request,
 };
 use crate::cli::{Command, Invocation};
 use crate::flags::{Kind, flag, ignored};
@@ -22,6 +23,7 @@ pub(crate) const COMMAND: Command = Command {
         PID_FILE,
         USER_LOG,
         PRESERVE_FDS,
+        PIDFD_SOCKET,
         flag("detach", Kind::Switch, "false", "return once it runs").or("d"),
         ignored("no-pivot", Kind::Switch),
         ignored("no-new-keyring", Kind::Switch),

@@ -2,10 +2,11 @@
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use host::errno;
+use host::rustix::fs::{self, Mode, OFlags};
 use host::rustix::net::{
     self, AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType,
@@ -59,27 +60,47 @@ impl Pty {
     /// # Errors
     /// [`ContainerError::Path`].
     pub fn send_master(&self, path: &Path) -> Result<()> {
-        let failed = |error: host::rustix::io::Errno| {
-            ContainerError::path("send the terminal to console socket", path)(error.into())
-        };
-        let socket = net::socket_with(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(failed)?;
-        let address = SocketAddrUnix::new(path).map_err(failed)?;
-        net::connect(&socket, &address).map_err(failed)?;
-        let name = ptsname(&self.master, Vec::new()).map_err(failed)?;
-        let fds = [self.master.as_fd()];
-        let mut space = [MaybeUninit::uninit(); host::rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-        let payload = [IoSlice::new(name.to_bytes())];
-        net::sendmsg(&socket, &payload, &mut ancillary, SendFlags::NOSIGNAL).map_err(failed)?;
-        Ok(())
+        let name = ptsname(&self.master, Vec::new())
+            .map_err(|error| ContainerError::host("name a pseudo terminal")(errno(error)))?;
+        send_descriptor(path, self.master.as_fd(), name.to_bytes())
     }
+}
+
+/// Hands a descriptor to whoever listens on the unix stream socket at `path`, of any length: one
+/// message with this payload.
+///
+/// # Errors
+/// [`ContainerError::Path`].
+pub fn send_descriptor(path: &Path, fd: BorrowedFd<'_>, payload: &[u8]) -> Result<()> {
+    let failed = |error: host::rustix::io::Errno| {
+        ContainerError::path("send a descriptor to socket", path)(error.into())
+    };
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = fs::open(parent.unwrap_or(Path::new(".")), flags, Mode::empty());
+    let directory = directory.map_err(failed)?;
+    // A socket's address has room for 108 bytes.
+    let short = Path::new("/proc/self/fd")
+        .join(directory.as_raw_fd().to_string())
+        .join(path.file_name().unwrap_or_default());
+    let socket = net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(failed)?;
+    let address = SocketAddrUnix::new(short).map_err(failed)?;
+    net::connect(&socket, &address).map_err(failed)?;
+    let fds = [fd];
+    let mut space = [MaybeUninit::uninit(); host::rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    let payload = [IoSlice::new(payload)];
+    net::sendmsg(&socket, &payload, &mut ancillary, SendFlags::NOSIGNAL).map_err(failed)?;
+    Ok(())
 }
 
 /// The caller's terminal in raw mode, as long as this lives.

@@ -30,10 +30,18 @@ pub enum ContainerError {
         "cannot delete container {0} that is not stopped: it is running; use --force to kill it first"
     )]
     NotStopped(String),
+    #[error("cannot exec in paused container {0} (use --ignore-paused to override)")]
+    Paused(String),
     #[error("cannot {step} {path}: {reason}")]
     Path {
         step: &'static str,
         path: PathBuf,
+        reason: String,
+    },
+    #[error("cannot set {path} to {value:?}: {reason}")]
+    Cgroup {
+        path: PathBuf,
+        value: String,
         reason: String,
     },
     #[error("cannot parse {path}: {reason}")]

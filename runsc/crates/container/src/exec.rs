@@ -7,13 +7,13 @@ use control::{Connection, ExecSpec, LogConfig, Process, Reply, Report, Request};
 use host::errno;
 use host::rustix::process::ioctl_tiocsctty;
 use host::signal_fd::SignalFd;
-use host::spawn::{Spawn, take_donated};
+use host::spawn::{Child, Spawn, take_donated};
 use serde::{Deserialize, Serialize};
 
 use crate::console::{self, Pty, RawTerminal};
-use crate::launch::{config_slot, write_config};
+use crate::launch::{config_slot, joinable, write_config};
 use crate::lifecycle::{self, write_pid_file};
-use crate::state::{StateDir, Status};
+use crate::state::{State, StateDir, Status};
 use crate::{ContainerError, Result, Settings, foreground};
 
 /// What `exec` is asked for.
@@ -31,17 +31,21 @@ pub struct Exec<'a> {
     pub internal_pid_file: Option<PathBuf>,
     /// Where to send the terminal.
     pub console_socket: Option<PathBuf>,
+    /// Where to send a descriptor of the watcher's process.
+    pub pidfd_socket: Option<PathBuf>,
 }
 
 /// The init process of container `id`: what `exec` takes its defaults from.
 ///
 /// # Errors
 /// [`ContainerError::DoesNotExist`], [`ContainerError::WrongState`].
-pub fn defaults(settings: &Settings, id: &str) -> Result<Process> {
+pub fn defaults(settings: &Settings, id: &str, ignore_paused: bool) -> Result<Process> {
     let state = StateDir::new(&settings.root).load(id)?;
     match state.status() {
         Status::Running => Ok(state.process),
         Status::Stopped => Err(ContainerError::NotRunning(id.to_owned())),
+        Status::Paused if ignore_paused => Ok(state.process),
+        Status::Paused => Err(ContainerError::Paused(id.to_owned())),
         status @ Status::Created => Err(ContainerError::WrongState {
             verb: "execute in",
             id: id.to_owned(),
@@ -82,9 +86,12 @@ pub fn exec(settings: &Settings, mut request: Exec<'_>) -> Result<u8> {
         write_pid_file(path, pid)?;
     }
     if request.detach {
-        let watcher = spawn_watcher(settings, request.id, connection, pty)?;
+        let watcher = spawn_watcher(settings, &state, connection, pty)?;
         if let Some(path) = &request.pid_file {
-            write_pid_file(path, watcher)?;
+            write_pid_file(path, watcher.pid())?;
+        }
+        if let Some(path) = &request.pidfd_socket {
+            console::send_descriptor(path, watcher.pidfd().as_fd(), b"pidfd")?;
         }
         return Ok(0);
     }
@@ -127,13 +134,15 @@ pub struct WatchConfig {
 
 fn spawn_watcher(
     settings: &Settings,
-    id: &str,
+    state: &State,
     connection: Connection,
     terminal: Option<OwnedFd>,
-) -> Result<i32> {
+) -> Result<Child> {
+    let id = &state.id;
     let mut spawn = Spawn::new(["runsc", "watch", id]);
     let (slot, mut fill) = config_slot()?;
     spawn.donate(slot);
+    spawn.cgroups(joinable(state.cgroup.as_ref())?);
     let (report, report_end) = Connection::pair()?;
     let log = match &settings.debug_log {
         Some(log) => {
@@ -149,7 +158,7 @@ fn spawn_watcher(
         },
     };
     let config = WatchConfig {
-        id: id.to_owned(),
+        id: id.clone(),
         report: spawn.donate(report_end),
         connection: spawn.donate(connection.into()),
         terminal: terminal.map(|fd| spawn.donate(fd)),
@@ -160,7 +169,7 @@ fn spawn_watcher(
         .spawn()
         .map_err(ContainerError::host("start the watcher"))?;
     match report.receive::<Report>() {
-        Ok(received) if received.message == Report::Ready => Ok(child.pid()),
+        Ok(received) if received.message == Report::Ready => Ok(child),
         _ => Err(ContainerError::Child {
             child: "watcher",
             reason: "it ended before it was ready".into(),

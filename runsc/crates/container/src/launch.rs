@@ -15,6 +15,7 @@ use host::spawn::{Child, IdRange, Namespaces, Spawn};
 use serde::Serialize;
 
 use crate::bundle::{Bundle, Joined};
+use crate::cgroups::Cgroup;
 use crate::spec::{Resolved, capability_bit};
 use crate::{ContainerError, Result, Settings, clock, exit_code};
 
@@ -40,6 +41,8 @@ pub struct Plan<'a> {
     pub preserved: Vec<OwnedFd>,
     /// The control socket, listening.
     pub control: OwnedFd,
+    /// The control groups that both processes live in.
+    pub cgroup: Option<&'a Cgroup>,
 }
 
 /// The processes of a container, killed when dropped unless given up before.
@@ -117,6 +120,7 @@ pub fn launch(plan: Plan<'_>) -> Result<Launched> {
     let (lifeline, sandbox_lifeline) = pipe()?;
     let (gofer_lifeline_write, gofer_lifeline_read) = pipe()?;
     let (gofer_report, report) = Connection::pair()?;
+    let cgroup = plan.cgroup;
     let gofer = spawn_gofer(&plan, report, gofer_socket.into(), gofer_lifeline_write)?;
     let (sandbox_report, report) = Connection::pair()?;
     let ends = SandboxEnds {
@@ -137,6 +141,9 @@ pub fn launch(plan: Plan<'_>) -> Result<Launched> {
     ready("gofer", &gofer_report, &launched.gofer)?;
     sandbox?;
     spare_from_oom(launched.sandbox.pid());
+    if let Some(cgroup) = cgroup {
+        cgroup.count_sandbox(launched.sandbox.pid());
+    }
     Ok(launched)
 }
 
@@ -205,10 +212,15 @@ fn spawn_gofer(
             .map_ids(vec![one(uid, uid)], vec![one(gid, gid)])
             .keep_capabilities();
     }
-    spawn.namespaces(namespaces);
+    spawn.namespaces(namespaces).cgroups(joinable(plan.cgroup)?);
     spawn
         .spawn()
         .map_err(ContainerError::host("start the gofer"))
+}
+
+/// What puts a child into the control groups.
+pub(crate) fn joinable(cgroup: Option<&Cgroup>) -> Result<Vec<OwnedFd>> {
+    cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::joinable)
 }
 
 /// The sandbox's ends of what connects it with the others.
@@ -223,6 +235,7 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
     let mut spawn = Spawn::new(["runsc", "boot", plan.id]);
     let (config_fd, mut fill) = config_slot()?;
     spawn.donate(config_fd);
+    spawn.cgroups(joinable(plan.cgroup)?);
     let log = child_log(&mut spawn, &plan, "boot")?;
     let Plan {
         bundle,

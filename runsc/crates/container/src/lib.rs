@@ -6,10 +6,12 @@
 //! runs as `runsc gofer`. This crate never links the kernel.
 
 pub mod bundle;
+pub mod cgroups;
 pub mod clock;
 pub mod console;
 pub mod debug_log;
 mod error;
+pub mod events;
 pub mod exec;
 mod exit_code;
 pub mod foreground;

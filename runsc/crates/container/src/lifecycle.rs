@@ -1,18 +1,21 @@
 //! The verbs: create, start, kill, delete, wait. Each locks the container's state while it changes it.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use control::{Connection, Endpoint, FailureKind, Reply, Request, Target};
-use host::rustix::process::getuid;
+use control::{Connection, Endpoint, FailureKind, Limits, Reply, Request, Target};
+use host::rustix::process::{geteuid, getuid};
 use host::spawn::take_donated;
+use oci_spec::runtime::LinuxResources;
 
 use crate::bundle::Bundle;
+use crate::cgroups::{Cgroup, Place};
 use crate::console::{self, Pty};
 use crate::launch::{Launched, Plan, launch};
 use crate::process_ref::ProcessRef;
+use crate::spec::Resolved;
 use crate::state::{Lock, State, StateDir, Status, write_atomically};
 use crate::{ContainerError, Result, Settings, clock, hooks, id, program, signal, spec};
 
@@ -30,6 +33,8 @@ pub struct Create<'a> {
     pub pid_file: Option<PathBuf>,
     /// Where to send the terminal.
     pub console_socket: Option<PathBuf>,
+    /// Where to send a descriptor of the sandbox's process.
+    pub pidfd_socket: Option<PathBuf>,
     /// How many descriptors from 3 on go to the guest.
     pub preserve_fds: u32,
     /// The caller stays, and its terminal is the container's.
@@ -75,8 +80,49 @@ fn create_locked(
     lock: &Lock,
 ) -> Result<Created> {
     let bundle = request.bundle;
-    let mut resolved = spec::resolve(request.id, bundle, settings)?;
+    let resolved = spec::resolve(request.id, bundle, settings)?;
     program::check(&resolved.container, bundle.rootfs())?;
+    let cgroup = make_cgroup(settings, request)?;
+    let made = create_in(
+        cgroup.as_ref(),
+        resolved,
+        settings,
+        directory,
+        endpoint,
+        request,
+        lock,
+    );
+    if let (Err(_), Some(cgroup)) = (&made, &cgroup) {
+        // Its processes have ended: whoever made them has let go of them.
+        let _ = cgroup.remove();
+    }
+    made
+}
+
+fn make_cgroup(settings: &Settings, request: &Create<'_>) -> Result<Option<Cgroup>> {
+    if settings.ignore_cgroups {
+        return Ok(None);
+    }
+    let linux = request.bundle.spec().linux().as_ref();
+    let place = Place {
+        path: linux.and_then(|linux| linux.cgroups_path().as_deref()),
+        id: request.id,
+        systemd: settings.systemd_cgroup,
+        lenient: !geteuid().is_root(),
+    };
+    Cgroup::create(&place, linux.and_then(|linux| linux.resources().as_ref()))
+}
+
+fn create_in(
+    cgroup: Option<&Cgroup>,
+    mut resolved: Resolved,
+    settings: &Settings,
+    directory: &StateDir,
+    endpoint: &Endpoint,
+    request: &Create<'_>,
+    lock: &Lock,
+) -> Result<Created> {
+    let bundle = request.bundle;
     let stdio = stdio(request, &mut resolved.container.process)?;
     let process = resolved.container.process.clone();
     let plan = Plan {
@@ -89,6 +135,7 @@ fn create_locked(
         control: endpoint
             .listen()
             .map_err(ContainerError::host("make the control socket"))?,
+        cgroup,
     };
     let launched = launch(plan)?;
     let spec_hooks = bundle.spec().hooks().clone().unwrap_or_default();
@@ -111,11 +158,16 @@ fn create_locked(
         sandbox: ProcessRef::of(launched.sandbox().pid()),
         gofer: ProcessRef::of(launched.gofer().pid()),
         process,
+        cgroup: cgroup.cloned(),
+        paused: false,
         hooks: hooks::saved(&spec_hooks),
     };
     hooks::run_all(&hooks::at_create(&spec_hooks), &state, "creating")?;
     if let Some(path) = &request.pid_file {
         write_pid_file(path, launched.sandbox().pid())?;
+    }
+    if let Some(path) = &request.pidfd_socket {
+        console::send_descriptor(path, launched.sandbox().pidfd().as_fd(), b"pidfd")?;
     }
     directory.save(&state, lock)?;
     Ok(Created { state, launched })
@@ -283,6 +335,75 @@ pub fn kill(settings: &Settings, id: &str, target: Target, number: i32) -> Resul
     }
 }
 
+/// Stops every process of a container, or lets them run again.
+///
+/// # Errors
+/// [`ContainerError::WrongState`] when it does not run, or is not paused.
+pub fn set_paused(settings: &Settings, id: &str, paused: bool) -> Result<()> {
+    let directory = StateDir::new(&settings.root);
+    let lock = directory.lock_existing(id)?;
+    let mut state = directory.load(id)?;
+    let (verb, wanted) = if paused {
+        ("pause", Status::Running)
+    } else {
+        ("resume", Status::Paused)
+    };
+    match state.status() {
+        Status::Stopped => return Err(ContainerError::NotRunning(id.to_owned())),
+        status if status == wanted => {}
+        status => {
+            return Err(ContainerError::WrongState {
+                verb,
+                id: id.to_owned(),
+                status: status.as_str(),
+            });
+        }
+    }
+    let connection = connect(&directory, &state)?;
+    let id = id.to_owned();
+    let request = if paused {
+        Request::Pause { id: id.clone() }
+    } else {
+        Request::Resume { id: id.clone() }
+    };
+    ask(&connection, &request, &id)?;
+    state.paused = paused;
+    directory.save(&state, &lock)
+}
+
+/// Changes the limits of a container that has not ended.
+///
+/// # Errors
+/// [`ContainerError::Cgroup`] and the kernel's own reason.
+pub fn update(settings: &Settings, id: &str, resources: &LinuxResources) -> Result<()> {
+    let directory = StateDir::new(&settings.root);
+    let _lock = directory.lock_existing(id)?;
+    let state = directory.load(id)?;
+    let connection = connect(&directory, &state)?;
+    match &state.cgroup {
+        Some(cgroup) => cgroup.update(resources)?,
+        None => tracing::warn!("without control groups, only limits of the kernel's own change"),
+    }
+    let limit = |value: Option<i64>| {
+        let value = value.filter(|value| *value != 0);
+        value.map(|value| u64::try_from(value).unwrap_or(u64::MAX))
+    };
+    let limits = Limits {
+        memory_bytes: limit(
+            resources
+                .memory()
+                .as_ref()
+                .and_then(|memory| memory.limit()),
+        ),
+        pids: limit(resources.pids().as_ref().map(|pids| pids.limit())),
+    };
+    let request = Request::Update {
+        id: id.to_owned(),
+        limits,
+    };
+    ask(&connection, &request, id).map(drop)
+}
+
 /// Deletes a container, whatever is left of it.
 ///
 /// # Errors
@@ -295,11 +416,17 @@ pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
         lock => lock?,
     };
     let state = directory.load(id)?;
-    if state.status() == Status::Running && !force {
+    if matches!(state.status(), Status::Running | Status::Paused) && !force {
         return Err(ContainerError::NotStopped(id.to_owned()));
     }
     state.sandbox.kill_and_wait(END_TIMEOUT)?;
     state.gofer.kill_and_wait(END_TIMEOUT)?;
+    if let Some(cgroup) = &state.cgroup
+        && let Err(error) = cgroup.remove()
+    {
+        // Someone else's process lives in it: the container is gone all the same.
+        tracing::warn!("{error}");
+    }
     if let Ok(endpoint) = Endpoint::new(directory.path(), id) {
         endpoint
             .remove()

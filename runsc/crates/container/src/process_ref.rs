@@ -60,7 +60,11 @@ impl ProcessRef {
         }
     }
 
-    fn open(&self) -> Result<Option<OwnedFd>> {
+    /// A descriptor that becomes readable at its end; none if it has ended.
+    ///
+    /// # Errors
+    /// [`ContainerError::Host`].
+    pub fn open(&self) -> Result<Option<OwnedFd>> {
         let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.is_alive()) else {
             return Ok(None);
         };

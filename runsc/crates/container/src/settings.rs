@@ -25,6 +25,10 @@ pub struct Settings {
     pub host_uds: bool,
     /// Host FIFOs in mounts may be opened.
     pub host_fifo: bool,
+    /// `cgroupsPath` has systemd's form, `slice:prefix:name`.
+    pub systemd_cgroup: bool,
+    /// Containers stay in the caller's control groups, without limits of their own.
+    pub ignore_cgroups: bool,
     /// System call tracing.
     pub strace: StraceConfig,
     /// Debug level.

@@ -10,6 +10,7 @@ use control::Process;
 use host::rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use crate::cgroups::Cgroup;
 use crate::hooks::SavedHooks;
 use crate::process_ref::ProcessRef;
 use crate::{ContainerError, Result, id};
@@ -44,6 +45,12 @@ pub struct State {
     pub gofer: ProcessRef,
     /// The init process, from which `exec` takes its defaults.
     pub process: Process,
+    /// Its control groups, if it has any of its own.
+    #[serde(default)]
+    pub cgroup: Option<Cgroup>,
+    /// Whether `pause` stopped it and `resume` has not been called since.
+    #[serde(default)]
+    pub paused: bool,
     /// The hooks that are still to be run.
     pub hooks: SavedHooks,
 }
@@ -55,6 +62,8 @@ pub enum Status {
     Created,
     /// The init process was started.
     Running,
+    /// The init process was started, and all processes were stopped by `pause`.
+    Paused,
     /// The sandbox is gone.
     Stopped,
 }
@@ -66,6 +75,7 @@ impl Status {
         match self {
             Status::Created => "created",
             Status::Running => "running",
+            Status::Paused => "paused",
             Status::Stopped => "stopped",
         }
     }
@@ -84,6 +94,7 @@ impl State {
         match (self.sandbox.is_alive(), self.started) {
             (false, _) => Status::Stopped,
             (true, false) => Status::Created,
+            (true, true) if self.paused => Status::Paused,
             (true, true) => Status::Running,
         }
     }
@@ -315,6 +326,8 @@ mod tests {
             sandbox: ProcessRef::of(i32::try_from(std::process::id()).unwrap()),
             gofer: ProcessRef::default(),
             process: control::Process::default(),
+            cgroup: None,
+            paused: false,
             hooks: crate::hooks::SavedHooks::default(),
         }
     }
@@ -350,6 +363,8 @@ mod tests {
         assert_eq!(state.status(), Status::Created);
         state.started = true;
         assert_eq!(state.status(), Status::Running);
+        state.paused = true;
+        assert_eq!(state.status(), Status::Paused);
         state.sandbox.start_ticks += 1;
         assert_eq!(state.status(), Status::Stopped);
     }

@@ -29,6 +29,8 @@ pub struct Container {
     pub devices: Vec<Device>,
     /// Most bytes of memory, if limited.
     pub memory_limit_bytes: Option<u64>,
+    /// Most tasks, if limited.
+    pub pids_limit: Option<u64>,
     /// What `/proc/cpuinfo` says of each processor, after its number.
     pub processor_description: String,
     /// Ids that differ between the guest's view and the gofer's; empty: none do.

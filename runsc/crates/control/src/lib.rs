@@ -22,4 +22,4 @@ pub use container::{
     Capabilities, Container, Device, DeviceKind, IdentityMap, Mount, MountFlags, MountKind,
     Overlay, Process, Rlimit, Root, User,
 };
-pub use message::{ExecSpec, FailureKind, ProcessInfo, Reply, Request, Target};
+pub use message::{ExecSpec, FailureKind, Limits, ProcessInfo, Reply, Request, Target, Usage};

@@ -53,6 +53,18 @@ pub enum Request {
         /// The container.
         id: String,
     },
+    /// Change the limits that the kernel itself keeps. Answer: [`Reply::Done`].
+    Update {
+        /// The container.
+        id: String,
+        /// The new limits.
+        limits: Limits,
+    },
+    /// How much the container uses of what the kernel itself counts. Answer: [`Reply::Usage`].
+    Usage {
+        /// The container.
+        id: String,
+    },
 }
 
 /// Another process for a container that runs.
@@ -63,6 +75,30 @@ pub struct ExecSpec {
     pub id: String,
     /// What to run.
     pub process: Process,
+}
+
+/// Limits that the kernel itself keeps. An absent one stays as it is; `u64::MAX` is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Most bytes of memory.
+    pub memory_bytes: Option<u64>,
+    /// Most tasks.
+    pub pids: Option<u64>,
+}
+
+/// What the kernel itself counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Tasks, zombies included.
+    pub pids: u64,
+    /// Most tasks, if limited.
+    pub pids_limit: Option<u64>,
+    /// Processor time of all processes, those that have ended included, in nanoseconds.
+    pub user_ns: u64,
+    /// The same in the kernel.
+    pub system_ns: u64,
 }
 
 /// Who gets a signal.
@@ -99,6 +135,8 @@ pub enum Reply {
     },
     /// The container's processes.
     Processes(Vec<ProcessInfo>),
+    /// What it uses.
+    Usage(Usage),
     /// It could not be done.
     Failed {
         /// The class of failure.

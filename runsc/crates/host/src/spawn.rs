@@ -62,6 +62,7 @@ pub struct Spawn {
     uid_map: Vec<IdRange>,
     gid_map: Vec<IdRange>,
     keep_capabilities: bool,
+    cgroups: Vec<OwnedFd>,
 }
 
 /// First descriptor number that a child is given beyond its standard ones.
@@ -97,6 +98,7 @@ impl Spawn {
             uid_map: Vec::new(),
             gid_map: Vec::new(),
             keep_capabilities: false,
+            cgroups: Vec::new(),
         }
     }
 
@@ -143,10 +145,17 @@ impl Spawn {
         self
     }
 
+    /// The `cgroup.procs` files of the control groups that the child is in from its first
+    /// instruction on, and everything that it starts.
+    pub fn cgroups(&mut self, procs: Vec<OwnedFd>) -> &mut Spawn {
+        self.cgroups = procs;
+        self
+    }
+
     /// Starts the child. Its descriptors here are closed when this returns.
     ///
     /// # Errors
-    /// Those of `pipe`, `open`, `clone` and of writing the id maps.
+    /// Those of `pipe`, `open`, `clone`, of joining control groups and of writing the id maps.
     pub fn spawn(self) -> Result<Child> {
         let null = rustix::fs::open(
             "/dev/null",
@@ -184,9 +193,11 @@ impl Spawn {
             }
         };
         let child = Child { pid, pidfd };
-        if self.namespaces.contains(Namespaces::USER)
-            && let Err(error) = write_maps(pid, &self.uid_map, &self.gid_map)
-        {
+        let mut set_up = join_cgroups(pid, &self.cgroups);
+        if self.namespaces.contains(Namespaces::USER) {
+            set_up = set_up.and_then(|()| write_maps(pid, &self.uid_map, &self.gid_map));
+        }
+        if let Err(error) = set_up {
             child.kill();
             let _ = child.wait();
             return Err(error);
@@ -372,6 +383,15 @@ fn raise_ambient() {
             );
         }
     }
+}
+
+fn join_cgroups(pid: Pid, procs: &[OwnedFd]) -> Result<()> {
+    let text = pid.as_raw_pid().to_string();
+    procs.iter().try_for_each(|file| {
+        rustix::io::write(file, text.as_bytes())
+            .map(drop)
+            .map_err(errno)
+    })
 }
 
 fn write_maps(pid: Pid, uids: &[IdRange], gids: &[IdRange]) -> Result<()> {

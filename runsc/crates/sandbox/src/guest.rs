@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use control::{BootConfig, Container, FailureKind, Process, ProcessInfo, Reply, Target};
+use control::{BootConfig, Container, FailureKind, Process, ProcessInfo, Reply, Target, Usage};
 use gofer::RemoteTree;
 use memory::MemoryFile;
 use parking_lot::Mutex;
@@ -127,6 +127,7 @@ impl Guest {
         memory::install_fault_handler().map_err(step("handle faults of memory copies"))?;
         let container = config.container.clone();
         let kernel = make_kernel(&config, platform)?;
+        limit_tasks(&kernel, container.pids_limit);
         let tree = Arc::new(RemoteTree::new(gofer));
         let namespace = mounts::build(&kernel, &config, &tree)?;
         let files: Vec<OwnedFd> = stdio.into_iter().chain(preserved).collect();
@@ -241,18 +242,48 @@ impl Guest {
 
     /// Stops everything until it is resumed.
     pub(crate) fn pause(&self) -> Result<Reply, Failure> {
-        Err(Failure::new(
-            FailureKind::Failed,
-            "pause is not available in this release",
-        ))
+        if self.state.lock().init.is_none() {
+            return Err(Failure::new(
+                FailureKind::WrongState,
+                "the container was not started yet",
+            ));
+        }
+        self.kernel.freeze();
+        Ok(Reply::Done)
     }
 
     /// Lets everything run again.
     pub(crate) fn resume(&self) -> Result<Reply, Failure> {
-        Err(Failure::new(
-            FailureKind::Failed,
-            "resume is not available in this release",
-        ))
+        self.kernel.thaw();
+        Ok(Reply::Done)
+    }
+
+    /// Changes the limits that the kernel itself keeps.
+    pub(crate) fn update(&self, limits: control::Limits) -> Reply {
+        if let Some(most) = limits.pids {
+            let most = Some(most).filter(|most| *most != u64::MAX);
+            limit_tasks(&self.kernel, most);
+        }
+        Reply::Done
+    }
+
+    /// What the kernel itself counts.
+    pub(crate) fn usage(&self) -> Usage {
+        let namespace = self.kernel.root_pid_ns();
+        let (tasks, most) = namespace.task_count();
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let mut usage = Usage {
+            pids: count(tasks),
+            pids_limit: most.map(count),
+            ..Usage::default()
+        };
+        for (_, group) in namespace.groups() {
+            for part in [group.usage(), group.children_usage()] {
+                usage.user_ns = usage.user_ns.saturating_add(part.user_ns);
+                usage.system_ns = usage.system_ns.saturating_add(part.system_ns);
+            }
+        }
+        usage
     }
 }
 
@@ -282,6 +313,11 @@ fn ends_by_default(number: i32) -> bool {
     (1..=64).contains(&number)
         && ![CHLD, CONT, URG, WINCH].contains(&number)
         && !STOP_TO_TTOU.contains(&number)
+}
+
+fn limit_tasks(kernel: &Kernel, most: Option<u64>) {
+    let most = most.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+    kernel.root_pid_ns().limit_tasks(most);
 }
 
 fn make_kernel(config: &BootConfig, platform: Arc<Platform>) -> Result<Arc<Kernel>, SandboxError> {

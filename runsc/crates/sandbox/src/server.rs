@@ -66,6 +66,9 @@ fn serve_one(connection: &Arc<Connection>, guest: &Arc<Guest>, end: &Arc<End>) {
             }
         };
         tracing::debug!(request = ?received.message, "control");
+        // A start that fails ends the sandbox, but not before it has said why.
+        let starts = matches!(received.message, Request::Start { .. });
+        let _due = starts.then(|| end.answer_due());
         let reply = act(received, connection, guest, end, &mut executed);
         let reply = reply.unwrap_or_else(|failure| {
             tracing::info!(reason = %failure.reason, "control request failed");
@@ -95,7 +98,12 @@ fn act(
     match message {
         Request::Start { id } => {
             guest.check(&id)?;
-            let process = guest.start()?;
+            let process = guest.start().inspect_err(|failure| {
+                // Nothing will ever run here: whoever waits for the sandbox must not wait on.
+                if failure.kind == FailureKind::Program {
+                    end.with(crate::FAILURE);
+                }
+            })?;
             let pid = process.pid();
             end_with(process, end)?;
             Ok(Reply::Started { pid })
@@ -147,6 +155,14 @@ fn act(
         }
         Request::Pause { id } => guest.check(&id).and_then(|()| guest.pause()),
         Request::Resume { id } => guest.check(&id).and_then(|()| guest.resume()),
+        Request::Update { id, limits } => {
+            guest.check(&id)?;
+            Ok(guest.update(limits))
+        }
+        Request::Usage { id } => {
+            guest.check(&id)?;
+            Ok(Reply::Usage(guest.usage()))
+        }
     }
 }
 

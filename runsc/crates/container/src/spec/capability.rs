@@ -51,6 +51,12 @@ const NAMES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
+/// The names of all capabilities, from 0 on.
+#[must_use]
+pub fn capability_names() -> Vec<String> {
+    NAMES.iter().map(|name| format!("CAP_{name}")).collect()
+}
+
 /// The bit of a capability, named with or without `CAP_`, in any case.
 ///
 /// # Errors

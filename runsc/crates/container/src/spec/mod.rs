@@ -7,7 +7,7 @@ mod process;
 use control::{Container, Device, DeviceKind, GoferTree, IdentityMap, Overlay, Root};
 use oci_spec::runtime::{LinuxDeviceType, LinuxIdMapping, Spec};
 
-pub use capability::{all_capabilities, capability_bit};
+pub use capability::{all_capabilities, capability_bit, capability_names};
 pub use mounts::Options as MountOptions;
 pub use process::{check_process, convert_process};
 
@@ -83,6 +83,7 @@ pub fn resolve(id: &str, bundle: &Bundle, settings: &Settings) -> Result<Resolve
             .collect(),
         devices: devices(spec)?,
         memory_limit_bytes: memory_limit(spec),
+        pids_limit: pids_limit(spec),
         processor_description: host::cpu::description(),
         uid_map: id_map(linux.and_then(|l| l.uid_mappings().as_deref())),
         gid_map: id_map(linux.and_then(|l| l.gid_mappings().as_deref())),
@@ -124,6 +125,12 @@ fn memory_limit(spec: &Spec) -> Option<u64> {
         .as_ref()?
         .limit()?;
     u64::try_from(limit).ok().filter(|bytes| *bytes > 0)
+}
+
+fn pids_limit(spec: &Spec) -> Option<u64> {
+    let resources = spec.linux().as_ref()?.resources().as_ref()?;
+    let limit = resources.pids().as_ref()?.limit();
+    u64::try_from(limit).ok().filter(|most| *most > 0)
 }
 
 fn devices(spec: &Spec) -> Result<Vec<Device>> {

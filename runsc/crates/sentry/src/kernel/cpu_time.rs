@@ -59,6 +59,12 @@ impl CpuTime {
         matches!(self.state.lock().since, Since::Idle)
     }
 
+    /// Whether it runs application code.
+    #[must_use]
+    pub fn is_user(&self) -> bool {
+        matches!(self.state.lock().since, Since::User(_))
+    }
+
     /// User and system time up to `now_ns`.
     #[must_use]
     pub fn at(&self, now_ns: u64) -> (u64, u64) {

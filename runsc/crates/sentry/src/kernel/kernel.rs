@@ -7,6 +7,7 @@ use memory::MemoryFile;
 use parking_lot::Mutex;
 use platform::Platform;
 
+use crate::kernel::freezer::Freezer;
 use crate::kernel::futex::FutexTable;
 use crate::kernel::namespaces::{NamespaceIds, Namespaces, UserNamespace, UtsNames, UtsNamespace};
 use crate::kernel::pids::PidNamespace;
@@ -67,6 +68,8 @@ pub struct Kernel {
     pub vfs: Vfs,
     /// Bound abstract unix sockets and the like.
     pub sockets: SocketTables,
+    /// Keeps tasks out of application code while the container is paused.
+    pub freezer: Freezer,
 }
 
 impl Kernel {
@@ -111,6 +114,7 @@ impl Kernel {
             strace: config.strace,
             vfs: Vfs::default(),
             sockets: SocketTables::default(),
+            freezer: Freezer::default(),
         })
     }
 

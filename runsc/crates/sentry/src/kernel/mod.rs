@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod exec;
 mod exec_credentials;
 pub mod exit;
+pub mod freezer;
 pub mod fs_context;
 pub mod futex;
 pub mod ipc;

@@ -35,6 +35,8 @@ struct PidTable {
     sessions: BTreeMap<u32, Weak<Session>>,
     /// Its init is gone: nothing new may be made in it.
     dead: bool,
+    /// Most tasks, if limited.
+    most_tasks: Option<usize>,
 }
 
 impl PidTable {
@@ -70,11 +72,30 @@ impl PidNamespace {
         })
     }
 
-    /// Reserves the next free number; ENOMEM once the namespace's init is gone, EAGAIN if none is free.
+    /// Allows this many tasks from now on; those that there are stay.
+    pub fn limit_tasks(&self, most: Option<usize>) {
+        self.table.lock().most_tasks = most;
+    }
+
+    /// How many tasks there are, and may be.
+    #[must_use]
+    pub fn task_count(&self) -> (usize, Option<usize>) {
+        let table = self.table.lock();
+        (table.tasks.len(), table.most_tasks)
+    }
+
+    /// Reserves the next free number; ENOMEM once the namespace's init is gone, EAGAIN if none is free
+    /// or the limit is reached (Documentation/admin-guide/cgroup-v1/pids.rst).
     pub fn allocate(&self, task: &Arc<Task>) -> Result<u32> {
         let mut table = self.table.lock();
         if table.dead {
             return Err(Errno::ENOMEM);
+        }
+        if table
+            .most_tasks
+            .is_some_and(|most| table.tasks.len() >= most)
+        {
+            return Err(Errno::EAGAIN);
         }
         for _ in 0..PID_MAX {
             let id = if table.last + 1 >= PID_MAX {

@@ -46,6 +46,7 @@ fn killed() -> ExitStatus {
 /// Deals with exit and signals before application code runs.
 fn before_return(task: &Arc<Task>, interrupted: Option<Restart>) -> Flow {
     loop {
+        task.wait_while_frozen();
         if task.is_exiting() {
             return Flow::Exit(killed());
         }

@@ -1,0 +1,281 @@
+//! The container's control groups on the host: where the sandbox, the gofer and the watchers live,
+//! what limits them, and where their use is read.
+//!
+//! [`Hierarchies`] is what the host has mounted, version 1 or 2; [`Cgroup`] is one container's
+//! directories in it, kept in the state file. [`v1`] and [`v2`] turn the spec's resources into plain
+//! writes; [`stats`] reads back. Nothing here is asked of systemd: its names are mapped to the
+//! directories that it would use.
+
+mod devices;
+mod files;
+mod hierarchies;
+mod place;
+mod setting;
+pub mod stats;
+mod v1;
+mod v2;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use oci_spec::runtime::LinuxResources;
+use serde::{Deserialize, Serialize};
+
+use crate::{ContainerError, Result};
+use hierarchies::Hierarchies;
+pub use place::Place;
+use setting::Step;
+
+/// How long processes that were killed may keep a group from being removed.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What the sandbox may need in threads for each of the guest's, and for itself: only the guest's
+/// own are counted against the spec's limit.
+const THREADS_PER_TASK: i64 = 2;
+const THREADS_OF_SANDBOX: i64 = 64;
+
+/// Versions of the control groups' interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Version {
+    /// One hierarchy per controller (`man 7 cgroups`, *Cgroups version 1*).
+    #[default]
+    V1,
+    /// One hierarchy for all.
+    V2,
+}
+
+/// One container's groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cgroup {
+    /// Of which interface.
+    pub version: Version,
+    /// Its directory in the hierarchy of each controller; the one of version 2 has an empty name.
+    pub directories: BTreeMap<String, PathBuf>,
+    /// Where the threads of the sandbox's own are counted, if the spec limits the guest's: in
+    /// `directories` only the sandbox's first thread is, since that limit is the guest's.
+    pub threads: Option<PathBuf>,
+}
+
+impl Cgroup {
+    /// Makes the groups and sets their limits. None: the host has no control groups, or this user
+    /// may not make any and no limit is asked for.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`] and [`ContainerError::Cgroup`], naming the file; nothing is left then.
+    pub fn create(place: &Place<'_>, resources: Option<&LinuxResources>) -> Result<Option<Cgroup>> {
+        let hierarchies = Hierarchies::of_host()?;
+        let steps = match resources {
+            Some(resources) => steps(hierarchies.version, resources)?,
+            None => Vec::new(),
+        };
+        let cgroup = Cgroup::make(&hierarchies, place, &steps)?;
+        let set = cgroup.set_up(&hierarchies, &steps, resources);
+        match set {
+            Ok(cgroup) => Ok(cgroup),
+            Err(error) => {
+                let _ = cgroup.remove();
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a directory in each hierarchy where that is possible.
+    fn make(hierarchies: &Hierarchies, place: &Place<'_>, steps: &[Step]) -> Result<Cgroup> {
+        let mut cgroup = Cgroup {
+            version: hierarchies.version,
+            ..Cgroup::default()
+        };
+        for hierarchy in &hierarchies.all {
+            let directory = place.directory(hierarchy);
+            match fs::create_dir_all(&directory) {
+                Ok(()) => {
+                    for name in &hierarchy.names {
+                        cgroup.directories.insert(name.clone(), directory.clone());
+                    }
+                }
+                Err(error) => {
+                    let needed = steps
+                        .iter()
+                        .any(|step| hierarchy.names.iter().any(|name| step.controller() == name));
+                    if needed && !place.lenient {
+                        let _ = cgroup.remove();
+                        return Err(ContainerError::path("make control group", directory)(error));
+                    }
+                    tracing::warn!(directory = %directory.display(), %error, "no control group");
+                }
+            }
+        }
+        Ok(cgroup)
+    }
+
+    fn set_up(
+        &self,
+        hierarchies: &Hierarchies,
+        steps: &[Step],
+        resources: Option<&LinuxResources>,
+    ) -> Result<Option<Cgroup>> {
+        if self.directories.is_empty() {
+            if let Some(step) = steps.iter().find(|step| step.matters()) {
+                return step.refuse_or_warn(self.version).map(|()| None);
+            }
+            return Ok(None);
+        }
+        let mut cgroup = self.clone();
+        match self.version {
+            Version::V1 => {
+                if let (Some(directory), Some(root)) = (
+                    self.directories.get("cpuset"),
+                    hierarchies.mount_point("cpuset"),
+                ) {
+                    v1::inherit_cpuset(root, directory);
+                }
+                cgroup.threads = self.count_threads_apart(resources)?;
+            }
+            Version::V2 => {
+                if let Some(directory) = self.directories.get("") {
+                    v2::enable_controllers(&hierarchies.all, directory);
+                }
+            }
+        }
+        setting::apply(&cgroup, steps)?;
+        Ok(Some(cgroup))
+    }
+
+    /// The group for the sandbox's threads beside the one whose limit is the guest's.
+    fn count_threads_apart(&self, resources: Option<&LinuxResources>) -> Result<Option<PathBuf>> {
+        let limit = resources
+            .and_then(|r| r.pids().as_ref())
+            .map_or(0, |p| p.limit());
+        let Some(directory) = self.directories.get("pids").filter(|_| limit > 0) else {
+            return Ok(None);
+        };
+        let mut name = directory.file_name().unwrap_or_default().to_owned();
+        name.push(".runsc");
+        let threads = directory.with_file_name(name);
+        fs::create_dir_all(&threads)
+            .map_err(ContainerError::path("make control group", &threads))?;
+        set_thread_limit(&threads, limit)?;
+        Ok(Some(threads))
+    }
+
+    /// Sets limits anew.
+    ///
+    /// # Errors
+    /// [`ContainerError::Cgroup`], naming the file.
+    pub fn update(&self, resources: &LinuxResources) -> Result<()> {
+        setting::apply(self, &steps(self.version, resources)?)?;
+        let limit = resources.pids().as_ref().map_or(0, |pids| pids.limit());
+        match &self.threads {
+            Some(threads) if limit != 0 => set_thread_limit(threads, limit),
+            _ => Ok(()),
+        }
+    }
+
+    /// The files that take the id of a process that is to be in all groups.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`].
+    pub fn joinable(&self) -> Result<Vec<OwnedFd>> {
+        let mut directories: Vec<&PathBuf> = self
+            .directories
+            .iter()
+            .map(|(name, directory)| match (&self.threads, name.as_str()) {
+                (Some(threads), "pids") => threads,
+                _ => directory,
+            })
+            .collect();
+        directories.sort();
+        directories.dedup();
+        directories
+            .into_iter()
+            .map(|directory| {
+                let path = directory.join("cgroup.procs");
+                File::options()
+                    .write(true)
+                    .open(&path)
+                    .map(OwnedFd::from)
+                    .map_err(ContainerError::path("open", path))
+            })
+            .collect()
+    }
+
+    /// Puts the sandbox's first thread where the spec's limit on processes is.
+    pub fn count_sandbox(&self, pid: i32) {
+        if let (Some(_), Some(directory)) = (&self.threads, self.directories.get("pids")) {
+            let path = directory.join("tasks");
+            if let Err(error) = fs::write(&path, pid.to_string()) {
+                tracing::warn!(path = %path.display(), %error, "the sandbox is not counted");
+            }
+        }
+    }
+
+    /// Removes the groups, once what was in them has ended.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`] when something lives in them.
+    pub fn remove(&self) -> Result<()> {
+        let deadline = Instant::now() + REMOVE_TIMEOUT;
+        let mut directories: Vec<&PathBuf> = self.directories.values().collect();
+        directories.extend(&self.threads);
+        directories.sort();
+        directories.dedup();
+        directories
+            .into_iter()
+            .try_for_each(|directory| remove_directory(directory, deadline))
+    }
+
+    /// The directory of one controller.
+    #[must_use]
+    pub fn directory(&self, controller: &str) -> Option<&Path> {
+        let name = match self.version {
+            Version::V1 => controller,
+            Version::V2 => "",
+        };
+        self.directories.get(name).map(PathBuf::as_path)
+    }
+}
+
+fn steps(version: Version, resources: &LinuxResources) -> Result<Vec<Step>> {
+    match version {
+        Version::V1 => v1::steps(resources),
+        Version::V2 => v2::steps(resources),
+    }
+}
+
+fn set_thread_limit(threads: &Path, limit: i64) -> Result<()> {
+    let value = if limit < 0 {
+        "max".to_owned()
+    } else {
+        let most = limit.saturating_mul(THREADS_PER_TASK);
+        most.saturating_add(THREADS_OF_SANDBOX).to_string()
+    };
+    files::write(&threads.join("pids.max"), &value)
+}
+
+/// Removes a group and those below it. Processes that are just ending keep it for a moment.
+fn remove_directory(directory: &Path, deadline: Instant) -> Result<()> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match fs::remove_dir(directory) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(ContainerError::path("remove control group", directory)(
+                    error,
+                ));
+            }
+            Err(_) => {}
+        }
+        let below = fs::read_dir(directory).into_iter().flatten().flatten();
+        for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            let _ = fs::remove_dir(entry.path());
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
