@@ -7,6 +7,7 @@ mod environment;
 mod errors;
 mod exec;
 mod lifecycle;
+mod memory;
 mod mounts;
 mod programs;
 mod stdio;

@@ -17,6 +17,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::allocator::{Allocator, Kind, Placement, Usage};
 use crate::bytes::GuestBytes;
 use crate::frame::FrameRange;
+use crate::host_room::HostRoom;
 use crate::window::WindowCache;
 use crate::{Errno, Result};
 
@@ -30,8 +31,17 @@ const MANY_DIRTY: u64 = 64 << 20;
 /// How many windows of host files stay mapped: 1 GiB of addresses.
 const WINDOWS: usize = 512;
 
-/// Asked to free at least so many bytes of the guest's memory; returns whether that may have helped.
-pub type ReclaimHook = dyn Fn(u64) -> bool + Send + Sync;
+/// Somebody could not have memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Whose memory it was to be: an id of an address space, as its maker gives them; 0 for none.
+    pub space: u64,
+    /// How much is missing, in bytes.
+    pub bytes: u64,
+}
+
+/// Asked to make room (by ending a process); returns whether it is worth trying again.
+pub type MakeRoom = dyn Fn(Shortage) -> bool + Send + Sync;
 
 /// The guest's physical memory.
 pub struct MemoryFile {
@@ -41,7 +51,13 @@ pub struct MemoryFile {
     host_total: u64,
     /// Bytes that may be allocated.
     limit: AtomicU64,
-    hook: Mutex<Option<Arc<ReclaimHook>>>,
+    /// What the host can still give.
+    host_room: HostRoom,
+    /// How often an allocation did not fit into the limit.
+    failures: AtomicU64,
+    /// The most that was in use.
+    peak: AtomicU64,
+    make_room: Mutex<Option<Arc<MakeRoom>>>,
     reclaimer: Option<JoinHandle<()>>,
 }
 
@@ -70,11 +86,24 @@ impl fmt::Debug for MemoryFile {
 }
 
 impl MemoryFile {
-    /// Makes the file, maps it and starts the thread that gives freed memory back to the host.
+    /// As [`with_host_memory`](Self::with_host_memory), without an eye on what the host has left.
     ///
     /// # Errors
     /// What `memfd_create(2)`, ftruncate(2), mmap(2) or the making of a thread report.
     pub fn new(limit_bytes: Option<u64>) -> Result<Arc<Self>> {
+        Self::with_host_memory(limit_bytes, None)
+    }
+
+    /// Makes the file, maps it and starts the thread that gives freed memory back to the host.
+    /// `host_meminfo` is the host's `/proc/meminfo`, from which it learns when the host itself runs
+    /// out: that is then the limit.
+    ///
+    /// # Errors
+    /// What `memfd_create(2)`, ftruncate(2), mmap(2) or the making of a thread report.
+    pub fn with_host_memory(
+        limit_bytes: Option<u64>,
+        host_meminfo: Option<OwnedFd>,
+    ) -> Result<Arc<Self>> {
         let shared = Arc::new(Shared::new()?);
         let worker = Arc::clone(&shared);
         let reclaimer = std::thread::Builder::new()
@@ -87,7 +116,10 @@ impl MemoryFile {
             windows: WindowCache::new(WINDOWS),
             host_total: host_total(),
             limit: AtomicU64::new(limit_bytes.unwrap_or(u64::MAX)),
-            hook: Mutex::new(None),
+            host_room: HostRoom::new(host_meminfo),
+            failures: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+            make_room: Mutex::new(None),
             reclaimer: Some(reclaimer),
         }))
     }
@@ -110,10 +142,46 @@ impl MemoryFile {
         self.limit().min(self.host_total)
     }
 
-    /// Sets who is asked for memory when the limit is reached, before ENOMEM. It is called without
-    /// any lock of this crate, by the thread that allocates.
-    pub fn set_reclaim_hook(&self, hook: Arc<ReclaimHook>) {
-        *self.hook.lock() = Some(hook);
+    /// How many bytes the host has at all.
+    #[must_use]
+    pub fn host_total(&self) -> u64 {
+        self.host_total
+    }
+
+    /// Sets who makes room when the guest's memory is used up.
+    pub fn set_make_room(&self, make_room: Arc<MakeRoom>) {
+        *self.make_room.lock() = Some(make_room);
+    }
+
+    /// After an allocation has failed: has room made, which may end processes and take a while. No
+    /// lock may be held. Returns whether it is worth trying again.
+    #[must_use]
+    pub fn make_room(&self, shortage: Shortage) -> bool {
+        let make_room = self.make_room.lock().clone();
+        make_room.is_some_and(|make_room| make_room(shortage))
+    }
+
+    /// Whether so many more bytes could be allocated now.
+    #[must_use]
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.fits(bytes)
+    }
+
+    /// How often an allocation did not fit into the limit.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were in use.
+    #[must_use]
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Counts [`peak`](Self::peak) anew from now on.
+    pub fn reset_peak(&self) {
+        self.peak.store(self.usage().total(), Ordering::Relaxed);
     }
 
     /// The limit in bytes; `u64::MAX` if there is none.
@@ -131,24 +199,18 @@ impl MemoryFile {
     /// Allocates zero frames of `len` bytes, a multiple of the page size, with one reference.
     ///
     /// # Errors
-    /// ENOMEM if the limit or the file is exhausted, EINVAL if the length is 0 or not page-aligned.
+    /// ENOMEM if the limit, the host or the file is exhausted: then [`make_room`](Self::make_room) may
+    /// help. EINVAL if the length is 0 or not page-aligned.
     pub fn allocate(&self, len: u64, kind: Kind, placement: Placement) -> Result<FrameRange> {
-        let mut asked = false;
-        loop {
-            if self.fits(len) {
-                return self
-                    .shared
-                    .state
-                    .lock()
-                    .allocator
-                    .allocate(len, kind, placement);
-            }
-            let hook = self.hook.lock().clone();
-            if asked || !hook.is_some_and(|hook| hook(len)) {
-                return Err(Errno::ENOMEM);
-            }
-            asked = true;
+        if !self.fits(len) {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            return Err(Errno::ENOMEM);
         }
+        let mut state = self.shared.state.lock();
+        let frames = state.allocator.allocate(len, kind, placement)?;
+        self.peak
+            .fetch_max(state.allocator.usage().total(), Ordering::Relaxed);
+        Ok(frames)
     }
 
     /// Adds a reference to every frame of a range.
@@ -230,16 +292,18 @@ impl MemoryFile {
         drop(self.shared.clean(state));
     }
 
-    /// Whether `len` more bytes stay within the limit. Frames that no one has touched yet do not
-    /// count once the limit seems reached: what the host has given does.
+    /// Whether `len` more bytes stay within the limit and what the host can give. Frames that no one
+    /// has touched yet do not count once the limit seems reached: what the host has given does.
     fn fits(&self, len: u64) -> bool {
         let limit = self.limit();
         let within = |used: u64| used.checked_add(len).is_some_and(|sum| sum <= limit);
-        if within(self.usage().total()) {
+        let used = self.usage().total();
+        if within(used) && self.host_room.allows(used, len) {
             return true;
         }
         self.reclaim();
-        within(self.usage().total()) || self.resident().is_ok_and(within)
+        let used = self.usage().total();
+        (within(used) || self.resident().is_ok_and(within)) && self.host_room.allows(used, len)
     }
 
     fn uniform(&self, range: FrameRange, answer: impl Fn(u32, u32) -> bool) -> (bool, u64) {

@@ -119,6 +119,7 @@ impl Guest {
     pub(crate) fn new(
         config: BootConfig,
         platform: Arc<Platform>,
+        host_meminfo: Option<OwnedFd>,
         gofer: OwnedFd,
         stdio: Vec<OwnedFd>,
         preserved: Vec<OwnedFd>,
@@ -126,7 +127,7 @@ impl Guest {
         let step = SandboxError::host;
         memory::install_fault_handler().map_err(step("handle faults of memory copies"))?;
         let container = config.container.clone();
-        let kernel = make_kernel(&config, platform)?;
+        let kernel = make_kernel(&config, platform, host_meminfo)?;
         limit_tasks(&kernel, container.pids_limit);
         let tree = Arc::new(RemoteTree::new(gofer));
         let namespace = mounts::build(&kernel, &config, &tree)?;
@@ -320,9 +321,13 @@ fn limit_tasks(kernel: &Kernel, most: Option<u64>) {
     kernel.root_pid_ns().limit_tasks(most);
 }
 
-fn make_kernel(config: &BootConfig, platform: Arc<Platform>) -> Result<Arc<Kernel>, SandboxError> {
+fn make_kernel(
+    config: &BootConfig,
+    platform: Arc<Platform>,
+    host_meminfo: Option<OwnedFd>,
+) -> Result<Arc<Kernel>, SandboxError> {
     let container = &config.container;
-    let memory = MemoryFile::new(container.memory_limit_bytes)
+    let memory = MemoryFile::with_host_memory(container.memory_limit_bytes, host_meminfo)
         .map_err(SandboxError::host("make the guest's memory"))?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let host_memory = host::rustix::system::sysinfo();
@@ -345,11 +350,11 @@ fn make_kernel(config: &BootConfig, platform: Arc<Platform>) -> Result<Arc<Kerne
             domain: container.domainname.clone().into_bytes(),
         },
         processors,
-        total_memory: container
-            .memory_limit_bytes
-            .map_or(total, |limit| limit.min(total)),
+        // As in a container of Linux: the limit shows in its cgroup, not here.
+        total_memory: total,
         processor_description: container.processor_description.clone(),
         strace,
+        on_oom: None,
     }))
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Inputs {
     pub(crate) control: OwnedFd,
     pub(crate) stdio: Vec<OwnedFd>,
     pub(crate) preserved: Vec<OwnedFd>,
+    /// The host's `/proc/meminfo`: when it runs out of memory, so does the guest.
+    pub(crate) host_meminfo: Option<OwnedFd>,
 }
 
 impl Inputs {
@@ -41,6 +43,7 @@ impl Inputs {
                 .copied()
                 .map(take)
                 .collect::<Result<_, _>>()?,
+            host_meminfo: std::fs::File::open("/proc/meminfo").ok().map(OwnedFd::from),
         })
     }
 }

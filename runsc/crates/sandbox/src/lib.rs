@@ -78,10 +78,11 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
         control,
         stdio,
         preserved,
+        host_meminfo,
     } = inputs;
     let host_calls = platform.host_calls();
     let log_fd = config.log.fd.unwrap_or(-1);
-    let guest = Guest::new(config, platform, gofer, stdio, preserved)?;
+    let guest = Guest::new(config, platform, host_meminfo, gofer, stdio, preserved)?;
     lockdown::install_filter(host_calls, log_fd)?;
     lifeline::watch(lifeline, gofer_lifeline, end)?;
     terminal::watch_window(window, &guest)?;

@@ -35,6 +35,7 @@ fn boot(root: &Path) -> (Arc<Kernel>, Arc<MountNamespace>) {
         total_memory: 1 << 30,
         processor_description: String::new(),
         strace: strace::Settings::default(),
+        on_oom: None,
     });
     let tree = LocalTree::new(vec![Root::open_path(root, Policy::default()).unwrap()]);
     let fs = GoferFs::new(

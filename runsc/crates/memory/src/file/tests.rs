@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use crate::{Errno, FrameRange, Kind, MemoryFile, Placement, install_fault_handler, io};
+use crate::{Errno, FrameRange, Kind, MemoryFile, Placement, Shortage, install_fault_handler, io};
 
 const PAGE: u64 = 4096;
 
@@ -99,21 +99,28 @@ fn the_limit_is_enomem_and_counts_what_the_host_gave() {
 }
 
 #[test]
-fn the_hook_is_asked_once_before_enomem() {
+fn room_is_made_on_demand() {
     let file = file(Some(4 * PAGE));
-    let range = file
-        .allocate(4 * PAGE, Kind::Cache, Placement::Packed)
-        .unwrap();
+    let allocate = || file.allocate(4 * PAGE, Kind::Cache, Placement::Packed);
+    let shortage = Shortage {
+        space: 7,
+        bytes: 4 * PAGE,
+    };
+    assert!(!file.make_room(shortage), "nobody to ask");
+    let range = allocate().unwrap();
     file.view(range).zero().unwrap();
+    assert_eq!(allocate(), Err(Errno::ENOMEM));
+    assert_eq!(file.failures(), 1);
     let weak = std::sync::Arc::downgrade(&file);
-    file.set_reclaim_hook(std::sync::Arc::new(move |_| {
+    file.set_make_room(std::sync::Arc::new(move |asked| {
         weak.upgrade().unwrap().release(range);
-        true
+        asked == shortage
     }));
-    assert!(
-        file.allocate(4 * PAGE, Kind::Cache, Placement::Packed)
-            .is_ok()
-    );
+    assert!(!file.has_room(PAGE));
+    assert!(file.make_room(shortage));
+    assert!(file.has_room(4 * PAGE));
+    assert!(allocate().is_ok());
+    assert_eq!(file.peak(), 4 * PAGE);
 }
 
 #[test]

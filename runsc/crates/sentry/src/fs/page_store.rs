@@ -245,10 +245,14 @@ impl PageStore {
             }
             _ => Placement::Packed,
         };
-        match self.memory.allocate(len, Kind::Shared, placement) {
+        let found = self.memory.allocate(len, Kind::Shared, placement);
+        // Where there is little memory left, a page may still be had.
+        let found = found.or_else(|_| self.memory.allocate(PAGE, Kind::Shared, placement));
+        match found {
             Ok(frames) => {
                 pages.insert(hole.start, frames);
-                Ok(len)
+                self.quota.refund(len - frames.len());
+                Ok(frames.len())
             }
             Err(error) => {
                 self.quota.refund(len);

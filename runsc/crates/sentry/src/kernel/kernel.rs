@@ -9,7 +9,9 @@ use platform::Platform;
 
 use crate::kernel::freezer::Freezer;
 use crate::kernel::futex::FutexTable;
+use crate::kernel::log::KernelLog;
 use crate::kernel::namespaces::{NamespaceIds, Namespaces, UserNamespace, UtsNames, UtsNamespace};
+use crate::kernel::oom::{OomKiller, OomNotice};
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::signal::queue::QueuedByUser;
 use crate::kernel::timers::TimerQueue;
@@ -35,6 +37,8 @@ pub struct KernelConfig {
     pub processor_description: String,
     /// What strace logs.
     pub strace: strace::Settings,
+    /// Called when a process was killed for want of memory.
+    pub on_oom: Option<OomNotice>,
 }
 
 /// A kernel. Two of them can live in one process.
@@ -70,12 +74,18 @@ pub struct Kernel {
     pub sockets: SocketTables,
     /// Keeps tasks out of application code while the container is paused.
     pub freezer: Freezer,
+    /// What the kernel has said: `dmesg`.
+    pub log: KernelLog,
+    /// Ends a process when memory is used up.
+    pub oom: OomKiller,
 }
 
 impl Kernel {
     /// A kernel without processes.
     #[must_use]
     pub fn new(config: KernelConfig) -> Arc<Kernel> {
+        let log = KernelLog::default();
+        crate::kernel::log::greet(&log, &config);
         let ids = NamespaceIds::default();
         let user_ns = Arc::new(UserNamespace {
             ino: ids.allocate(),
@@ -94,7 +104,7 @@ impl Kernel {
             cgroup_ino: ids.allocate(),
             time_ino: ids.allocate(),
         };
-        Arc::new(Kernel {
+        let kernel = Arc::new(Kernel {
             platform: config.platform,
             memory: config.memory,
             clock: Clock::new(),
@@ -115,7 +125,11 @@ impl Kernel {
             vfs: Vfs::default(),
             sockets: SocketTables::default(),
             freezer: Freezer::default(),
-        })
+            log,
+            oom: OomKiller::new(config.on_oom),
+        });
+        crate::kernel::oom::attach(&kernel);
+        kernel
     }
 
     /// What runs application code.

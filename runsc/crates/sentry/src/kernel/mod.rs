@@ -18,7 +18,9 @@ pub mod job_control;
 )]
 pub mod kernel;
 pub mod limits;
+pub mod log;
 pub mod namespaces;
+pub mod oom;
 pub mod pids;
 pub mod process;
 mod run;

@@ -340,6 +340,10 @@ impl AddressSpace {
 
     /// Makes the first page of `range` present, and more of it where that is easy.
     pub(super) fn make_present(&self, range: Range<usize>, need: Access) -> Result<()> {
+        Ok(self.with_room(|| self.try_present(range.clone(), need))?)
+    }
+
+    fn try_present(&self, range: Range<usize>, need: Access) -> core::result::Result<(), Refusal> {
         let mut areas = self.areas.read();
         if areas.vmas.at(range.start).is_none() {
             drop(areas);
@@ -358,11 +362,11 @@ impl AddressSpace {
         let outcome = self.provide(&areas, &mut self.active.write(), &refuse);
         drop(areas);
         let Err(Refusal::Cold(part)) = outcome else {
-            return Ok(outcome?);
+            return outcome;
         };
         part.warm_up();
         let areas = self.areas.read();
-        Ok(self.provide(&areas, &mut self.active.write(), &want)?)
+        self.provide(&areas, &mut self.active.write(), &want)
     }
 }
 

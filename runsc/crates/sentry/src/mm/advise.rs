@@ -28,6 +28,8 @@ pub enum Advice {
     },
     /// `MADV_DONTNEED`: private memory is zero again, files are read again.
     DontNeed,
+    /// `MADV_DONTNEED_LOCKED`: the same, of locked memory too.
+    DontNeedLocked,
     /// `MADV_FREE`: private anonymous memory may be dropped, and is.
     Free,
     /// `MADV_REMOVE`: a hole in the shared memory behind.
@@ -53,6 +55,9 @@ impl AddressSpace {
             Advice::DontNeed => self.discard(&range, |vma| {
                 !vma.flags.intersects(VmaFlags::LOCKED | VmaFlags::SPECIAL)
             }),
+            Advice::DontNeedLocked => {
+                self.discard(&range, |vma| !vma.flags.contains(VmaFlags::SPECIAL))
+            }
             Advice::Free => self.discard(&range, Vma::is_private_anonymous),
             Advice::Remove => self.remove_shared(&range),
             Advice::Populate(need) => self.populate_for(&range, need),
@@ -123,16 +128,17 @@ impl AddressSpace {
     }
 
     fn populate_for(&self, range: &Range<usize>, need: Access) -> Result<()> {
-        let areas = self.areas.read();
-        if !areas.covers(range.clone()) {
+        if !self.areas.read().covers(range.clone()) {
             return Err(Errno::ENOMEM);
         }
-        let mut active = self.active.write();
-        self.provide_all(&areas, &mut active, range.clone(), need)
-            .map_err(|refusal| match refusal {
-                Refusal::Denied => Errno::EINVAL,
-                other => other.into(),
-            })
+        let populate = || {
+            let areas = self.areas.read();
+            self.provide_all(&areas, &mut self.active.write(), range.clone(), need)
+        };
+        self.with_room(populate).map_err(|refusal| match refusal {
+            Refusal::Denied => Errno::EINVAL,
+            other => other.into(),
+        })
     }
 
     /// Writes shared mappings back to their files if `wait` (`MS_SYNC`); `invalidate` is `MS_INVALIDATE`.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use abi::Errno;
-use memory::{FrameRange, HostFile, Placement};
+use memory::{FrameRange, HostFile, Placement, Shortage};
 use platform::{Access, Fault, FaultAccess};
 
 use super::address_space::{AddressSpace, FaultSignal};
@@ -27,6 +27,8 @@ const AROUND: usize = 1 << 20;
 const RUNS_AROUND: usize = 8;
 /// How far behind its code the data of a program or library may be.
 const PROGRAM_SPAN: usize = 64 << 20;
+/// How often memory that others take at once is fought for.
+const MOST_ATTEMPTS: usize = 100;
 /// Longest instruction.
 const INSTRUCTION: u64 = 15;
 
@@ -130,7 +132,8 @@ impl AddressSpace {
         stack_limit: u64,
     ) -> Result<(), FaultSignal> {
         self.remember_stack_limit(stack_limit);
-        self.try_fault(fault, rip, stack_limit).map_err(|refusal| {
+        let served = self.with_room(|| self.try_fault(fault, rip, stack_limit));
+        served.map_err(|refusal| {
             let (signal, code) = match refusal {
                 Refusal::Unmapped => (SIGSEGV, SEGV_MAPERR),
                 Refusal::Denied => (SIGSEGV, SEGV_ACCERR),
@@ -145,6 +148,27 @@ impl AddressSpace {
                 error_code: error_code(fault, want.need),
             }
         })
+    }
+
+    /// Does what needs memory, again and again as long as there is none and room can be made for it.
+    /// No lock may be held.
+    pub(super) fn with_room<T>(
+        &self,
+        mut attempt: impl FnMut() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let shortage = Shortage {
+            space: self.id(),
+            bytes: PAGE as u64,
+        };
+        let mut outcome = attempt();
+        for _ in 0..MOST_ATTEMPTS {
+            let short = matches!(outcome, Err(Refusal::NoMemory));
+            if !short || !self.memory.make_room(shortage) {
+                break;
+            }
+            outcome = attempt();
+        }
+        outcome
     }
 
     fn try_fault(&self, fault: &Fault, rip: u64, stack_limit: u64) -> Result<(), Refusal> {

@@ -163,12 +163,18 @@ impl AddressSpace {
         })
     }
 
-    /// Refuses what can never be had (`vm.overcommit_memory` 0).
+    /// Refuses what can never be had (`vm.overcommit_memory` 0): more at once than the machine has. A
+    /// container's limit does not count here, as a memory cgroup's does not.
     pub(super) fn check_commit(&self, vma: &Vma, len: usize) -> Result<()> {
-        let counts = vma.is_private()
-            && vma.access.contains(Access::WRITE)
-            && !vma.flags.contains(VmaFlags::NORESERVE);
-        if counts && len as u64 > self.memory.capacity() {
+        let is_file = vma.file.as_ref().is_some_and(|file| file.file.is_some())
+            || vma.flags.contains(VmaFlags::SPECIAL);
+        let counts = if vma.is_private() {
+            vma.access.contains(Access::WRITE)
+        } else {
+            !is_file
+        };
+        let counts = counts && !vma.flags.contains(VmaFlags::NORESERVE);
+        if counts && len as u64 > self.memory.host_total() {
             Err(Errno::ENOMEM)
         } else {
             Ok(())

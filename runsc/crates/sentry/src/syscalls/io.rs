@@ -7,12 +7,13 @@ use abi::Errno;
 use super::socket;
 use crate::error::{Restart, Result, SysError};
 use crate::kernel::limits::{INFINITY, Resource};
+use crate::kernel::oom;
 use crate::kernel::signal::{Signal, SignalInfo, send};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
 use crate::time::Deadline;
 use crate::vfs::attr::FileType;
-use crate::vfs::file::{OpenFile, OpenFlags, Position};
+use crate::vfs::file::{OpenFile, OpenFlags, Position, Written};
 use crate::vfs::io::{Sink, Source};
 use crate::vfs::notify::{self, FileEvent};
 
@@ -102,7 +103,7 @@ pub fn write(
         let position = position(open, *offset);
         check_range(*offset, source.remaining())?;
         limit_to_file_size(task, open, source, position)?;
-        let written = file.write(task, source, position)?;
+        let written = write_with_room(task, open, source, position)?;
         *offset = written.end;
         drop(offset);
         return Ok(synced(open, written.len)?);
@@ -139,7 +140,7 @@ pub fn write_at(
     let position = position(open, offset);
     check_range(offset, source.remaining())?;
     limit_to_file_size(task, open, source, position)?;
-    let written = open.file().write(task, source, position)?;
+    let written = write_with_room(task, open, source, position)?;
     synced(open, written.len)
 }
 
@@ -148,8 +149,18 @@ pub fn append(task: &Task, open: &Arc<OpenFile>, source: &mut Source<'_>) -> Res
     check_seekable(open)?;
     check_writable(open)?;
     limit_to_file_size(task, open, source, Position::End)?;
-    let written = open.file().write(task, source, Position::End)?;
+    let written = write_with_room(task, open, source, Position::End)?;
     synced(open, written.len)
+}
+
+/// Has the file write; where memory is short (a tmpfs), again once there is room.
+fn write_with_room(
+    task: &Task,
+    open: &OpenFile,
+    source: &mut Source<'_>,
+    position: Position,
+) -> Result<Written> {
+    oom::with_room(task, || open.file().write(task, source, position))
 }
 
 /// Reads what is there now, without waiting (`RWF_NOWAIT`).

@@ -6,6 +6,7 @@ use abi::raw::general as nr;
 use super::{at, io};
 use crate::error::{Result, SyscallResult};
 use crate::kernel::limits::{INFINITY, Resource};
+use crate::kernel::oom;
 use crate::kernel::task::Task;
 use crate::syscalls::args::SyscallArgs;
 use crate::syscalls::table::Call;
@@ -106,7 +107,7 @@ fn fallocate(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if mode & nr::FALLOC_FL_KEEP_SIZE == 0 {
         check_file_size(task, end)?;
     }
-    open.file().allocate(mode, offset, len)?;
+    oom::with_room(task, || open.file().allocate(mode, offset, len))?;
     Ok(0)
 }
 

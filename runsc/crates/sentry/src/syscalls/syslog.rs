@@ -6,14 +6,13 @@ use abi::raw::general as nr;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::syscalls::system::{RELEASE, VERSION};
 use crate::syscalls::{Call, SyscallArgs};
 
 pub(super) const CALLS: &[Call] = &[Call::partial(
     nr::__NR_syslog,
     "syslog",
     syslog,
-    "the log is what the kernel said at its start; it can't be cleared or consumed",
+    "the log can't be cleared or consumed",
 )];
 
 const ACTION_CLOSE: i32 = 0;
@@ -23,20 +22,8 @@ const ACTION_CONSOLE_LEVEL: i32 = 8;
 const ACTION_SIZE_UNREAD: i32 = 9;
 const ACTION_SIZE_BUFFER: i32 = 10;
 
-/// The log: level, time since start, text.
 fn log(task: &Task) -> Vec<u8> {
-    let kernel = task.kernel();
-    let lines = [
-        format!("Linux version {RELEASE} (runsc) {VERSION}"),
-        format!("Memory: {}K available", kernel.total_memory() / 1024),
-        format!("smp: Brought up 1 node, {} CPUs", kernel.processors()),
-        format!("platform: {}", kernel.platform().name()),
-    ];
-    lines
-        .iter()
-        .map(|line| format!("<6>[    0.000000] {line}\n"))
-        .collect::<String>()
-        .into_bytes()
+    task.kernel().log.text()
 }
 
 fn check_privilege(task: &Task) -> Result<()> {

@@ -135,9 +135,12 @@ fn the_end_of_memory_kills_and_is_enomem() {
     memory::install_fault_handler().unwrap();
     let memory = memory::MemoryFile::new(Some(64 << 10)).unwrap();
     let mm = crate::mm::AddressSpace::new(&memory, &platform::Platform::mock()).unwrap();
-    let mut large = anonymous(1 << 20, RW);
-    assert_eq!(mm.map(&large, &NO_LIMITS), Err(Errno::ENOMEM));
-    large.no_reserve = true;
+    let large = anonymous(1 << 20, RW);
+    let more_than_the_machine_has = anonymous(1 << 46, RW);
+    assert_eq!(
+        mm.map(&more_than_the_machine_has, &NO_LIMITS),
+        Err(Errno::ENOMEM)
+    );
     let at = mm.map(&large, &NO_LIMITS).unwrap();
     let done = mm.write_some(at, &vec![1; 1 << 20]);
     assert!((32 << 10..=128 << 10).contains(&done), "{done}");
