@@ -20,6 +20,7 @@ pub mod hooks;
 pub mod id;
 pub mod launch;
 pub mod lifecycle;
+mod mount_points;
 pub mod process_ref;
 mod program;
 pub mod settings;

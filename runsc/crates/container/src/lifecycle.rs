@@ -17,7 +17,9 @@ use crate::launch::{Launched, Plan, launch};
 use crate::process_ref::ProcessRef;
 use crate::spec::Resolved;
 use crate::state::{Lock, State, StateDir, Status, write_atomically};
-use crate::{ContainerError, Result, Settings, clock, hooks, id, program, signal, spec};
+use crate::{
+    ContainerError, Result, Settings, clock, hooks, id, mount_points, program, signal, spec,
+};
 
 /// How long a killed process may take to be gone.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,6 +84,7 @@ fn create_locked(
     let bundle = request.bundle;
     let resolved = spec::resolve(request.id, bundle, settings)?;
     program::check(&resolved.container, bundle.rootfs())?;
+    mount_points::make(&resolved.container, bundle.rootfs());
     let cgroup = make_cgroup(settings, request)?;
     let made = create_in(
         cgroup.as_ref(),

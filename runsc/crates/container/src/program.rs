@@ -1,7 +1,7 @@
 //! Whether the init program exists, found out before anything is started: from these errors engines
 //! derive exit codes 127 and 126.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use control::{Container, MountKind, Process};
@@ -19,7 +19,7 @@ enum Candidate {
     Good,
 }
 
-/// Checks the program of `container`'s init process below `rootfs`. Where a mount could hold it, the
+/// Checks the program of `container`'s init process below `rootfs`. Where a mount may hold it, the
 /// kernel's own answer at start decides.
 ///
 /// # Errors
@@ -45,14 +45,23 @@ pub(crate) fn check(container: &Container, rootfs: &Path) -> Result<()> {
         return Ok(());
     };
     let mut denied = false;
+    let mut hidden = false;
     for path in candidates(&container.process, name) {
+        if container
+            .mounts
+            .iter()
+            .any(|mount| directory_mounted(mount) && holds(&root, mount, &path))
+        {
+            hidden = true;
+            continue;
+        }
         match look(&root, &path) {
             Candidate::Good => return Ok(()),
             Candidate::NotExecutable => denied = true,
             Candidate::Missing => {}
         }
     }
-    if container.mounts.iter().any(directory_mounted) {
+    if hidden {
         return Ok(());
     }
     let name = name.to_owned();
@@ -61,6 +70,26 @@ pub(crate) fn check(container: &Container, rootfs: &Path) -> Result<()> {
         (false, true) => ContainerError::ProgramMissing(name),
         (false, false) => ContainerError::ProgramNotFound(name),
     })
+}
+
+/// Whether `path` lies on that mount, by its name or by where its directory's symbolic links lead.
+fn holds(root: &OwnedFd, mount: &control::Mount, path: &str) -> bool {
+    let at = Path::new(&mount.destination);
+    if Path::new(path).starts_with(at) {
+        return true;
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let real = |path: &Path| {
+        let file = fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
+        std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()
+    };
+    let parent = Path::new(path).parent().unwrap_or(Path::new("/"));
+    // A mount point that is not there yet can't be led to.
+    match (real(at), real(parent)) {
+        (Some(at), Some(parent)) => parent.starts_with(at),
+        _ => false,
+    }
 }
 
 fn candidates(process: &Process, name: &str) -> Vec<String> {
@@ -151,6 +180,37 @@ mod tests {
             answer(root.path(), "no"),
             "exec: \"no\": executable file not found in $PATH"
         );
+        let tmpfs = |destination: &str| control::Mount {
+            destination: destination.to_owned(),
+            kind: control::MountKind::Tmpfs {
+                size_bytes: None,
+                max_inodes: None,
+                mode: None,
+                uid: None,
+                gid: None,
+            },
+            flags: control::MountFlags::default(),
+        };
+        let missing = "exec: \"no\": executable file not found in $PATH";
+        for (mounts, expected) in [
+            (vec![tmpfs("/dev")], missing),
+            (vec![tmpfs("/bin")], ""),
+            (vec![tmpfs("/usr")], ""),
+            (vec![tmpfs("/usr/bin")], ""),
+        ] {
+            let process = Process {
+                args: vec!["no".to_owned()],
+                env: vec!["PATH=/bin:/sbin".to_owned()],
+                ..Process::default()
+            };
+            let container = Container {
+                process,
+                mounts: mounts.clone(),
+                ..Container::default()
+            };
+            let error = check(&container, root.path()).err().map(|e| e.to_string());
+            assert_eq!(error.unwrap_or_default(), expected, "{mounts:?}");
+        }
         assert_eq!(
             answer(root.path(), "/usr"),
             "exec: \"/usr\": permission denied"
