@@ -8,7 +8,7 @@ use host::spawn::{IdRange, Namespaces};
 use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, Spec};
 
 use crate::spec::invalid;
-use crate::{ContainerError, Result};
+use crate::{ContainerError, Result, namespaces};
 
 /// Most bytes of a `config.json`.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -112,6 +112,38 @@ impl Bundle {
         }
     }
 
+    /// The namespaces, besides that of the network, that the sandbox's host process joins by path.
+    #[must_use]
+    pub fn joined_namespaces(&self) -> Vec<(Namespaces, PathBuf)> {
+        let linux = self.spec.linux().as_ref();
+        let namespaces = linux.and_then(|l| l.namespaces().as_deref());
+        let joined = namespaces.unwrap_or_default().iter().filter_map(|n| {
+            let path = n.path().clone().filter(|p| !p.as_os_str().is_empty())?;
+            let kind = match n.typ() {
+                LinuxNamespaceType::Ipc => Namespaces::IPC,
+                LinuxNamespaceType::Uts => Namespaces::UTS,
+                LinuxNamespaceType::Cgroup => Namespaces::CGROUP,
+                _ => return None,
+            };
+            Some((kind, path))
+        });
+        joined.collect()
+    }
+
+    /// Host and domain name of the UTS namespace that the spec names, else of the caller's.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`] when the namespace can't be entered.
+    pub fn uts_names(&self) -> Result<(String, String)> {
+        let mut joined = self.joined_namespaces();
+        joined.retain(|(kind, _)| *kind == Namespaces::UTS);
+        namespaces::inside(&joined, || {
+            let names = host::rustix::system::uname();
+            let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
+            Ok((text(names.nodename()), text(names.domainname())))
+        })
+    }
+
     /// The id maps of the spec's own user namespace, if it asks for one.
     #[must_use]
     pub fn user_namespace(&self) -> Option<(Vec<IdRange>, Vec<IdRange>)> {
@@ -160,12 +192,23 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn check_version(version: &str) -> Result<()> {
-    let major = version.split('.').next().unwrap_or_default();
-    if major == "1" {
+    let mut parts = version.splitn(3, '.');
+    let number = |part: Option<&str>| part?.parse::<u32>().ok();
+    let (major, minor) = (number(parts.next()), number(parts.next()));
+    // The patch level may have a suffix: `-dev`, `-rc.1`, `+dev`.
+    let patch = parts.next().and_then(|rest| {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let (digits, suffix) = rest.split_at(end);
+        let fits = suffix.is_empty() || suffix.starts_with(['-', '+']);
+        digits.parse::<u32>().ok().filter(|_| fits)
+    });
+    if major == Some(1) && minor.is_some() && patch.is_some() {
         Ok(())
     } else {
         Err(invalid(format!(
-            "ociVersion {version:?} is not a version 1"
+            "ociVersion {version:?} is not a version 1.x.y"
         )))
     }
 }
@@ -198,7 +241,7 @@ mod tests {
             ),
             (
                 Some(r#"{"ociVersion":"2.0.0"}"#),
-                "invalid spec: ociVersion \"2.0.0\" is not a version 1",
+                "invalid spec: ociVersion \"2.0.0\" is not a version 1.x.y",
             ),
             (
                 Some(r#"{"ociVersion":"1.0.2"}"#),

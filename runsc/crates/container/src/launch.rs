@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::bundle::{Bundle, Joined};
 use crate::cgroups::Cgroup;
 use crate::spec::{Resolved, capability_bit};
-use crate::{ContainerError, Result, Settings, clock, exit_code};
+use crate::{ContainerError, Result, Settings, clock, exit_code, namespaces};
 
 /// The user that the sandbox is, inside its user namespace and, started by root, outside too.
 const NOBODY: u32 = 65534;
@@ -121,6 +121,7 @@ pub fn launch(plan: Plan<'_>) -> Result<Launched> {
     let (gofer_lifeline_write, gofer_lifeline_read) = pipe()?;
     let (gofer_report, report) = Connection::pair()?;
     let cgroup = plan.cgroup;
+    let wanted_score = plan.resolved.container.process.oom_score_adj;
     let gofer = spawn_gofer(&plan, report, gofer_socket.into(), gofer_lifeline_write)?;
     let (sandbox_report, report) = Connection::pair()?;
     let ends = SandboxEnds {
@@ -140,18 +141,20 @@ pub fn launch(plan: Plan<'_>) -> Result<Launched> {
     let sandbox = ready("sandbox", &sandbox_report, &launched.sandbox);
     ready("gofer", &gofer_report, &launched.gofer)?;
     sandbox?;
-    spare_from_oom(launched.sandbox.pid());
+    spare_from_oom(launched.sandbox.pid(), wanted_score);
     if let Some(cgroup) = cgroup {
         cgroup.count_sandbox(launched.sandbox.pid());
     }
     Ok(launched)
 }
 
-/// The sandbox made its stubs the host's first choice when memory runs out, itself included until now.
-fn spare_from_oom(pid: i32) {
-    let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+/// The sandbox made its stubs the host's first choice when memory runs out, itself included until now. It gets what
+/// the spec wants of the container, else what this process has.
+fn spare_from_oom(pid: i32, wanted: Option<i32>) {
+    let own = || std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+    let score = wanted.map_or_else(own, |score| score.to_string());
     // Without the right to lower it, sandbox and stubs are equally likely to be killed.
-    let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), own.trim());
+    let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), score.trim());
 }
 
 fn ready(name: &'static str, report: &Connection, child: &Child) -> Result<()> {
@@ -271,7 +274,11 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
     spawn.map_ids(uids, gids).keep_capabilities();
     let namespaces =
         Namespaces::USER | Namespaces::PID | Namespaces::MOUNT | Namespaces::IPC | Namespaces::UTS;
-    in_network_namespace(bundle, settings, spawn, namespaces)
+    let joined = bundle.joined_namespaces();
+    let new = joined.iter().fold(namespaces, |new, (kind, _)| new - *kind);
+    namespaces::inside(&joined, || {
+        in_network_namespace(bundle, settings, spawn, new)
+    })
 }
 
 /// Spawns within the container's network namespace; this process's own stays as it was.

@@ -21,6 +21,7 @@ pub mod id;
 pub mod launch;
 pub mod lifecycle;
 mod mount_points;
+mod namespaces;
 pub mod process_ref;
 mod program;
 pub mod settings;

@@ -1,14 +1,14 @@
 //! The verbs: create, start, kill, delete, wait. Each locks the container's state while it changes it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use control::{Connection, Endpoint, FailureKind, Limits, Reply, Request, Target};
+use control::{Connection, Endpoint, FailureKind, Limits, Reply, Request, StartHook, Target};
 use host::rustix::process::{geteuid, getuid};
 use host::spawn::take_donated;
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{Hook, LinuxResources};
 
 use crate::bundle::Bundle;
 use crate::cgroups::{Cgroup, Place};
@@ -165,7 +165,12 @@ fn create_in(
         paused: false,
         hooks: hooks::saved(&spec_hooks),
     };
-    hooks::run_all(&hooks::at_create(&spec_hooks), &state, "creating")?;
+    if let Err(error) = hooks::run_at_create(&spec_hooks, &state) {
+        // The specification: the container is stopped and goes on to its end, of which poststop is part.
+        drop(launched);
+        hooks::run_each(&state.hooks.poststop, &state, "stopped");
+        return Err(error);
+    }
     if let Some(path) = &request.pid_file {
         write_pid_file(path, launched.sandbox().pid())?;
     }
@@ -254,21 +259,35 @@ pub fn start(settings: &Settings, id: &str) -> Result<()> {
             status: status.as_str(),
         });
     }
-    if !state.hooks.start_container.is_empty() {
-        tracing::warn!(
-            "startContainer hooks are not run: they belong inside the container, where \
-             this runtime does not run host programs"
-        );
+    if state.process.args.is_empty() {
+        return Err(spec::invalid(
+            "process is missing: there is nothing to start",
+        ));
     }
     let connection = connect(&directory, &state)?;
-    ask(&connection, &Request::Start { id: id.to_owned() }, id)?;
+    let request = Request::Start {
+        id: id.to_owned(),
+        hooks: start_hooks(&state),
+    };
+    let files = hooks::files_inside(&state)?;
+    let files: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
+    connection.send(&request, &files).map_err(gone(id))?;
+    answer(&connection, id)?;
     state.started = true;
     directory.save(&state, &lock)?;
-    if let Err(error) = hooks::run_all(&state.hooks.poststart, &state, "running") {
-        // The specification: the runtime logs it and goes on.
-        tracing::warn!(%error, "poststart");
-    }
+    hooks::run_each(&state.hooks.poststart, &state, "running");
     Ok(())
+}
+
+/// The hooks that belong inside the container, where they run as its init process would.
+fn start_hooks(state: &State) -> Vec<StartHook> {
+    let convert = |hook: &Hook| StartHook {
+        path: hook.path().to_string_lossy().into_owned(),
+        args: hook.args().clone().unwrap_or_default(),
+        env: hook.env().clone().unwrap_or_default(),
+        timeout_s: hook.timeout().and_then(|s| u64::try_from(s).ok()),
+    };
+    state.hooks.start_container.iter().map(convert).collect()
 }
 
 /// Connects to the sandbox of `state`.
@@ -436,9 +455,7 @@ pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
             .map_err(ContainerError::host("remove the control socket"))?;
     }
     directory.remove(id, lock)?;
-    if let Err(error) = hooks::run_all(&state.hooks.poststop, &state, "stopped") {
-        tracing::warn!(%error, "poststop");
-    }
+    hooks::run_each(&state.hooks.poststop, &state, "stopped");
     Ok(())
 }
 

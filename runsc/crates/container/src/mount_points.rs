@@ -127,6 +127,8 @@ mod tests {
                 gid: None,
             },
             flags: MountFlags::default(),
+            source: String::new(),
+            propagation: Vec::new(),
         }
     }
 

@@ -25,6 +25,10 @@ enum Candidate {
 /// # Errors
 /// [`ContainerError::ProgramNotFound`], [`ContainerError::ProgramNotExecutable`].
 pub(crate) fn check(container: &Container, rootfs: &Path) -> Result<()> {
+    if container.process.args.is_empty() {
+        // Without a process there is nothing to be started.
+        return Ok(());
+    }
     let directory_mounted = |mount: &control::Mount| {
         matches!(
             mount.kind,
@@ -190,6 +194,8 @@ mod tests {
                 gid: None,
             },
             flags: control::MountFlags::default(),
+            source: String::new(),
+            propagation: Vec::new(),
         };
         let missing = "exec: \"no\": executable file not found in $PATH";
         for (mounts, expected) in [

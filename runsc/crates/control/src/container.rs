@@ -117,6 +117,31 @@ pub struct Root {
     pub read_only: bool,
     /// What lies over it.
     pub overlay: Overlay,
+    /// How mounts below it propagate; private when absent.
+    pub propagation: Option<Propagation>,
+}
+
+/// How mounts below a mount propagate (`man 7 mount_namespaces`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Propagation {
+    /// The type.
+    pub kind: PropagationKind,
+    /// The mounts below it too.
+    pub recursive: bool,
+}
+
+/// Types of propagation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PropagationKind {
+    /// `MS_SHARED`
+    Shared,
+    /// `MS_SLAVE`
+    Slave,
+    /// `MS_PRIVATE`
+    Private,
+    /// `MS_UNBINDABLE`
+    Unbindable,
 }
 
 /// A writable layer.
@@ -135,10 +160,14 @@ pub enum Overlay {
 pub struct Mount {
     /// Where, absolute.
     pub destination: String,
+    /// What `/proc/mounts` calls the source; empty: the file system's type.
+    pub source: String,
     /// What.
     pub kind: MountKind,
     /// How.
     pub flags: MountFlags,
+    /// Changes of its propagation, in order.
+    pub propagation: Vec<Propagation>,
 }
 
 /// What is mounted.
@@ -172,9 +201,27 @@ pub enum MountKind {
     /// `/sys`.
     Sysfs,
     /// `/dev`, with the standard devices.
-    Devtmpfs,
+    Devtmpfs {
+        /// Its type is `devtmpfs` (else it was asked for as a tmpfs, and is shown as one).
+        shown_as_devtmpfs: bool,
+        /// Most bytes, if limited.
+        size_bytes: Option<u64>,
+        /// Permissions of its root.
+        mode: Option<u32>,
+    },
     /// `/dev/pts`.
-    Devpts,
+    Devpts {
+        /// Permissions of terminals.
+        mode: Option<u32>,
+        /// Their owner, if not who opens them.
+        uid: Option<u32>,
+        /// Their group, if not that of who opens them.
+        gid: Option<u32>,
+        /// Permissions of `ptmx`.
+        ptmx_mode: Option<u32>,
+        /// Most terminals.
+        max: Option<u32>,
+    },
     /// POSIX message queues.
     Mqueue,
     /// Control groups.
@@ -194,6 +241,9 @@ pub struct MountFlags {
     pub no_dev: bool,
     pub no_exec: bool,
     pub no_atime: bool,
+    pub no_dir_atime: bool,
+    pub relatime: bool,
+    pub no_symlink_follow: bool,
 }
 
 /// A device node.

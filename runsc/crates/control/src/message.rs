@@ -8,10 +8,13 @@ use crate::Process;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Load and run the init process. Answer: [`Reply::Started`].
+    /// Load and run the init process, after the hooks that belong inside; for each of these come three
+    /// standard descriptors. Answer: [`Reply::Started`].
     Start {
         /// The container.
         id: String,
+        /// Programs of the container's own to run first, in order.
+        hooks: Vec<StartHook>,
     },
     /// Run another process; its standard input, output and error come as three descriptors.
     /// Answers: [`Reply::Started`], and [`Reply::Exited`] at its end. Closing the connection before
@@ -65,6 +68,20 @@ pub enum Request {
         /// The container.
         id: String,
     },
+}
+
+/// A `startContainer` hook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartHook {
+    /// The program's path in the container.
+    pub path: String,
+    /// Its arguments, its name first; empty: the path alone.
+    pub args: Vec<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// It is killed, and has failed, after so many seconds.
+    pub timeout_s: Option<u64>,
 }
 
 /// Another process for a container that runs.

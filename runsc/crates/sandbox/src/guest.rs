@@ -3,15 +3,18 @@
 use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
-use control::{BootConfig, Container, FailureKind, Process, ProcessInfo, Reply, Target, Usage};
+use control::{
+    BootConfig, Container, FailureKind, Process, ProcessInfo, Reply, StartHook, Target, Usage,
+};
 use gofer::RemoteTree;
 use memory::MemoryFile;
 use parking_lot::Mutex;
 use platform::Platform;
 use sentry::kernel::kernel::{Kernel, KernelConfig};
 use sentry::kernel::namespaces::UtsNames;
-use sentry::kernel::process::StartError;
+use sentry::kernel::process::{ProcessSpec, StartError};
 use sentry::kernel::signal::{Signal, SignalInfo, send};
 use sentry::kernel::thread_group::ThreadGroup;
 use sentry::strace;
@@ -19,8 +22,9 @@ use sentry::vfs::mount::MountNamespace;
 
 use crate::end::End;
 use crate::error::SandboxError;
+use crate::start_hook::HookFiles;
 use crate::terminal::Terminal;
-use crate::{mounts, processes, start};
+use crate::{mounts, processes, start, start_hook};
 
 /// Why a control request could not be met.
 #[derive(Debug)]
@@ -80,6 +84,12 @@ impl Running {
         status
     }
 
+    /// Blocks until it has ended, so long at most.
+    pub(crate) fn wait_for(&self, limit: Duration) -> Option<u8> {
+        let status = self.group.wait_for_exit_within(limit)?;
+        Some(status.shell_code())
+    }
+
     /// The window behind its terminal has another size.
     pub(crate) fn window_changed(&self) {
         if let Some(terminal) = &self.terminal {
@@ -129,6 +139,14 @@ impl Guest {
         let container = config.container.clone();
         let kernel = make_kernel(&config, platform, host_meminfo)?;
         limit_tasks(&kernel, container.pids_limit);
+        for (name, value) in &container.sysctl {
+            let failed = |errno| SandboxError::Sysctl {
+                name: name.clone(),
+                value: value.clone(),
+                errno,
+            };
+            kernel.set_sysctl(name, value).map_err(failed)?;
+        }
         let tree = Arc::new(RemoteTree::new(gofer));
         let namespace = mounts::build(&kernel, &config, &tree)?;
         let files: Vec<OwnedFd> = stdio.into_iter().chain(preserved).collect();
@@ -154,15 +172,34 @@ impl Guest {
         ))
     }
 
-    /// Starts the init process.
-    pub(crate) fn start(&self) -> Result<Running, Failure> {
-        let mut state = self.state.lock();
-        let files = state.files.take().ok_or_else(|| {
+    /// Starts the init process, after the hooks that run inside. It has its number before them.
+    pub(crate) fn start(&self, hooks: &[StartHook], fds: Vec<OwnedFd>) -> Result<Running, Failure> {
+        let hook_files = start_hook::sort_files(hooks.len(), fds)
+            .ok_or_else(|| Failure::new(FailureKind::Failed, "want three descriptors per hook"))?;
+        let files = self.state.lock().files.take().ok_or_else(|| {
             Failure::new(FailureKind::WrongState, "the container was started before")
         })?;
-        let running = self.launch(&self.container.process, files)?;
-        state.init = Some(running.clone());
+        let (spec, terminal) = self.spec(&self.container.process, files)?;
+        let process = self.kernel.new_process(spec)?;
+        for (hook, files) in hooks.iter().zip(hook_files) {
+            self.run_hook(hook, files)?;
+        }
+        let running = Running::new(process.start()?, terminal);
+        self.state.lock().init = Some(running.clone());
         Ok(running)
+    }
+
+    fn run_hook(&self, hook: &StartHook, files: HookFiles) -> Result<(), Failure> {
+        let process = start_hook::process(hook, &self.container.process);
+        let failed = |reason: String| {
+            let reason = format!("startContainer hook {} failed: {reason}", hook.path);
+            Failure::new(FailureKind::Failed, reason)
+        };
+        let (mut spec, _) = self.spec(&process, files.into())?;
+        spec.program = Some(hook.path.clone().into_bytes());
+        let group = self.kernel.start_process(spec);
+        let running = Running::new(group.map_err(|error| failed(error.to_string()))?, None);
+        start_hook::wait(&running, hook.timeout_s).map_err(failed)
     }
 
     /// Starts another process.
@@ -183,10 +220,18 @@ impl Guest {
     }
 
     fn launch(&self, process: &Process, files: Vec<OwnedFd>) -> Result<Running, Failure> {
-        let mounts = self.namespace.clone();
-        let (spec, terminal) = start::process_spec(&self.kernel, mounts, process, files)
-            .map_err(|errno| Failure::new(FailureKind::Failed, errno))?;
+        let (spec, terminal) = self.spec(process, files)?;
         Ok(Running::new(self.kernel.start_process(spec)?, terminal))
+    }
+
+    fn spec(
+        &self,
+        process: &Process,
+        files: Vec<OwnedFd>,
+    ) -> Result<(ProcessSpec, Option<Terminal>), Failure> {
+        let mounts = self.namespace.clone();
+        start::process_spec(&self.kernel, mounts, process, files)
+            .map_err(|errno| Failure::new(FailureKind::Failed, errno))
     }
 
     /// Sends a signal. Before the init process is started, one that would end it ends the sandbox.

@@ -16,6 +16,7 @@ mod mounts;
 mod processes;
 mod server;
 mod start;
+mod start_hook;
 mod syscall_list;
 mod terminal;
 

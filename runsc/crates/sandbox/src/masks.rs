@@ -6,9 +6,10 @@ use control::{Container, Device, DeviceKind};
 use host::Errno;
 use sentry::fs::tmpfs::{TmpFs, TmpfsOptions};
 use sentry::kernel::kernel::Kernel;
-use sentry::vfs::attr::FileType;
-use sentry::vfs::inode::FileSystem;
+use sentry::vfs::attr::{Device as Number, FileType, SetAttr};
+use sentry::vfs::inode::{FileSystem, NewKind, NewNode};
 use sentry::vfs::mount::{MountFlags, MountNamespace};
+use sentry::vfs::setup::make_node_at;
 use sentry::vfs::walk::{Resolver, WalkFlags};
 
 use crate::error::SandboxError;
@@ -66,30 +67,61 @@ fn protect(kernel: &Arc<Kernel>, namespace: &Arc<MountNamespace>, path: &str) ->
     kernel.bind_at(namespace, path, path, flags).map(drop)
 }
 
-/// Nodes that the kernel's own `/dev` has are there already; one elsewhere is that node bound there.
+/// Makes the node. One that is there already, as the kernel's own are in `/dev`, gets the owner and permissions that
+/// the spec wants. Where the file system refuses to make it, one that the kernel's `/dev` has is bound there instead.
 fn add_device(
     kernel: &Arc<Kernel>,
     namespace: &Arc<MountNamespace>,
     device: &Device,
 ) -> Result<(), Errno> {
-    let resolver = Resolver::of_namespace(namespace);
-    if resolver
-        .resolve(device.path.as_bytes(), WalkFlags::FOLLOW)
-        .is_ok()
-    {
+    let number = Number::new(device.major, device.minor);
+    let kind = match device.kind {
+        DeviceKind::Character => NewKind::CharDevice(number),
+        DeviceKind::Block => NewKind::BlockDevice(number),
+        DeviceKind::Fifo => NewKind::Fifo,
+    };
+    let node = NewNode {
+        kind,
+        permissions: device.mode,
+        uid: device.uid,
+        gid: device.gid,
+    };
+    let path = device.path.as_bytes();
+    match make_node_at(namespace, path, &node) {
+        Err(Errno::EEXIST) => adjust_node(namespace, device, number),
+        Err(errno) => match own_node(device) {
+            Some(own) => kernel
+                .bind_at(namespace, own, path, MountFlags::empty())
+                .map(drop),
+            None => Err(errno),
+        },
+        Ok(()) => Ok(()),
+    }
+}
+
+fn adjust_node(
+    namespace: &Arc<MountNamespace>,
+    device: &Device,
+    number: Number,
+) -> Result<(), Errno> {
+    let found =
+        Resolver::of_namespace(namespace).resolve(device.path.as_bytes(), WalkFlags::empty())?;
+    let is = found.inode().attr()?;
+    let kind = match device.kind {
+        DeviceKind::Character => FileType::CharDevice,
+        DeviceKind::Block => FileType::BlockDevice,
+        DeviceKind::Fifo => FileType::Fifo,
+    };
+    if is.file_type != kind || (kind != FileType::Fifo && is.rdev != number) {
+        // Something else of the image's own has that name: as runc, leave it.
         return Ok(());
     }
-    let Some(own) = own_node(device) else {
-        tracing::warn!(
-            path = device.path,
-            "this release makes no such node: left out"
-        );
-        return Ok(());
-    };
-    let flags = MountFlags::empty();
-    kernel
-        .bind_at(namespace, own, device.path.as_bytes(), flags)
-        .map(drop)
+    found.inode().set_attr(&SetAttr {
+        permissions: Some(device.mode),
+        uid: Some(device.uid),
+        gid: Some(device.gid),
+        ..SetAttr::default()
+    })
 }
 
 fn own_node(device: &Device) -> Option<&'static [u8]> {

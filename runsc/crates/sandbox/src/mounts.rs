@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use control::{BootConfig, Mount, MountFlags, MountKind, Overlay};
+use control::{BootConfig, Mount, MountFlags, MountKind, Overlay, PropagationKind};
 use gofer::{HostTree, RemoteTree, TreeId};
 use host::Errno;
 use sentry::fs::devpts::{DevPts, DevPtsOptions};
@@ -10,8 +10,11 @@ use sentry::fs::gofer::{GoferFs, Options};
 use sentry::fs::overlay::OverlayFs;
 use sentry::fs::tmpfs::{TmpFs, TmpfsOptions};
 use sentry::kernel::kernel::Kernel;
+use sentry::vfs::attr::FileType;
 use sentry::vfs::inode::{CachePolicy, FileSystem};
-use sentry::vfs::mount::{MountFlags as Flags, MountNamespace};
+use sentry::vfs::mount::{MountFlags as Flags, MountNamespace, Propagation};
+use sentry::vfs::path::Path;
+use sentry::vfs::setup::make_mount_point;
 
 use crate::error::SandboxError;
 use crate::masks;
@@ -40,10 +43,34 @@ pub(crate) fn build(
         mount_one(kernel, config, tree, &namespace, mount).map_err(named(&mount.destination))?;
     }
     masks::apply(kernel, &namespace, &config.container)?;
-    if !config.container.sysctl.is_empty() {
-        tracing::warn!("linux.sysctl: this release keeps the kernel's own values");
+    make_working_directory(&namespace, &config.container.process.cwd);
+    if let Some(propagation) = root.propagation {
+        let at = namespace.root_path();
+        propagate(kernel, &namespace, &at, propagation).map_err(named("/"))?;
     }
     Ok(namespace)
+}
+
+/// A working directory that is not there is made, as runc does. Where it can't be, entering it fails at start.
+fn make_working_directory(namespace: &Arc<MountNamespace>, path: &str) {
+    if let Err(errno) = make_mount_point(namespace, path.as_bytes(), FileType::Directory) {
+        tracing::info!(path, %errno, "cannot make the working directory");
+    }
+}
+
+fn propagate(
+    kernel: &Kernel,
+    namespace: &Arc<MountNamespace>,
+    at: &Path,
+    to: control::Propagation,
+) -> Result<(), Errno> {
+    let kind = match to.kind {
+        PropagationKind::Shared => Propagation::Shared,
+        PropagationKind::Slave => Propagation::Slave,
+        PropagationKind::Private => Propagation::Private,
+        PropagationKind::Unbindable => Propagation::Unbindable,
+    };
+    namespace.set_propagation(&kernel.vfs, at, kind, to.recursive)
 }
 
 fn mount_one(
@@ -61,11 +88,15 @@ fn mount_one(
         );
         return Ok(());
     };
-    let source = fs.type_name().as_bytes();
+    let source = match mount.source.as_str() {
+        "" => fs.type_name(),
+        source => source,
+    };
     let path = mount.destination.as_bytes();
-    kernel
-        .mount_at(namespace, path, fs.clone(), source, flags(mount.flags))
-        .map(drop)
+    let flags = flags(mount.flags);
+    let at = kernel.mount_at(namespace, path, fs.clone(), source.as_bytes(), flags)?;
+    let mut changes = mount.propagation.iter();
+    changes.try_for_each(|to| propagate(kernel, namespace, &at, *to))
 }
 
 fn file_system(
@@ -97,20 +128,44 @@ fn file_system(
             };
             Ok(Some(TmpFs::new(kernel, &options)))
         }
-        MountKind::Devtmpfs => sentry::fs::devtmpfs::new(kernel).map(Some),
+        MountKind::Devtmpfs {
+            shown_as_devtmpfs,
+            size_bytes,
+            mode,
+        } => {
+            let options = TmpfsOptions {
+                size_bytes,
+                mode,
+                ..TmpfsOptions::default()
+            };
+            let name = ["tmpfs", "devtmpfs"][usize::from(shown_as_devtmpfs)];
+            sentry::fs::devtmpfs::new(kernel, name, &options).map(Some)
+        }
         MountKind::Proc => Ok(Some(sentry::fs::proc::new(kernel, kernel.root_pid_ns()))),
         MountKind::Sysfs => Ok(Some(sentry::fs::sysfs::new(kernel))),
-        MountKind::Devpts => {
-            // What engines ask for: any user may open /dev/ptmx, the group tty owns the terminals.
+        MountKind::Devpts {
+            mode,
+            uid,
+            gid,
+            ptmx_mode,
+            max,
+        } => {
+            let plain = DevPtsOptions::default();
             let options = DevPtsOptions {
-                mode: 0o620,
-                gid: Some(5),
-                ptmx_mode: 0o666,
-                ..DevPtsOptions::default()
+                mode: mode.unwrap_or(plain.mode),
+                uid,
+                gid,
+                ptmx_mode: ptmx_mode.unwrap_or(plain.ptmx_mode),
+                max: max.unwrap_or(plain.max),
             };
             Ok(Some(DevPts::new(kernel, options)))
         }
-        MountKind::Mqueue | MountKind::Cgroup => Ok(None),
+        // The files are there; mq_open(2) does not know them yet.
+        MountKind::Mqueue => {
+            let options = TmpfsOptions::default();
+            Ok(Some(TmpFs::with_type(kernel, "mqueue", &options)))
+        }
+        MountKind::Cgroup => Ok(None),
     }
 }
 
@@ -150,5 +205,8 @@ fn flags(wanted: MountFlags) -> Flags {
     flags.set(Flags::NO_DEV, wanted.no_dev);
     flags.set(Flags::NO_EXEC, wanted.no_exec);
     flags.set(Flags::NO_ATIME, wanted.no_atime);
+    flags.set(Flags::NO_DIR_ATIME, wanted.no_dir_atime);
+    flags.set(Flags::RELATIME, wanted.relatime);
+    flags.set(Flags::NO_SYMLINK_FOLLOW, wanted.no_symlink_follow);
     flags
 }

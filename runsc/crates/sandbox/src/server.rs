@@ -96,11 +96,11 @@ fn act(
 ) -> Result<Reply, Failure> {
     let Received { message, fds } = received;
     match message {
-        Request::Start { id } => {
+        Request::Start { id, hooks } => {
             guest.check(&id)?;
-            let process = guest.start().inspect_err(|failure| {
+            let process = guest.start(&hooks, fds).inspect_err(|failure| {
                 // Nothing will ever run here: whoever waits for the sandbox must not wait on.
-                if failure.kind == FailureKind::Program {
+                if failure.kind != FailureKind::WrongState {
                     end.with(crate::FAILURE);
                 }
             })?;

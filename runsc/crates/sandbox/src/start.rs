@@ -27,6 +27,7 @@ pub(crate) fn process_spec(
     let (files, terminal) = terminal::open_files(kernel, &mounts, owner, process.terminal, files)?;
     let bytes = |texts: &[String]| texts.iter().map(|text| text.clone().into_bytes()).collect();
     let spec = ProcessSpec {
+        program: None,
         argv: bytes(&process.args),
         envp: bytes(&process.env),
         mounts,
@@ -64,7 +65,10 @@ fn credentials(kernel: &Kernel, process: &Process) -> Credentials {
         effective: CapabilitySet(set(capabilities.effective).0 & permitted.0),
         inheritable: set(capabilities.inheritable),
         bounding: set(capabilities.bounding),
-        ambient: CapabilitySet(set(capabilities.ambient).0 & permitted.0),
+        // PR_CAP_AMBIENT_RAISE: only what is both permitted and inheritable.
+        ambient: CapabilitySet(
+            set(capabilities.ambient).0 & permitted.0 & set(capabilities.inheritable).0,
+        ),
         no_new_privs: process.no_new_privileges,
         ..Credentials::root(kernel.user_ns().clone())
     }

@@ -56,6 +56,7 @@ fn start(
     argv: &[&str],
 ) -> Result<ExitStatus, StartError> {
     let spec = ProcessSpec {
+        program: None,
         argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
         envp: vec![b"PATH=/bin".to_vec()],
         mounts: namespace.clone(),

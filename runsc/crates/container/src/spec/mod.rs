@@ -1,14 +1,18 @@
 //! From an OCI spec to what the kernel and the gofer need: resolved, validated, without OCI's terms.
 
 mod capability;
+mod devices;
+mod linux;
+mod mount_options;
 mod mounts;
 mod process;
+mod sysctl;
 
-use control::{Container, Device, DeviceKind, GoferTree, IdentityMap, Overlay, Root};
-use oci_spec::runtime::{LinuxDeviceType, LinuxIdMapping, Spec};
+use control::{Container, GoferTree, IdentityMap, Overlay, Process, Root};
+use oci_spec::runtime::{LinuxIdMapping, Spec};
 
 pub use capability::{all_capabilities, capability_bit, capability_names};
-pub use mounts::Options as MountOptions;
+pub use mount_options::Options as MountOptions;
 pub use process::{check_process, convert_process};
 
 use crate::bundle::Bundle;
@@ -23,29 +27,15 @@ pub struct Resolved {
     pub trees: Vec<GoferTree>,
 }
 
-/// Device numbers that the kernel emulates.
-const EMULATED: [(u32, u32); 9] = [
-    (1, 3),
-    (1, 5),
-    (1, 7),
-    (1, 8),
-    (1, 9),
-    (5, 0),
-    (5, 1),
-    (5, 2),
-    (1, 11),
-];
-
 /// Resolves the spec of container `id`.
 ///
 /// # Errors
 /// [`ContainerError::Spec`] names what is wrong or not supported.
 pub fn resolve(id: &str, bundle: &Bundle, settings: &Settings) -> Result<Resolved> {
     let spec = bundle.spec();
-    let process = spec
-        .process()
-        .as_ref()
-        .ok_or_else(|| invalid("process is missing"))?;
+    linux::check(spec)?;
+    // Without a process a container can be created, but not started.
+    let process = spec.process().as_ref().map(convert_process).transpose()?;
     let linux = spec.linux().as_ref();
     let read_only = spec
         .root()
@@ -59,15 +49,17 @@ pub fn resolve(id: &str, bundle: &Bundle, settings: &Settings) -> Result<Resolve
         recursive: true,
     }];
     let mounts = mounts::convert(bundle, settings, &mut trees)?;
+    let (hostname, domainname) = names(bundle)?;
     let container = Container {
         id: id.to_owned(),
-        hostname: spec.hostname().clone().unwrap_or_default(),
-        domainname: spec.domainname().clone().unwrap_or_default(),
-        process: convert_process(process)?,
+        hostname,
+        domainname,
+        process: process.unwrap_or_else(no_process),
         root: Root {
             tree: 0,
             read_only,
             overlay,
+            propagation: linux.map_or(Ok(None), linux::propagation)?,
         },
         mounts,
         masked_paths: linux
@@ -76,12 +68,8 @@ pub fn resolve(id: &str, bundle: &Bundle, settings: &Settings) -> Result<Resolve
         read_only_paths: linux
             .and_then(|l| l.readonly_paths().clone())
             .unwrap_or_default(),
-        sysctl: linux
-            .and_then(|l| l.sysctl().clone())
-            .unwrap_or_default()
-            .into_iter()
-            .collect(),
-        devices: devices(spec)?,
+        sysctl: sysctl::convert(spec)?,
+        devices: devices::convert(spec)?,
         memory_limit_bytes: memory_limit(spec),
         pids_limit: pids_limit(spec),
         processor_description: host::cpu::description(),
@@ -89,6 +77,24 @@ pub fn resolve(id: &str, bundle: &Bundle, settings: &Settings) -> Result<Resolve
         gid_map: id_map(linux.and_then(|l| l.gid_mappings().as_deref())),
     };
     Ok(Resolved { container, trees })
+}
+
+/// Host and domain name: the spec's, else those of the UTS namespace that it names or that a new one would copy.
+fn names(bundle: &Bundle) -> Result<(String, String)> {
+    let (host, domain) = bundle.uts_names()?;
+    let given = |name: &Option<String>| name.clone().filter(|text| !text.is_empty());
+    let spec = bundle.spec();
+    Ok((
+        given(spec.hostname()).unwrap_or(host),
+        given(spec.domainname()).unwrap_or(domain),
+    ))
+}
+
+fn no_process() -> Process {
+    Process {
+        cwd: "/".into(),
+        ..Process::default()
+    }
 }
 
 pub(crate) fn overlay(enabled: bool) -> Overlay {
@@ -131,44 +137,4 @@ fn pids_limit(spec: &Spec) -> Option<u64> {
     let resources = spec.linux().as_ref()?.resources().as_ref()?;
     let limit = resources.pids().as_ref()?.limit();
     u64::try_from(limit).ok().filter(|most| *most > 0)
-}
-
-fn devices(spec: &Spec) -> Result<Vec<Device>> {
-    let devices = spec
-        .linux()
-        .as_ref()
-        .and_then(|l| l.devices().as_deref())
-        .unwrap_or_default();
-    devices
-        .iter()
-        .map(|device| {
-            let path = device.path().to_string_lossy().into_owned();
-            let number = |n: i64| {
-                u32::try_from(n).map_err(|_| invalid(format!("device {path} has number {n}")))
-            };
-            let (major, minor) = (number(device.major())?, number(device.minor())?);
-            let kind = match device.typ() {
-                LinuxDeviceType::B => DeviceKind::Block,
-                LinuxDeviceType::C | LinuxDeviceType::U => DeviceKind::Character,
-                LinuxDeviceType::P => DeviceKind::Fifo,
-                LinuxDeviceType::A => return Err(invalid(format!("device {path} has type a"))),
-            };
-            let emulated = kind == DeviceKind::Fifo
-                || (kind == DeviceKind::Character && EMULATED.contains(&(major, minor)));
-            if !emulated {
-                return Err(ContainerError::Unsupported(format!(
-                    "device {path} ({major}:{minor}) is not emulated by this kernel"
-                )));
-            }
-            Ok(Device {
-                path,
-                kind,
-                major,
-                minor,
-                mode: device.file_mode().unwrap_or(0o666) & 0o7777,
-                uid: device.uid().unwrap_or(0),
-                gid: device.gid().unwrap_or(0),
-            })
-        })
-        .collect()
 }

@@ -7,21 +7,9 @@ use control::{GoferTree, Mount, MountFlags, MountKind};
 use oci_spec::runtime::Mount as SpecMount;
 
 use crate::bundle::Bundle;
+use crate::spec::mount_options::Options;
 use crate::spec::{invalid, overlay};
 use crate::{ContainerError, Result, Settings};
-
-/// Options of a mount as its file system sees them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Those of mount(2).
-    pub flags: MountFlags,
-    /// `bind` or `rbind` was given.
-    pub bind: bool,
-    /// `rbind` was given.
-    pub recursive: bool,
-    /// `name=value` and unknown names: the file system's own.
-    pub data: Vec<(String, String)>,
-}
 
 /// Converts the spec's mounts; the trees that the gofer must serve for them are added to `trees`.
 pub(super) fn convert(
@@ -30,10 +18,14 @@ pub(super) fn convert(
     trees: &mut Vec<GoferTree>,
 ) -> Result<Vec<Mount>> {
     let mounts = bundle.spec().mounts().as_deref().unwrap_or_default();
-    mounts
+    let mut converted = mounts
         .iter()
         .map(|mount| convert_one(mount, bundle, settings, trees))
-        .collect()
+        .collect::<Result<Vec<Mount>>>()?;
+    if !converted.iter().any(|mount| mount.destination == "/dev") {
+        converted.insert(0, default_dev());
+    }
+    Ok(converted)
 }
 
 fn convert_one(
@@ -43,17 +35,26 @@ fn convert_one(
     trees: &mut Vec<GoferTree>,
 ) -> Result<Mount> {
     let destination = absolute_destination(mount.destination())?;
-    let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+    if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
+        return Err(ContainerError::Unsupported(format!(
+            "mount {destination}: uidMappings and gidMappings of mounts are not supported"
+        )));
+    }
+    let mut options = Options::parse(mount.options().as_deref().unwrap_or_default())?;
     let typ = mount.typ().as_deref().unwrap_or_default();
-    let kind = if options.bind || typ == "bind" {
+    let is_bind = options.bind || matches!(typ, "bind" | "rbind");
+    let kind = if is_bind {
         bind(mount, &options, bundle, settings, trees)?
     } else {
-        internal(typ, &destination, &options)?
+        internal(typ, &destination, &mut options)?
     };
+    let source = mount.source().as_ref().filter(|_| !is_bind);
     Ok(Mount {
         destination,
+        source: source.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
         kind,
         flags: options.flags,
+        propagation: options.propagation,
     })
 }
 
@@ -66,7 +67,10 @@ fn absolute_destination(path: &Path) -> Result<String> {
             path.display()
         )));
     }
+    // Without doubled slashes and dots.
+    let path: PathBuf = path.components().collect();
     path.to_str()
+        .filter(|text| !text.contains('\0'))
         .map(ToOwned::to_owned)
         .ok_or_else(|| invalid(format!("mount destination {} is not UTF-8", path.display())))
 }
@@ -93,7 +97,7 @@ fn bind(
     trees.push(GoferTree {
         path: utf8(source)?,
         read_only: options.flags.read_only || overlay == control::Overlay::Memory,
-        recursive: options.recursive,
+        recursive: options.recursive || mount.typ().as_deref() == Some("rbind"),
     });
     Ok(MountKind::Bind {
         tree,
@@ -108,129 +112,144 @@ fn utf8(path: PathBuf) -> Result<String> {
         .map_err(|path| invalid(format!("path {} is not UTF-8", path.display())))
 }
 
-fn internal(typ: &str, destination: &str, options: &Options) -> Result<MountKind> {
-    Ok(match typ {
+fn internal(typ: &str, destination: &str, options: &mut Options) -> Result<MountKind> {
+    let kind = match typ {
         // Docker and runc mount a tmpfs on /dev and make the nodes; this kernel has them itself.
-        "tmpfs" | "ramfs" if destination == "/dev" => MountKind::Devtmpfs,
+        "tmpfs" | "ramfs" if destination == "/dev" => devtmpfs(options, false)?,
         "tmpfs" | "ramfs" => tmpfs(options)?,
-        "devtmpfs" => MountKind::Devtmpfs,
-        "proc" => MountKind::Proc,
+        "devtmpfs" => devtmpfs(options, true)?,
+        "proc" => proc(options)?,
         "sysfs" => MountKind::Sysfs,
-        "devpts" => MountKind::Devpts,
+        "devpts" => devpts(options)?,
         "mqueue" => MountKind::Mqueue,
-        "cgroup" | "cgroup2" => MountKind::Cgroup,
+        // Which hierarchy it is, and its delegation: this kernel's own control groups have one form.
+        "cgroup" | "cgroup2" => {
+            options.data.clear();
+            MountKind::Cgroup
+        }
         _ => {
             return Err(ContainerError::Unsupported(format!(
                 "mount {destination}: file system type {typ:?} is not supported"
             )));
         }
-    })
-}
-
-fn tmpfs(options: &Options) -> Result<MountKind> {
-    let number = |name: &str, radix: u32| -> Result<Option<u64>> {
-        let Some((_, value)) = options.data.iter().rev().find(|(n, _)| n == name) else {
-            return Ok(None);
-        };
-        let bad = || invalid(format!("tmpfs option {name}={value} is not a number"));
-        if radix == 8 {
-            return u64::from_str_radix(value, 8).map(Some).map_err(|_| bad());
-        }
-        scaled(value).map(Some).ok_or_else(bad)
     };
-    let narrow = |value: Option<u64>| value.and_then(|v| u32::try_from(v).ok());
-    Ok(MountKind::Tmpfs {
-        size_bytes: number("size", 10)?,
-        max_inodes: number("nr_inodes", 10)?,
-        mode: narrow(number("mode", 8)?),
-        uid: narrow(number("uid", 10)?),
-        gid: narrow(number("gid", 10)?),
-    })
+    options.finish(destination)?;
+    Ok(kind)
 }
 
-/// A number with `k`, `m`, `g` (`man 5 tmpfs`); percentages are of nothing fixed here and so unlimited.
-fn scaled(text: &str) -> Option<u64> {
-    if text
-        .strip_suffix('%')
-        .is_some_and(|n| n.parse::<u64>().is_ok())
-    {
-        return Some(u64::MAX);
+fn tmpfs(options: &mut Options) -> Result<MountKind> {
+    if options.copy_up {
+        tracing::warn!("tmpcopyup: the new tmpfs starts empty");
     }
-    let (digits, shift) = match text.char_indices().last()? {
-        (at, 'k' | 'K') => (text.get(..at)?, 10),
-        (at, 'm' | 'M') => (text.get(..at)?, 20),
-        (at, 'g' | 'G') => (text.get(..at)?, 30),
-        _ => (text, 0),
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+    let blocks = options.take_size("nr_blocks")?;
+    let size_bytes = options.take_size("size")?;
+    ignore(options, &["huge", "mpol", "inode32", "inode64", "noswap"]);
+    Ok(MountKind::Tmpfs {
+        size_bytes: size_bytes.or(blocks.map(|n| n.saturating_mul(4096))),
+        max_inodes: options.take_size("nr_inodes")?,
+        mode: options.take_mode("mode")?,
+        uid: options.take_number("uid")?,
+        gid: options.take_number("gid")?,
+    })
 }
 
-impl Options {
-    /// Sorts options; later ones win, as in mount(8).
-    #[must_use]
-    pub fn parse(options: &[String]) -> Options {
-        let mut parsed = Options::default();
-        for option in options {
-            let flags = &mut parsed.flags;
-            match option.as_str() {
-                "ro" => flags.read_only = true,
-                "rw" => flags.read_only = false,
-                "nosuid" => flags.no_suid = true,
-                "suid" => flags.no_suid = false,
-                "nodev" => flags.no_dev = true,
-                "dev" => flags.no_dev = false,
-                "noexec" => flags.no_exec = true,
-                "exec" => flags.no_exec = false,
-                "noatime" => flags.no_atime = true,
-                "atime" => flags.no_atime = false,
-                "bind" => parsed.bind = true,
-                "rbind" => {
-                    parsed.bind = true;
-                    parsed.recursive = true;
-                }
-                other => {
-                    let (name, value) = other.split_once('=').unwrap_or((other, ""));
-                    parsed.data.push((name.to_owned(), value.to_owned()));
-                }
-            }
-        }
-        parsed
+fn devtmpfs(options: &mut Options, shown_as_devtmpfs: bool) -> Result<MountKind> {
+    let size_bytes = options.take_size("size")?;
+    let mode = options.take_mode("mode")?;
+    ignore(options, &["nr_inodes", "uid", "gid", "mpol", "inode64"]);
+    Ok(MountKind::Devtmpfs {
+        shown_as_devtmpfs,
+        size_bytes,
+        mode,
+    })
+}
+
+/// Every instance is new (`newinstance`), as Linux has had it since 4.7.
+fn devpts(options: &mut Options) -> Result<MountKind> {
+    ignore(options, &["newinstance"]);
+    Ok(MountKind::Devpts {
+        mode: options.take_mode("mode")?,
+        uid: options.take_number("uid")?,
+        gid: options.take_number("gid")?,
+        ptmx_mode: options.take_mode("ptmxmode")?,
+        max: options.take_number("max")?,
+    })
+}
+
+fn proc(options: &mut Options) -> Result<MountKind> {
+    ignore(options, &["gid"]);
+    match options.take_data("hidepid").as_deref() {
+        None | Some("0" | "off") => Ok(MountKind::Proc),
+        Some(value) => Err(ContainerError::Unsupported(format!(
+            "mount option hidepid={value} of proc is not supported"
+        ))),
+    }
+}
+
+fn ignore(options: &mut Options, names: &[&str]) {
+    for name in names {
+        options.take_data(name);
+    }
+}
+
+/// What runc makes in the root file system when nothing is mounted on `/dev`: the default devices.
+fn default_dev() -> Mount {
+    Mount {
+        destination: "/dev".into(),
+        source: "tmpfs".into(),
+        kind: MountKind::Devtmpfs {
+            shown_as_devtmpfs: false,
+            size_bytes: None,
+            mode: Some(0o755),
+        },
+        flags: MountFlags {
+            no_suid: true,
+            ..MountFlags::default()
+        },
+        propagation: Vec::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use control::MountKind;
-    use proptest::prelude::{any, proptest};
+    use super::{Options, absolute_destination, internal};
 
-    use super::{Options, absolute_destination, scaled, tmpfs};
-
-    #[test]
-    fn later_options_win() {
-        let options: Vec<String> = ["ro", "nosuid", "rw", "size=64k", "mode=1777", "rprivate"]
-            .map(ToOwned::to_owned)
-            .into();
-        let parsed = Options::parse(&options);
-        assert!(!parsed.flags.read_only && parsed.flags.no_suid && !parsed.bind);
-        let MountKind::Tmpfs {
-            size_bytes, mode, ..
-        } = tmpfs(&parsed).unwrap()
-        else {
-            panic!("not a tmpfs");
-        };
-        assert_eq!((size_bytes, mode), (Some(65536), Some(0o1777)));
+    fn options(names: &[&str]) -> Options {
+        let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
+        Options::parse(&names).unwrap()
     }
 
     #[test]
     fn destinations_stay_below_the_root() {
         assert_eq!(absolute_destination("proc".as_ref()).unwrap(), "/proc");
+        assert_eq!(
+            absolute_destination("/a//b/./c/".as_ref()).unwrap(),
+            "/a/b/c"
+        );
         assert!(absolute_destination("/a/../../b".as_ref()).is_err());
     }
 
-    proptest! {
-        #[test]
-        fn sizes_never_panic(text in any::<String>()) {
-            let _ = scaled(&text);
+    #[test]
+    fn file_systems_know_their_options() {
+        for (typ, names, good) in [
+            (
+                "tmpfs",
+                &["size=64k", "mode=1777", "uid=5", "nr_inodes=7"][..],
+                true,
+            ),
+            ("tmpfs", &["size=much"], false),
+            ("tmpfs", &["no-such-option"], false),
+            (
+                "devpts",
+                &["newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+                true,
+            ),
+            ("devpts", &["mode=9"], false),
+            ("proc", &["hidepid=2"], false),
+            ("overlay", &[], false),
+        ] {
+            let kind = internal(typ, "/x", &mut options(names));
+            assert_eq!(kind.is_ok(), good, "{typ} {names:?}");
         }
     }
 }

@@ -1,7 +1,11 @@
 //! The process of a spec, or of `exec --process`.
 
+use std::collections::HashSet;
+
 use control::{Process, Rlimit, User};
-use oci_spec::runtime::{PosixRlimit, PosixRlimitType, Process as SpecProcess};
+use oci_spec::runtime::{
+    LinuxSchedulerPolicy, PosixRlimit, PosixRlimitType, Process as SpecProcess,
+};
 
 use crate::Result;
 use crate::spec::{capability, invalid};
@@ -35,7 +39,42 @@ pub fn convert_process(process: &SpecProcess) -> Result<Process> {
         oom_score_adj: process.oom_score_adj(),
     };
     check_process(&converted)?;
+    check_scheduling(process)?;
     Ok(converted)
+}
+
+/// Policies and priorities are checked, and mean nothing: the guest's threads are scheduled by the host with the
+/// sandbox's own.
+fn check_scheduling(process: &SpecProcess) -> Result<()> {
+    if let Some(priority) = process.io_priority()
+        && !(0..=7).contains(&priority.priority())
+    {
+        return Err(invalid(format!(
+            "process.ioPriority {} is not in 0..=7",
+            priority.priority()
+        )));
+    }
+    let Some(scheduler) = process.scheduler() else {
+        return Ok(());
+    };
+    if scheduler
+        .nice()
+        .is_some_and(|nice| !(-20..=19).contains(&nice))
+    {
+        return Err(invalid("process.scheduler.nice is not in -20..=19"));
+    }
+    let real_time = matches!(
+        scheduler.policy(),
+        LinuxSchedulerPolicy::SchedFifo | LinuxSchedulerPolicy::SchedRr
+    );
+    let priority = scheduler.priority().unwrap_or(0);
+    if priority != 0 && !(real_time && (1..=99).contains(&priority)) {
+        return Err(invalid(format!(
+            "process.scheduler.priority {priority} does not fit the policy {}",
+            scheduler.policy()
+        )));
+    }
+    Ok(())
 }
 
 /// Checks what any process must have.
@@ -62,6 +101,41 @@ pub fn check_process(process: &Process) -> Result<()> {
     }
     if let Some(bad) = process.env.iter().find(|pair| !pair.contains('=')) {
         return Err(invalid(format!("process.env entry {bad:?} has no =")));
+    }
+    if let Some(score) = process.oom_score_adj
+        && !(-1000..=1000).contains(&score)
+    {
+        return Err(invalid(format!(
+            "process.oomScoreAdj {score} is not in -1000..=1000"
+        )));
+    }
+    check_ids(process)?;
+    let mut seen = HashSet::new();
+    let twice = process
+        .rlimits
+        .iter()
+        .find(|limit| !seen.insert(limit.resource));
+    match twice {
+        Some(limit) => Err(invalid(format!(
+            "process.rlimits has two entries for resource {}",
+            limit.resource
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// `-1` means "no change" to the calls that set ids.
+fn check_ids(process: &Process) -> Result<()> {
+    let user = &process.user;
+    let groups = user.additional_gids.iter();
+    if groups
+        .chain([&user.uid, &user.gid])
+        .any(|id| *id == u32::MAX)
+    {
+        return Err(invalid("process.user has an id that is not valid"));
+    }
+    if user.umask.is_some_and(|umask| umask > 0o777) {
+        return Err(invalid("process.user.umask has more than nine bits"));
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub fn make(task: &Task, name: &[u8], options: &[u8]) -> Result<Arc<dyn FileSyst
             let options = TmpfsOptions::parse(options, memory_bytes(task))?;
             Ok(TmpFs::new(kernel, &options))
         }
-        b"devtmpfs" => devtmpfs::new(kernel),
+        b"devtmpfs" => devtmpfs::new(kernel, "devtmpfs", &TmpfsOptions::default()),
         b"proc" => Ok(proc::new(kernel, &task.pid_namespace())),
         b"sysfs" => Ok(sysfs::new(kernel)),
         b"devpts" => Ok(DevPts::new(kernel, DevPtsOptions::default())),

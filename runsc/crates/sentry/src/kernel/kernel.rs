@@ -78,6 +78,8 @@ pub struct Kernel {
     pub log: KernelLog,
     /// Ends a process when memory is used up.
     pub oom: OomKiller,
+    /// What was set of `/proc/sys`.
+    pub sysctl: crate::fs::proc::SysctlValues,
 }
 
 impl Kernel {
@@ -124,6 +126,7 @@ impl Kernel {
             strace: config.strace,
             vfs: Vfs::default(),
             sockets: SocketTables::default(),
+            sysctl: crate::fs::proc::SysctlValues::default(),
             freezer: Freezer::default(),
             log,
             oom: OomKiller::new(config.on_oom),

@@ -1,6 +1,7 @@
 //! Processes that come from outside: a container's init, and what `runsc exec` adds.
 
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use abi::Errno;
 use parking_lot::Mutex;
@@ -29,6 +30,8 @@ use crate::vfs::walk::{self, WalkFlags};
 /// A process to be made.
 #[derive(Debug)]
 pub struct ProcessSpec {
+    /// The program, if the first argument does not name it.
+    pub program: Option<Vec<u8>>,
     /// Arguments; the first names the program, looked up in the PATH of `envp` if it has no slash.
     pub argv: Vec<Vec<u8>>,
     /// Environment.
@@ -117,13 +120,56 @@ impl std::fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// A process that has its number and has loaded nothing yet. Dropped, it never was.
+#[derive(Debug)]
+pub struct NewProcess {
+    task: Arc<Task>,
+    group: Arc<ThreadGroup>,
+    go: SyncSender<Arc<Task>>,
+    cwd: Vec<u8>,
+    program: Vec<u8>,
+    argv: Vec<Vec<u8>>,
+    envp: Vec<Vec<u8>>,
+    filters: Vec<InitialFilter>,
+    started: bool,
+}
+
+impl NewProcess {
+    /// Loads its program and lets it run.
+    pub fn start(mut self) -> Result<Arc<ThreadGroup>, StartError> {
+        let (argv, envp) = (
+            std::mem::take(&mut self.argv),
+            std::mem::take(&mut self.envp),
+        );
+        load(&self.task, &self.cwd, &self.program, argv, envp)?;
+        seccomp::install::install_initial(&self.task, &self.filters).map_err(StartError::Filter)?;
+        self.started = true;
+        // The thread waits for its task; it has no other way to end.
+        let _ = self.go.send(self.task.clone());
+        Ok(self.group.clone())
+    }
+}
+
+impl Drop for NewProcess {
+    fn drop(&mut self) {
+        if !self.started {
+            exit::abandon(&self.task);
+        }
+    }
+}
+
 impl Kernel {
     /// Makes and starts a process of its own session. The first one is the init of the pid namespace.
     pub fn start_process(
         self: &Arc<Self>,
         spec: ProcessSpec,
     ) -> Result<Arc<ThreadGroup>, StartError> {
-        let name = spec.argv.first().cloned().unwrap_or_default();
+        self.new_process(spec)?.start()
+    }
+
+    /// Makes a process of its own session that does not run yet: others may be started meanwhile, in the pid
+    /// namespace whose init it is to be.
+    pub fn new_process(self: &Arc<Self>, spec: ProcessSpec) -> Result<NewProcess, StartError> {
         let (context, go) = clone::first_thread(self).map_err(StartError::Host)?;
         let dispositions = Arc::new(Mutex::new(Dispositions::default()));
         let group = ThreadGroup::new(self, dispositions, spec.limits, Signal::SIGCHLD.number());
@@ -167,16 +213,20 @@ impl Kernel {
         if let Some(terminal) = spec.terminal {
             terminal.control(&group);
         }
-        let started = load(&task, &spec.cwd, &name, spec.argv, spec.envp).and_then(|()| {
-            seccomp::install::install_initial(&task, &spec.filters).map_err(StartError::Filter)
-        });
-        if let Err(error) = started {
-            exit::abandon(&task);
-            return Err(error);
-        }
-        // The thread waits for its task; it has no other way to end.
-        let _ = go.send(task);
-        Ok(group)
+        Ok(NewProcess {
+            task,
+            group,
+            go,
+            cwd: spec.cwd,
+            program: spec
+                .program
+                .or_else(|| spec.argv.first().cloned())
+                .unwrap_or_default(),
+            argv: spec.argv,
+            envp: spec.envp,
+            filters: spec.filters,
+            started: false,
+        })
     }
 
     fn publish_first(&self, task: &Arc<Task>, group: &Arc<ThreadGroup>) -> Result<(), Errno> {

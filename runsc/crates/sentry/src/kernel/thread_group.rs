@@ -271,6 +271,22 @@ impl ThreadGroup {
         }
     }
 
+    /// Blocks the calling host thread until the process has ended, for `limit` at most.
+    pub fn wait_for_exit_within(&self, limit: std::time::Duration) -> Option<ExitStatus> {
+        let deadline = std::time::Instant::now().checked_add(limit)?;
+        let mut report = self.exit_report.lock();
+        while report.is_none() {
+            if self
+                .exit_reported
+                .wait_until(&mut report, deadline)
+                .timed_out()
+            {
+                break;
+            }
+        }
+        *report
+    }
+
     /// The kernel.
     #[must_use]
     pub fn kernel(&self) -> &Arc<Kernel> {

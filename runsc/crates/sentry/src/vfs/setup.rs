@@ -49,6 +49,32 @@ impl Kernel {
     }
 }
 
+/// Makes a node at `path`, and the directories above it that are missing.
+///
+/// # Errors
+/// EEXIST: there is something already, perhaps a symbolic link. Those of the file system.
+pub fn make_node_at(
+    namespace: &Arc<MountNamespace>,
+    path: &[u8],
+    node: &NewNode<'_>,
+) -> Result<()> {
+    let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    let directory = path.get(..end.max(1)).unwrap_or(b"/");
+    make_mount_point(namespace, directory, FileType::Directory)?;
+    let resolver = Resolver::of_namespace(namespace);
+    let last = resolver.resolve_last(path, WalkFlags::empty())?;
+    let LastName::Name(name) = last.name else {
+        return Err(Errno::EEXIST);
+    };
+    last.parent.mount.check_writable()?;
+    let _changes = last.parent.dentry.lock_changes();
+    match lookup_locked(&last.parent.dentry, &name) {
+        Ok(_) => Err(Errno::EEXIST),
+        Err(Errno::ENOENT) => edit::make_locked(&last.parent, &name, node).map(drop),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Finds `path` and makes what is missing of it: directories, and last something that a root of the
 /// type `kind` can be mounted on.
 pub fn make_mount_point(

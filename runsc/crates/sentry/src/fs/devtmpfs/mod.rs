@@ -56,16 +56,20 @@ pub(crate) fn register(devices: &DeviceTable) {
     }
 }
 
-/// A `/dev` with the standard devices, links and directories.
+/// A `/dev` with the standard devices, links and directories, which calls itself `type_name`.
 ///
 /// # Errors
 /// None in practice: what it makes is new.
-pub fn new(kernel: &Kernel) -> Result<Arc<dyn FileSystem>> {
+pub fn new(
+    kernel: &Kernel,
+    type_name: &'static str,
+    options: &TmpfsOptions,
+) -> Result<Arc<dyn FileSystem>> {
     let options = TmpfsOptions {
-        mode: Some(0o755),
-        ..TmpfsOptions::default()
+        mode: options.mode.or(Some(0o755)),
+        ..options.clone()
     };
-    let fs = TmpFs::with_type(kernel, "tmpfs", &options);
+    let fs = TmpFs::with_type(kernel, type_name, &options);
     let root = fs.root_inode();
     let node = |kind, permissions| NewNode {
         kind,

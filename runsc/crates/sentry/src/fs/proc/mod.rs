@@ -5,7 +5,10 @@
 
 mod process;
 mod sysctl;
+mod sysctl_values;
 mod system;
+
+pub use sysctl_values::Values as SysctlValues;
 
 use std::sync::{Arc, Weak};
 

@@ -64,7 +64,7 @@ impl TmpFs {
 
     /// An empty instance that calls itself `type_name` (`devtmpfs`).
     #[must_use]
-    pub(crate) fn with_type(
+    pub fn with_type(
         kernel: &Kernel,
         type_name: &'static str,
         options: &TmpfsOptions,
