@@ -234,11 +234,18 @@ struct SandboxEnds {
     lifeline: OwnedFd,
 }
 
+/// The files from which the sandbox learns that its control group is full, if the spec limits it.
+fn memory_group(plan: &Plan<'_>) -> Option<[OwnedFd; 3]> {
+    plan.resolved.container.memory_limit_bytes?;
+    plan.cgroup?.memory_files()
+}
+
 fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
     let mut spawn = Spawn::new(["runsc", "boot", plan.id]);
     let (config_fd, mut fill) = config_slot()?;
     spawn.donate(config_fd);
     spawn.cgroups(joinable(plan.cgroup)?);
+    let memory_group: Vec<OwnedFd> = memory_group(&plan).into_iter().flatten().collect();
     let log = child_log(&mut spawn, &plan, "boot")?;
     let Plan {
         bundle,
@@ -259,6 +266,10 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
             control: spawn.donate(control),
             stdio: stdio.into_iter().map(|fd| spawn.donate(fd)).collect(),
             preserved: preserved.into_iter().map(|fd| spawn.donate(fd)).collect(),
+            memory_group: memory_group
+                .into_iter()
+                .map(|fd| spawn.donate(fd))
+                .collect(),
         },
         platform: settings.platform.clone(),
         network: settings.network,

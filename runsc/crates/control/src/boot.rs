@@ -66,6 +66,9 @@ pub struct BootFds {
     pub stdio: Vec<i32>,
     /// Descriptors 3 and up of the init process (`--preserve-fds`).
     pub preserved: Vec<i32>,
+    /// The host's control group that limits the sandbox's memory: its files of usage, limit and
+    /// statistics. Empty if there is none.
+    pub memory_group: Vec<i32>,
 }
 
 /// Which network a guest sees.

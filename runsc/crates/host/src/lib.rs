@@ -10,6 +10,7 @@ pub mod empty_root;
 pub mod kick;
 pub mod privilege;
 pub mod ptrace;
+pub mod sacrifice;
 pub mod signal_fd;
 pub mod spawn;
 pub mod stub;

@@ -17,7 +17,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::allocator::{Allocator, Kind, Placement, Usage};
 use crate::bytes::GuestBytes;
 use crate::frame::FrameRange;
-use crate::host_room::HostRoom;
+use crate::host_room::{HostMemory, HostRoom};
 use crate::window::WindowCache;
 use crate::{Errno, Result};
 
@@ -91,19 +91,20 @@ impl MemoryFile {
     /// # Errors
     /// What `memfd_create(2)`, ftruncate(2), mmap(2) or the making of a thread report.
     pub fn new(limit_bytes: Option<u64>) -> Result<Arc<Self>> {
-        Self::with_host_memory(limit_bytes, None)
+        Self::with_host_memory(limit_bytes, HostMemory::default())
     }
 
     /// Makes the file, maps it and starts the thread that gives freed memory back to the host.
-    /// `host_meminfo` is the host's `/proc/meminfo`, from which it learns when the host itself runs
-    /// out: that is then the limit.
+    /// From `host` it learns when the host itself runs out: that is then the limit. If there is a
+    /// control group, its limit takes the place of `limit_bytes`, also when it changes.
     ///
     /// # Errors
     /// What `memfd_create(2)`, ftruncate(2), mmap(2) or the making of a thread report.
-    pub fn with_host_memory(
-        limit_bytes: Option<u64>,
-        host_meminfo: Option<OwnedFd>,
-    ) -> Result<Arc<Self>> {
+    pub fn with_host_memory(limit_bytes: Option<u64>, host: HostMemory) -> Result<Arc<Self>> {
+        let own_limit = match (&host.group, limit_bytes) {
+            (None, Some(limit)) => limit,
+            _ => u64::MAX,
+        };
         let shared = Arc::new(Shared::new()?);
         let worker = Arc::clone(&shared);
         let reclaimer = std::thread::Builder::new()
@@ -115,8 +116,8 @@ impl MemoryFile {
             shared,
             windows: WindowCache::new(WINDOWS),
             host_total: host_total(),
-            limit: AtomicU64::new(limit_bytes.unwrap_or(u64::MAX)),
-            host_room: HostRoom::new(host_meminfo),
+            limit: AtomicU64::new(own_limit),
+            host_room: HostRoom::new(host),
             failures: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             make_room: Mutex::new(None),
@@ -187,7 +188,8 @@ impl MemoryFile {
     /// The limit in bytes; `u64::MAX` if there is none.
     #[must_use]
     pub fn limit(&self) -> u64 {
-        self.limit.load(Ordering::Relaxed)
+        let own = || self.limit.load(Ordering::Relaxed);
+        self.host_room.group_limit().unwrap_or_else(own)
     }
 
     /// Changes the limit. What is in use already stays.
@@ -292,18 +294,33 @@ impl MemoryFile {
         drop(self.shared.clean(state));
     }
 
+    /// Drops the Sentry's own view of everything, to be faulted in again: so that the host's OOM killer
+    /// does not take the guest's memory for the Sentry's.
+    pub fn forget_view(&self) {
+        let len = usize::try_from(self.shared.size).expect("the file fits into the address space");
+        let base = ptr::without_provenance_mut(self.shared.base);
+        // SAFETY: 1. the range is the mapping made in `new`, removed only when `shared` is dropped;
+        // 2. it is a shared mapping of a file, whose contents stay, and nothing refers to its bytes but
+        // `GuestBytes`, whose accesses may fault at any time. A failure leaves the pages mapped.
+        let _ = unsafe { mm::madvise(base, len, Advice::LinuxDontNeed) };
+    }
+
     /// Whether `len` more bytes stay within the limit and what the host can give. Frames that no one
     /// has touched yet do not count once the limit seems reached: what the host has given does.
     fn fits(&self, len: u64) -> bool {
-        let limit = self.limit();
+        let limit = self.limit.load(Ordering::Relaxed);
         let within = |used: u64| used.checked_add(len).is_some_and(|sum| sum <= limit);
+        let allows = |used| {
+            let resident = || self.resident().unwrap_or(0);
+            self.host_room.allows(used, len, resident)
+        };
         let used = self.usage().total();
-        if within(used) && self.host_room.allows(used, len) {
+        if within(used) && allows(used) {
             return true;
         }
         self.reclaim();
         let used = self.usage().total();
-        (within(used) || self.resident().is_ok_and(within)) && self.host_room.allows(used, len)
+        (within(used) || self.resident().is_ok_and(within)) && allows(used)
     }
 
     fn uniform(&self, range: FrameRange, answer: impl Fn(u32, u32) -> bool) -> (bool, u64) {

@@ -28,4 +28,5 @@ pub use fault::install_fault_handler;
 pub use file::{MakeRoom, MemoryFile, Shortage};
 pub use frame::FrameRange;
 pub use host::{Errno, Result};
+pub use host_room::{GroupFiles, HostMemory};
 pub use window::{HostFile, WINDOW, WindowAccess, WindowCache, WindowPin};

@@ -9,11 +9,13 @@ use control::{
     BootConfig, Container, FailureKind, Process, ProcessInfo, Reply, StartHook, Target, Usage,
 };
 use gofer::RemoteTree;
-use memory::MemoryFile;
+use host::sacrifice::Sacrifice;
+use memory::{HostMemory, MemoryFile};
 use parking_lot::Mutex;
 use platform::Platform;
 use sentry::kernel::kernel::{Kernel, KernelConfig};
 use sentry::kernel::namespaces::UtsNames;
+use sentry::kernel::oom::OomNotice;
 use sentry::kernel::process::{ProcessSpec, StartError};
 use sentry::kernel::signal::{Signal, SignalInfo, send};
 use sentry::kernel::thread_group::ThreadGroup;
@@ -129,7 +131,7 @@ impl Guest {
     pub(crate) fn new(
         config: BootConfig,
         platform: Arc<Platform>,
-        host_meminfo: Option<OwnedFd>,
+        host_memory: (HostMemory, Option<Sacrifice>),
         gofer: OwnedFd,
         stdio: Vec<OwnedFd>,
         preserved: Vec<OwnedFd>,
@@ -137,7 +139,7 @@ impl Guest {
         let step = SandboxError::host;
         memory::install_fault_handler().map_err(step("handle faults of memory copies"))?;
         let container = config.container.clone();
-        let kernel = make_kernel(&config, platform, host_meminfo)?;
+        let kernel = make_kernel(&config, platform, host_memory)?;
         limit_tasks(&kernel, container.pids_limit);
         for (name, value) in &container.sysctl {
             let failed = |errno| SandboxError::Sysctl {
@@ -369,16 +371,16 @@ fn limit_tasks(kernel: &Kernel, most: Option<u64>) {
 fn make_kernel(
     config: &BootConfig,
     platform: Arc<Platform>,
-    host_meminfo: Option<OwnedFd>,
+    (host_memory, sacrifice): (HostMemory, Option<Sacrifice>),
 ) -> Result<Arc<Kernel>, SandboxError> {
     let container = &config.container;
-    let memory = MemoryFile::with_host_memory(container.memory_limit_bytes, host_meminfo)
+    let memory = MemoryFile::with_host_memory(container.memory_limit_bytes, host_memory)
         .map_err(SandboxError::host("make the guest's memory"))?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let host_memory = host::rustix::system::sysinfo();
-    let total = host_memory
+    let host_total = host::rustix::system::sysinfo();
+    let total = host_total
         .totalram
-        .saturating_mul(u64::from(host_memory.mem_unit));
+        .saturating_mul(u64::from(host_total.mem_unit));
     let strace = strace::Settings {
         enabled: config.strace.enabled,
         calls: config.strace.calls.clone(),
@@ -388,6 +390,7 @@ fn make_kernel(
         tracing::warn!("-strace-syscalls: there is no system call {name:?}");
     }
     Ok(Kernel::new(KernelConfig {
+        on_oom: sacrifice.map(|sacrifice| notice(sacrifice, Arc::clone(&memory))),
         platform,
         memory,
         names: UtsNames {
@@ -399,7 +402,17 @@ fn make_kernel(
         total_memory: total,
         processor_description: container.processor_description.clone(),
         strace,
-        on_oom: None,
+    }))
+}
+
+/// How long the host's OOM killer may take.
+const SACRIFICE_TIMEOUT_MS: u32 = 500;
+
+/// Before a process of the guest is killed, the host's control group has its own event of that.
+fn notice(sacrifice: Sacrifice, memory: Arc<MemoryFile>) -> OomNotice {
+    OomNotice(Arc::new(move || {
+        memory.forget_view();
+        sacrifice.offer(SACRIFICE_TIMEOUT_MS);
     }))
 }
 

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use control::BootConfig;
 use host::spawn::take_donated;
+use memory::{GroupFiles, HostMemory};
 
 use crate::error::SandboxError;
 
@@ -16,8 +17,8 @@ pub(crate) struct Inputs {
     pub(crate) control: OwnedFd,
     pub(crate) stdio: Vec<OwnedFd>,
     pub(crate) preserved: Vec<OwnedFd>,
-    /// The host's `/proc/meminfo`: when it runs out of memory, so does the guest.
-    pub(crate) host_meminfo: Option<OwnedFd>,
+    /// When the host runs out of memory, so does the guest.
+    pub(crate) host_memory: HostMemory,
 }
 
 impl Inputs {
@@ -43,7 +44,17 @@ impl Inputs {
                 .copied()
                 .map(take)
                 .collect::<Result<_, _>>()?,
-            host_meminfo: std::fs::File::open("/proc/meminfo").ok().map(OwnedFd::from),
+            host_memory: HostMemory {
+                meminfo: std::fs::File::open("/proc/meminfo").ok().map(OwnedFd::from),
+                group: match fds.memory_group.as_slice() {
+                    &[usage, limit, stat] => Some(GroupFiles {
+                        usage: take(usage)?,
+                        limit: take(limit)?,
+                        stat: take(stat)?,
+                    }),
+                    _ => None,
+                },
+            },
         })
     }
 }

@@ -68,7 +68,8 @@ pub fn main(config: BootConfig) -> u8 {
 
 fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     let inputs = Inputs::take(&config)?;
-    lockdown::give_up_privilege(&config, &inputs)?;
+    let sacrifice = lockdown::prepare_sacrifice(&inputs);
+    lockdown::give_up_privilege(&config, &inputs, sacrifice.is_some())?;
     let window = SignalFd::block_window_changes()
         .map_err(SandboxError::host("receive changes of the window"))?;
     let platform = lockdown::make_platform(&config)?;
@@ -79,11 +80,18 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
         control,
         stdio,
         preserved,
-        host_meminfo,
+        host_memory,
     } = inputs;
     let host_calls = platform.host_calls();
     let log_fd = config.log.fd.unwrap_or(-1);
-    let guest = Guest::new(config, platform, host_meminfo, gofer, stdio, preserved)?;
+    let guest = Guest::new(
+        config,
+        platform,
+        (host_memory, sacrifice),
+        gofer,
+        stdio,
+        preserved,
+    )?;
     lockdown::install_filter(host_calls, log_fd)?;
     lifeline::watch(lifeline, gofer_lifeline, end)?;
     terminal::watch_window(window, &guest)?;

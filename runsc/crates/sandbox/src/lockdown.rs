@@ -8,6 +8,7 @@ use host::rustix::process::{
     DumpableBehavior, Resource, Rlimit, ioctl_tiocsctty, set_dumpable_behavior, setrlimit,
 };
 use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
+use host::sacrifice::Sacrifice;
 use host::{empty_root, errno, privilege};
 use platform::{HostCall, Platform, PtraceConfig};
 use seccomp::{Entry, Filter, Rule};
@@ -17,10 +18,28 @@ use crate::inputs::Inputs;
 
 /// What the host's OOM killer takes first, before sandbox and gofer.
 const OOM_SCORE_OF_STUBS: &str = "500";
+/// The same where there is a sacrifice, which is to come before them, however large they are.
+const OOM_SCORE_AFTER_SACRIFICE: &str = "30";
+/// The most that a sacrifice takes.
+const SACRIFICE_BYTES: usize = 1 << 40;
+
+/// In a control group with a limit of memory, makes the process that is killed in the guest's stead
+/// when the guest runs out: so that those who watch the group learn of it. To be called while there is
+/// one thread.
+pub(crate) fn prepare_sacrifice(inputs: &Inputs) -> Option<Sacrifice> {
+    inputs.host_memory.group.as_ref()?;
+    Sacrifice::prepare(SACRIFICE_BYTES)
+        .inspect_err(|error| tracing::warn!("running out of memory will not be told: {error}"))
+        .ok()
+}
 
 /// Leaves the process with an empty root, a user without a name, and no capability. To be called
 /// while there is one thread.
-pub(crate) fn give_up_privilege(config: &BootConfig, inputs: &Inputs) -> Result<(), SandboxError> {
+pub(crate) fn give_up_privilege(
+    config: &BootConfig,
+    inputs: &Inputs,
+    has_sacrifice: bool,
+) -> Result<(), SandboxError> {
     let step = SandboxError::host;
     let _ = set_name(c"runsc-sandbox");
     if let Some(terminal) = inputs
@@ -33,7 +52,12 @@ pub(crate) fn give_up_privilege(config: &BootConfig, inputs: &Inputs) -> Result<
     }
     raise_descriptor_limit();
     // Stubs inherit it; the parent lowers the sandbox's own once they are there.
-    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_OF_STUBS);
+    let score = if has_sacrifice {
+        OOM_SCORE_AFTER_SACRIFICE
+    } else {
+        OOM_SCORE_OF_STUBS
+    };
+    let _ = std::fs::write("/proc/self/oom_score_adj", score);
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),

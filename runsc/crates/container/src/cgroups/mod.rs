@@ -229,6 +229,22 @@ impl Cgroup {
             .try_for_each(|directory| remove_directory(directory, deadline))
     }
 
+    /// The files of usage, limit and statistics of its memory; none if there is no such group.
+    #[must_use]
+    pub fn memory_files(&self) -> Option<[OwnedFd; 3]> {
+        let names = match self.version {
+            Version::V1 => ["usage_in_bytes", "limit_in_bytes", "stat"],
+            Version::V2 => ["current", "max", "stat"],
+        };
+        let directory = self.directory("memory")?;
+        let open = |name| {
+            let path = directory.join(format!("memory.{name}"));
+            File::open(path).ok().map(OwnedFd::from)
+        };
+        let [usage, limit, stat] = names;
+        Some([open(usage)?, open(limit)?, open(stat)?])
+    }
+
     /// The directory of one controller.
     #[must_use]
     pub fn directory(&self, controller: &str) -> Option<&Path> {

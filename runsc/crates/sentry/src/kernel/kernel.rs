@@ -37,7 +37,7 @@ pub struct KernelConfig {
     pub processor_description: String,
     /// What strace logs.
     pub strace: strace::Settings,
-    /// Called when a process was killed for want of memory.
+    /// Called before a process is killed for want of memory.
     pub on_oom: Option<OomNotice>,
 }
 

@@ -37,7 +37,7 @@ const POLL: Duration = Duration::from_millis(2);
 const MOST_ATTEMPTS: usize = 100;
 const PAGE: u64 = 4096;
 
-/// Told of each process that is killed.
+/// Told before a process is killed.
 #[derive(Clone)]
 pub struct OomNotice(pub Arc<dyn Fn() + Send + Sync>);
 
@@ -126,9 +126,6 @@ impl OomKiller {
         self.kills.fetch_add(1, Ordering::Release);
         self.killed.notify_all();
         drop(waiting);
-        if let Some(OomNotice(notice)) = &self.notice {
-            notice();
-        }
     }
 }
 
@@ -203,6 +200,9 @@ fn current_victim(kernel: &Kernel, shortage: Shortage) -> Option<Victim> {
         group: Arc::downgrade(chosen.task.group()),
         killed_ns: kernel.clock().monotonic_ns(),
     };
+    if let Some(OomNotice(notice)) = &kernel.oom.notice {
+        notice();
+    }
     *slot = Some(victim.clone());
     kill(kernel, &victim);
     drop(slot);
