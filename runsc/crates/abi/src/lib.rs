@@ -10,6 +10,7 @@ pub mod futex;
 pub mod poll;
 pub mod signal;
 pub mod socket;
+pub mod syscall_names;
 pub mod termios;
 pub mod time;
 

@@ -23,7 +23,9 @@ pub struct Container {
     pub masked_paths: Vec<String>,
     /// Paths that are made read-only.
     pub read_only_paths: Vec<String>,
-    /// Kernel parameters, dotted names.
+    /// What every process of it may call, if limited.
+    pub seccomp: Option<SeccompProfile>,
+    /// Kernel parameters: paths below `/proc/sys`.
     pub sysctl: BTreeMap<String, String>,
     /// Device nodes besides the standard ones.
     pub devices: Vec<Device>,
@@ -37,6 +39,15 @@ pub struct Container {
     pub uid_map: Vec<IdentityMap>,
     /// The same for groups.
     pub gid_map: Vec<IdentityMap>,
+}
+
+/// A seccomp filter, compiled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeccompProfile {
+    /// Instructions, each a `struct sock_filter`.
+    pub program: Vec<[u8; 8]>,
+    /// Flags of `SECCOMP_SET_MODE_FILTER`.
+    pub flags: u64,
 }
 
 /// A range of ids in the container's user namespace.

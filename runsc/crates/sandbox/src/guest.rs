@@ -232,8 +232,11 @@ impl Guest {
         files: Vec<OwnedFd>,
     ) -> Result<(ProcessSpec, Option<Terminal>), Failure> {
         let mounts = self.namespace.clone();
-        start::process_spec(&self.kernel, mounts, process, files)
-            .map_err(|errno| Failure::new(FailureKind::Failed, errno))
+        let (mut spec, terminal) = start::process_spec(&self.kernel, mounts, process, files)
+            .map_err(|errno| Failure::new(FailureKind::Failed, errno))?;
+        spec.filters
+            .extend(self.container.seccomp.iter().map(start::filter));
+        Ok((spec, terminal))
     }
 
     /// Sends a signal. Before the init process is started, one that would end it ends the sandbox.

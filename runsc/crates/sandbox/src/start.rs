@@ -3,12 +3,13 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use control::Process;
+use control::{Process, SeccompProfile};
 use host::Errno;
 use sentry::kernel::credentials::{CapabilitySet, Credentials};
 use sentry::kernel::kernel::Kernel;
 use sentry::kernel::limits::{Limit, Limits};
 use sentry::kernel::process::ProcessSpec;
+use sentry::kernel::seccomp::install::{FilterFlags, InitialFilter};
 use sentry::vfs::mount::MountNamespace;
 
 use crate::terminal::{self, Terminal};
@@ -41,6 +42,14 @@ pub(crate) fn process_spec(
         filters: Vec::new(),
     };
     Ok((spec, terminal))
+}
+
+/// The container's profile as the kernel takes it.
+pub(crate) fn filter(profile: &SeccompProfile) -> InitialFilter {
+    InitialFilter {
+        instructions: profile.program.clone(),
+        flags: FilterFlags::from_bits_retain(profile.flags),
+    }
 }
 
 fn credentials(kernel: &Kernel, process: &Process) -> Credentials {

@@ -1,11 +1,13 @@
 //! From an OCI spec to what the kernel and the gofer need: resolved, validated, without OCI's terms.
 
+mod bpf;
 mod capability;
 mod devices;
 mod linux;
 mod mount_options;
 mod mounts;
 mod process;
+mod seccomp;
 mod sysctl;
 
 use control::{Container, GoferTree, IdentityMap, Overlay, Process, Root};
@@ -68,6 +70,10 @@ pub fn resolve(id: &str, bundle: &Bundle, settings: &Settings) -> Result<Resolve
         read_only_paths: linux
             .and_then(|l| l.readonly_paths().clone())
             .unwrap_or_default(),
+        seccomp: linux
+            .and_then(|l| l.seccomp().as_ref())
+            .map(seccomp::compile)
+            .transpose()?,
         sysctl: sysctl::convert(spec)?,
         devices: devices::convert(spec)?,
         memory_limit_bytes: memory_limit(spec),
