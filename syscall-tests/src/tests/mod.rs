@@ -28,6 +28,7 @@ families!(
     pipe,
     poll,
     procfs,
+    ptrace,
     read,
     seccomp,
     session,

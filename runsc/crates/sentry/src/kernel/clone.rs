@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::{INFINITY, Resource};
 use crate::kernel::pids::{PidNamespace, PidNumbers};
+use crate::kernel::ptrace::{Event, attach};
 use crate::kernel::run;
 use crate::kernel::signal::Signal;
 use crate::kernel::task::{Task, TaskParts, VforkDone};
@@ -94,20 +95,27 @@ pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
         .contains(CloneFlags::VFORK)
         .then(|| Arc::new(VforkDone::default()));
     let child = build(task, request, mm, &vfork, starter.context)?;
-    let result =
-        publish(task, request, &child).and_then(|id| write_ids(task, request, &child).map(|()| id));
-    let id = match result {
-        Ok(id) => id,
+    let result = publish(task, request, &child)
+        .and_then(|published| write_ids(task, request, &child).map(|()| published));
+    let (id, event) = match result {
+        Ok(published) => published,
         Err(errno) => {
             crate::kernel::exit::abandon(&child);
             return Err(errno);
         }
     };
     // The thread is waiting for its task; it has no other way to end.
+    let seen = task
+        .tracer()
+        .map_or(0, |tracer| child.tid_in(&tracer.pid_namespace()));
     let _ = starter.go.send(child);
+    if let Some(event) = event {
+        task.trap_for_event(event, seen.into());
+    }
     if let Some(vfork) = vfork {
         // Only a fatal signal ends the wait, and then the answer is not seen.
         let _ = task.wait_unless_exiting(&[vfork.queue()], || vfork.is_done().then_some(()));
+        task.trap_for_event(Event::VforkDone, seen.into());
     }
     Ok(u64::from(id))
 }
@@ -301,8 +309,23 @@ fn check_process_limit(task: &Task) -> Result<()> {
     }
 }
 
-/// Gives the child its numbers and its place in the tree. From here on others see it.
-fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<u32> {
+/// The event that a tracer of `task` is to hear of, if it asked for it.
+fn trace_event(task: &Task, request: &CloneRequest) -> Option<Event> {
+    let event = if request.flags.contains(CloneFlags::UNTRACED) {
+        return None;
+    } else if request.flags.contains(CloneFlags::VFORK) {
+        Event::Vfork
+    } else if request.exit_signal == Signal::SIGCHLD.number() {
+        Event::Fork
+    } else {
+        Event::Clone
+    };
+    task.traces(event).then_some(event)
+}
+
+/// Gives the child its numbers and its place in the tree. From here on others see it. Also returns what a
+/// tracer is to hear.
+fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<(u32, Option<Event>)> {
     check_process_limit(task)?;
     let _tree = task.kernel().task_set.lock();
     if task.is_exiting() {
@@ -326,7 +349,11 @@ fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<u32
         group.set_maker(maker.map_or_else(Weak::new, |maker| Arc::downgrade(&maker)));
         group.adopt_leader(child, parent, task.group().process_group());
     }
-    Ok(child.tid_in(&task.pid_namespace()))
+    let event = trace_event(task, request);
+    if event.is_some() || task.is_traced() && request.flags.contains(CloneFlags::PTRACE) {
+        attach::inherit(task, child);
+    }
+    Ok((child.tid_in(&task.pid_namespace()), event))
 }
 
 /// Stores the child's id where the flags say.

@@ -54,8 +54,10 @@ pub fn execute(
 ) -> SyscallResult {
     let file = open_executable(task, start, path, flags)?;
     let (image, new) = prepare(task, file, arguments)?;
+    let old_tid = task.tid();
     end_other_threads(task)?;
     commit(task, image, new);
+    task.trap_after_exec(old_tid);
     Err(SysError::NoReturn)
 }
 
@@ -160,6 +162,9 @@ fn take_over_leadership(task: &Task) {
     let Some(old) = old else {
         return;
     };
+    if let Some(tracer) = old.tracer() {
+        crate::kernel::ptrace::attach::forget(&tracer, &old);
+    }
     myself.numbers().release();
     let numbers = old.numbers();
     for (namespace, id) in &numbers.0 {

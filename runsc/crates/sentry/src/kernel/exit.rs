@@ -5,6 +5,10 @@ use std::sync::atomic::Ordering;
 
 use crate::kernel::futex;
 use crate::kernel::pids::PidNamespace;
+use crate::kernel::ptrace::{
+    self,
+    attach::{self, Release},
+};
 use crate::kernel::signal::info::{Detail, SignalInfo, code};
 use crate::kernel::signal::{Signal, state};
 use crate::kernel::task::{RunState, Task};
@@ -112,7 +116,9 @@ pub(crate) fn finish(task: &Arc<Task>) {
         last_thread_of_init(task);
     }
     release_resources(task);
+    release_tracees(task);
     let exited = leave_group(task);
+    tell_tracer_of_thread(task);
     if let Some(group) = exited {
         finish_group(task, &group);
     }
@@ -186,6 +192,67 @@ fn leave_group(task: &Arc<Task>) -> Option<Arc<ThreadGroup>> {
     last.then_some(group)
 }
 
+/// A thread that is traced and no leader has gone: its tracer may wait for it.
+fn tell_tracer_of_thread(task: &Arc<Task>) {
+    if task.is_leader() {
+        return;
+    }
+    let Some(tracer) = task.tracer() else {
+        return;
+    };
+    let status = {
+        let links = task.group().links.lock();
+        let own = *task.exit_status.lock();
+        links.exiting.or(own).unwrap_or(ExitStatus::Exited(0))
+    };
+    tell_tracer(task, &tracer, status);
+}
+
+/// Notes for the tracer's waits how `task` ended, and wakes them; a tracer that ignores its children forgets.
+/// Whether the tracer is to wait for it.
+fn tell_tracer(task: &Arc<Task>, tracer: &Arc<Task>, status: ExitStatus) -> bool {
+    let recorded = {
+        let _tree = task.kernel().task_set.lock();
+        let discards = state::discards_children(tracer.group());
+        if discards {
+            attach::forget(tracer, task);
+        }
+        !discards && attach::record_end(task, tracer, status)
+    };
+    let (code, value) = exit_code(status);
+    ptrace::stop::notify(task, tracer, code, value);
+    recorded
+}
+
+/// The task traces nobody any more.
+fn release_tracees(task: &Arc<Task>) {
+    let released = {
+        let _tree = task.kernel().task_set.lock();
+        attach::release_all(task)
+    };
+    for (tracee, what) in released {
+        match what {
+            Release::Kill => attach::kill(&tracee),
+            Release::Ended => tell_parent_of_released(&tracee),
+        }
+    }
+}
+
+/// A process that ended under another tracer than its parent is now its parent's to wait for.
+pub(crate) fn tell_parent_of_released(leader: &Arc<Task>) {
+    let group = leader.group();
+    if !leader.is_leader() || !group.is_zombie() {
+        return;
+    }
+    let _tree = leader.kernel().task_set.lock();
+    let reap = group
+        .parent()
+        .is_none_or(|parent| notify_parent(group, &parent));
+    if reap {
+        reap_locked(group);
+    }
+}
+
 /// How the group ended, for its parent.
 pub(crate) fn status_of(group: &ThreadGroup) -> ExitStatus {
     let links = group.links.lock();
@@ -201,14 +268,19 @@ fn finish_group(task: &Arc<Task>, group: &Arc<ThreadGroup>) {
     crate::kernel::timers::release(group);
     crate::kernel::ipc::release(task, group);
     crate::kernel::job_control::group_exited(group);
+    let status = status_of(group);
+    let held = match (attach::foreign_tracer(group), group.leader()) {
+        (Some(tracer), Some(leader)) => tell_tracer(&leader, &tracer, status),
+        _ => false,
+    };
     let reap = {
         let _tree = kernel.task_set.lock();
         adopt_children(group);
-        group
-            .parent()
-            .is_none_or(|parent| notify_parent(group, &parent))
+        !held
+            && group
+                .parent()
+                .is_none_or(|parent| notify_parent(group, &parent))
     };
-    let status = status_of(group);
     tracing::debug!(pid = group.pid(), ?status, "a thread group exited");
     group.report_exit(status);
     group.exit_event.wake(Events::IN);
@@ -271,7 +343,7 @@ fn send_parent_death_signals(child: &Arc<ThreadGroup>) {
 
 /// Tells `parent` that the zombie `group` is there to be waited for. Returns whether it is to be reaped at
 /// once, since the parent said that it will not wait (`man 2 wait`, NOTES).
-fn notify_parent(group: &Arc<ThreadGroup>, parent: &Arc<ThreadGroup>) -> bool {
+pub(crate) fn notify_parent(group: &Arc<ThreadGroup>, parent: &Arc<ThreadGroup>) -> bool {
     let signal = Signal::new(u64::from(group.exit_signal.load(Ordering::Relaxed)));
     let discards = signal == Some(Signal::SIGCHLD) && state::discards_children(parent);
     if let Some(signal) = signal {
@@ -281,16 +353,21 @@ fn notify_parent(group: &Arc<ThreadGroup>, parent: &Arc<ThreadGroup>) -> bool {
     discards
 }
 
-/// `siginfo_t` of an exit as the parent sees it.
-fn child_info(group: &ThreadGroup, parent: &ThreadGroup, signal: Signal) -> SignalInfo {
-    let (code, status) = match status_of(group) {
+/// `si_code` and `si_status` of an end.
+fn exit_code(status: ExitStatus) -> (i32, i32) {
+    match status {
         ExitStatus::Exited(status) => (code::CLD_EXITED, i32::from(status)),
         ExitStatus::Killed { signal, core: true } => (code::CLD_DUMPED, i32::from(signal.number())),
         ExitStatus::Killed {
             signal,
             core: false,
         } => (code::CLD_KILLED, i32::from(signal.number())),
-    };
+    }
+}
+
+/// `siginfo_t` of an exit as the parent sees it.
+fn child_info(group: &ThreadGroup, parent: &ThreadGroup, signal: Signal) -> SignalInfo {
+    let (code, status) = exit_code(status_of(group));
     let usage = group.usage();
     let namespace = parent.leader().map(|leader| leader.pid_namespace());
     let pid = namespace.map_or(0, |namespace| group.pid_in(&namespace));
@@ -320,6 +397,9 @@ pub(crate) fn reap_locked(group: &Arc<ThreadGroup>) {
         (links.parent.take(), links.leader.upgrade())
     };
     if let Some(leader) = leader {
+        if let Some(tracer) = leader.tracer() {
+            attach::forget(&tracer, &leader);
+        }
         *leader.state.lock() = RunState::Dead;
         leader.numbers().release();
     }

@@ -23,6 +23,7 @@ pub mod namespaces;
 pub mod oom;
 pub mod pids;
 pub mod process;
+pub mod ptrace;
 mod run;
 pub mod seccomp;
 pub mod signal;

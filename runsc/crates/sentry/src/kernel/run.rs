@@ -10,6 +10,7 @@ use abi::Errno;
 use crate::error::{Restart, SysError, SyscallResult};
 use crate::kernel::exit;
 use crate::kernel::limits::Resource;
+use crate::kernel::ptrace::{Event, Mode};
 use crate::kernel::seccomp::enforce::{self, Ruling};
 use crate::kernel::signal::state::{self, Flow};
 use crate::kernel::signal::{Signal, SignalInfo};
@@ -18,6 +19,12 @@ use crate::kernel::thread_group::ExitStatus;
 use crate::mm::address_space::FaultSignal;
 use crate::strace;
 use crate::syscalls::{SyscallArgs, table};
+
+/// The flag that makes the processor trap after one instruction.
+const TRAP_FLAG: u64 = 0x100;
+/// `si_code` of a step over a system call, and the vector of steps.
+const TRAP_BRKPT: i32 = 1;
+const DEBUG_VECTOR: u64 = 1;
 
 /// `orig_rax` outside a system call.
 const NO_CALL: u64 = u64::MAX;
@@ -33,6 +40,8 @@ pub(crate) fn run(task: &Arc<Task>, space: Option<Arc<Space>>) {
         }
         interrupted = step(task);
     }
+    let status = task.group().exit_status_or(*task.exit_status.lock());
+    task.trap_for_event(Event::Exit, status.wait_status().into());
     exit::finish(task);
 }
 
@@ -97,9 +106,16 @@ fn step(task: &Arc<Task>) -> Option<Restart> {
         .lock()
         .take()
         .expect("the context is in its slot while the task is in the kernel");
+    let steps = task.trace_mode() == Mode::Step && registers.eflags & TRAP_FLAG == 0;
+    if steps {
+        registers.eflags |= TRAP_FLAG;
+    }
     task.cpu.enter_user(clock.monotonic_ns());
     let exit = context.run(&mut registers);
     task.cpu.enter_system(clock.monotonic_ns());
+    if steps {
+        registers.eflags &= !TRAP_FLAG;
+    }
     *task.context.lock() = Some(context);
     if !matches!(exit, Ok(Exit::Syscall)) {
         registers.orig_rax = NO_CALL;
@@ -133,7 +149,46 @@ fn step(task: &Arc<Task>) -> Option<Restart> {
 
 /// Answers a system call and stores its result.
 fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart> {
-    let args = SyscallArgs {
+    let mut args = arguments(registers);
+    if task.trace_mode() == Mode::Syscall {
+        task.registers.lock().rax = i64::from(-Errno::ENOSYS.raw()).cast_unsigned();
+        task.trap_at_entry();
+        if task.is_exiting() {
+            return None;
+        }
+        // The tracer may have changed the call.
+        args = arguments(&task.registers.lock());
+    }
+    let traced = strace::enter(task, &args);
+    let result = if task.is_traced() && args.number.cast_signed() < 0 {
+        // No call: the tracer has said what it gives.
+        Ok(task.registers.lock().rax)
+    } else if task.has_seccomp() {
+        filtered(task, args)
+    } else {
+        table::dispatch(task, &args)
+    };
+    if let Some(traced) = traced {
+        strace::exit(task, traced, &args, &result);
+    }
+    let restart = match result {
+        Ok(value) => store(task, value),
+        Err(SysError::Errno(errno)) => store(task, i64::from(-errno.raw()).cast_unsigned()),
+        Err(SysError::NoReturn) => None,
+        Err(SysError::Restart(restart)) => Some(restart),
+    };
+    if task.is_traced() {
+        after_traced_call(task, restart)
+    } else {
+        if restart.is_none() {
+            task.registers.lock().orig_rax = NO_CALL;
+        }
+        restart
+    }
+}
+
+fn arguments(registers: &platform::ThreadState) -> SyscallArgs {
+    SyscallArgs {
         number: registers.orig_rax,
         raw: [
             registers.rdi,
@@ -143,34 +198,65 @@ fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart
             registers.r8,
             registers.r9,
         ],
-    };
-    let traced = strace::enter(task, &args);
-    let result = if task.has_seccomp() {
-        filtered(task, &args)
-    } else {
-        table::dispatch(task, &args)
-    };
-    if let Some(traced) = traced {
-        strace::exit(task, traced, &args, &result);
     }
-    let value = match result {
-        Ok(value) => value,
-        Err(SysError::Errno(errno)) => i64::from(-errno.raw()).cast_unsigned(),
-        Err(SysError::NoReturn) => return None,
-        Err(SysError::Restart(restart)) => return Some(restart),
-    };
-    let mut registers = task.registers.lock();
-    registers.rax = value;
-    registers.orig_rax = NO_CALL;
+}
+
+fn store(task: &Task, value: u64) -> Option<Restart> {
+    task.registers.lock().rax = value;
     None
 }
 
+/// What a tracer sees of the end of a call.
+fn after_traced_call(task: &Task, restart: Option<Restart>) -> Option<Restart> {
+    let mut restart = restart;
+    if task.is_exiting() {
+        return None;
+    }
+    match task.trace_mode() {
+        Mode::Run => {}
+        Mode::Syscall => task.trap_at_exit(&mut restart),
+        Mode::Step if restart.is_none() => {
+            let address = task.registers.lock().rip;
+            state::force_fault(
+                task,
+                SignalInfo::fault(Signal::SIGTRAP, TRAP_BRKPT, address),
+                DEBUG_VECTOR,
+                0,
+            );
+        }
+        Mode::Step => {}
+    }
+    if restart.is_none() {
+        task.registers.lock().orig_rax = NO_CALL;
+    }
+    restart
+}
+
 /// Answers a call of a task that has filters.
-fn filtered(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    match enforce::rule(task, args) {
-        Ruling::Make => table::dispatch(task, args),
+fn filtered(task: &Task, args: SyscallArgs) -> SyscallResult {
+    match enforce::rule(task, &args) {
+        Ruling::Make => table::dispatch(task, &args),
         Ruling::Skip(result) => result,
-        Ruling::AskTracer(_) => Err(Errno::ENOSYS.into()),
+        Ruling::AskTracer(datum) => ask_tracer(task, datum),
+    }
+}
+
+/// The tracer decides, perhaps by changing the call, which is then filtered again.
+fn ask_tracer(task: &Task, datum: u16) -> SyscallResult {
+    if !task.trap_for_event(Event::Seccomp, datum.into()) {
+        return Err(Errno::ENOSYS.into());
+    }
+    if task.is_exiting() {
+        return Err(SysError::NoReturn);
+    }
+    let registers = *task.registers.lock();
+    let args = arguments(&registers);
+    if args.number.cast_signed() < 0 {
+        return Ok(registers.rax);
+    }
+    match enforce::rule(task, &args) {
+        Ruling::Make | Ruling::AskTracer(_) => table::dispatch(task, &args),
+        Ruling::Skip(result) => result,
     }
 }
 

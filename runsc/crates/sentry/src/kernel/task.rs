@@ -11,6 +11,7 @@ use crate::kernel::fs_context::FsContext;
 use crate::kernel::kernel::Kernel;
 use crate::kernel::namespaces::Namespaces;
 use crate::kernel::pids::{PidNamespace, PidNumbers};
+use crate::kernel::ptrace;
 use crate::kernel::seccomp;
 use crate::kernel::signal::state::TaskSignals;
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
@@ -30,6 +31,14 @@ pub struct Task {
     pub(crate) fs: Mutex<Arc<FsContext>>,
     pub(crate) files: Mutex<Arc<FdTable>>,
     credentials: Mutex<Arc<Credentials>>,
+    /// Being traced, while `traced` is set.
+    pub(crate) tracing: Mutex<Option<Box<ptrace::Tracing>>>,
+    /// A glance at `tracing`.
+    pub(crate) traced: AtomicBool,
+    /// What a tracer has put in place of the signal of the current stop.
+    pub(crate) trace_info: Mutex<Option<crate::kernel::signal::SignalInfo>>,
+    /// Whom it traces.
+    pub(crate) tracees: Mutex<Vec<ptrace::Tracee>>,
     seccomp: Mutex<seccomp::State>,
     /// There is a seccomp mode: a glance for every call.
     has_seccomp: AtomicBool,
@@ -194,6 +203,10 @@ impl Task {
             fs: Mutex::new(parts.fs),
             files: Mutex::new(parts.files),
             credentials: Mutex::new(parts.credentials),
+            tracing: Mutex::default(),
+            traced: AtomicBool::new(false),
+            trace_info: Mutex::default(),
+            tracees: Mutex::default(),
             seccomp: Mutex::default(),
             has_seccomp: AtomicBool::new(false),
             namespaces: Mutex::new(parts.namespaces),
@@ -305,6 +318,12 @@ impl Task {
         if changes && let Some(mm) = self.mm_if_alive() {
             mm.set_dumpable(false);
         }
+    }
+
+    /// Whether another task traces it (`man 2 ptrace`).
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        self.traced.load(Ordering::Acquire)
     }
 
     /// What restricts its calls.

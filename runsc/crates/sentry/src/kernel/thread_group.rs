@@ -293,6 +293,12 @@ impl ThreadGroup {
         &self.kernel
     }
 
+    /// How the group is ending, else `own`, how one thread of it does.
+    pub(crate) fn exit_status_or(&self, own: Option<ExitStatus>) -> ExitStatus {
+        let ending = self.links.lock().exiting;
+        ending.or(own).unwrap_or(ExitStatus::Exited(0))
+    }
+
     /// How many threads have not exited.
     #[must_use]
     pub fn live_threads(&self) -> usize {

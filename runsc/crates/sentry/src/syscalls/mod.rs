@@ -39,6 +39,7 @@ mod prctl;
 mod priority;
 mod process;
 mod process_vm;
+mod ptrace;
 mod read_write;
 mod resource_usage;
 mod restart;

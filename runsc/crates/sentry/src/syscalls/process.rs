@@ -279,6 +279,7 @@ fn wait_status(state: ChildState) -> u32 {
     match state {
         ChildState::Ended(status) => status.wait_status(),
         ChildState::Stopped(signal) => u32::from(signal.number()) << 8 | 0x7f,
+        ChildState::Trapped { code, .. } => code << 8 | 0x7f,
         ChildState::Continued => 0xffff,
     }
 }
@@ -357,23 +358,34 @@ impl From<Report> for WaitInfo {
     fn from(report: Report) -> WaitInfo {
         use crate::kernel::signal::info::code;
         let (code, status) = match report.state {
-            ChildState::Ended(ExitStatus::Exited(status)) => (code::CLD_EXITED, status),
+            ChildState::Ended(ExitStatus::Exited(status)) => (code::CLD_EXITED, u32::from(status)),
             ChildState::Ended(ExitStatus::Killed { signal, core: true }) => {
-                (code::CLD_DUMPED, signal.number())
+                (code::CLD_DUMPED, u32::from(signal.number()))
             }
             ChildState::Ended(ExitStatus::Killed {
                 signal,
                 core: false,
-            }) => (code::CLD_KILLED, signal.number()),
-            ChildState::Stopped(signal) => (code::CLD_STOPPED, signal.number()),
-            ChildState::Continued => (code::CLD_CONTINUED, Signal::SIGCONT.number()),
+            }) => (code::CLD_KILLED, u32::from(signal.number())),
+            ChildState::Stopped(signal) => (code::CLD_STOPPED, u32::from(signal.number())),
+            ChildState::Continued => (code::CLD_CONTINUED, u32::from(Signal::SIGCONT.number())),
+            ChildState::Trapped {
+                code: status,
+                group,
+            } => {
+                let code = if group {
+                    code::CLD_STOPPED
+                } else {
+                    code::CLD_TRAPPED
+                };
+                (code, status)
+            }
         };
         WaitInfo {
             signo: i32::from(Signal::SIGCHLD.number()),
             code,
             pid: report.pid,
             uid: report.uid,
-            status: i32::from(status),
+            status: status.cast_signed(),
             ..WaitInfo::new_zeroed()
         }
     }

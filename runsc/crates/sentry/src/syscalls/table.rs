@@ -119,6 +119,7 @@ const SUBJECTS: &[&[Call]] = &[
     super::pipe::CALLS,
     super::poll::CALLS,
     super::process_vm::CALLS,
+    super::ptrace::CALLS,
     super::read_write::CALLS,
     super::restart::CALLS,
     super::seccomp::CALLS,

@@ -10,6 +10,7 @@ use abi::signal::SaFlags;
 use crate::error::Restart;
 use crate::kernel::job_control;
 use crate::kernel::limits::Resource;
+use crate::kernel::ptrace::{Mode, stop::Delivery};
 use crate::kernel::signal::action::DefaultAction;
 use crate::kernel::signal::{Action, Handler, Signal, SignalInfo, SignalSet, frame, send};
 use crate::kernel::task::Task;
@@ -50,6 +51,7 @@ impl Task {
             }
             self.load_extended(context);
             match self.next_step() {
+                Step::Stop if self.is_traced() => self.trap_for_stop(context, &mut restart),
                 Step::Stop => self.stop_here(),
                 Step::Signal { info, generation } => {
                     if let Some(status) = self.act_on(context, info, generation, &mut restart) {
@@ -70,7 +72,7 @@ impl Task {
     fn next_step(&self) -> Step {
         let mut group = self.group().signals.lock();
         let mut own = self.signals.lock();
-        if group.stop.is_requested() {
+        if self.is_to_stop(&group) {
             return Step::Stop;
         }
         let unblocked = SignalSet(!own.mask.0);
@@ -91,6 +93,12 @@ impl Task {
         generation: u64,
         restart: &mut Option<Restart>,
     ) -> Option<ExitStatus> {
+        let Delivery::Deliver(info) = self.trap_for_signal(context, info, restart) else {
+            return None;
+        };
+        if self.is_exiting() {
+            return None;
+        }
         strace::signal(self, &info);
         let signal = info.signal;
         let action = self.group().use_action(signal);
@@ -98,6 +106,9 @@ impl Task {
             Handler::Ignore => None,
             Handler::At(_) => {
                 self.run_handler(context, &action, &info, restart.take());
+                if self.trace_mode() == Mode::Step {
+                    self.trap_after_step(context);
+                }
                 None
             }
             Handler::Default => self.default_action(signal, generation),

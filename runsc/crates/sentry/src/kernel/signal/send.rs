@@ -198,6 +198,10 @@ fn is_ignored(receiver: &Task, action: &Action, parcel: &Parcel, protected: bool
         // Its disposition may have changed when it is unblocked.
         return false;
     }
+    // A tracer sees even those.
+    if receiver.is_traced() && signal != Signal::SIGKILL {
+        return false;
+    }
     let unstoppable = SignalSet::UNBLOCKABLE.has(signal) && parcel.origin == Origin::Above;
     if protected && action.handler == Handler::Default && !unstoppable {
         return true;
@@ -269,7 +273,8 @@ fn choose(
     };
     let waited_for = chosen.signals.lock().waiting_for.has(signal);
     let dumps_core = signal.default_action() == DefaultAction::Core;
-    if action.is_fatal(signal) && !waited_for && !dumps_core {
+    let for_tracer = chosen.is_traced() && signal != Signal::SIGKILL;
+    if action.is_fatal(signal) && !waited_for && !dumps_core && !for_tracer {
         state.stop.kill();
         after.fatal = Some(ExitStatus::Killed {
             signal,

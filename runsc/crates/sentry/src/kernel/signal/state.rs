@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 
 use crate::kernel::signal::alt_stack::AltStack;
 use crate::kernel::signal::frame::SavedExtended;
-use crate::kernel::signal::queue::Queue;
+use crate::kernel::signal::queue::{Entry, Queue};
 use crate::kernel::signal::stop::StopState;
-use crate::kernel::signal::{Action, Signal, SignalSet};
+use crate::kernel::signal::{Action, Signal, SignalInfo, SignalSet};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::wait_queue::WaitQueue;
@@ -28,7 +28,7 @@ pub type SharedDispositions = Arc<Mutex<Dispositions>>;
 #[derive(Debug, Default)]
 pub struct GroupSignals {
     pub(super) pending: Queue,
-    pub(super) stop: StopState,
+    pub(crate) stop: StopState,
     /// The init of a namespace loses its protection once a fault of its own is to kill it.
     pub(super) killable_init: bool,
     /// Woken when a signal arrives for the group or one of its tasks (signalfd).
@@ -87,6 +87,24 @@ impl TaskSignals {
         TaskSignals {
             mask: mask.minus(SignalSet::UNBLOCKABLE),
             ..TaskSignals::default()
+        }
+    }
+
+    /// Sets whether it has joined a stop of its group.
+    pub(crate) fn set_stopped(&mut self, stopped: bool) {
+        self.stopped = stopped;
+    }
+
+    /// Sets the mask for a tracer.
+    pub(crate) fn set_mask(&mut self, mask: SignalSet) {
+        self.mask = mask;
+    }
+
+    /// A new tracee that was not seized stops for its tracer at once.
+    pub(crate) fn add_stop_for_tracer(&mut self) {
+        let stop = SignalInfo::user(Signal::SIGSTOP, 0, 0);
+        if self.pending.accepts(Signal::SIGSTOP) {
+            self.pending.push(Entry::new(stop, None, None));
         }
     }
 
@@ -149,9 +167,27 @@ impl Task {
     pub(super) fn recalculate(&self, group: &GroupSignals, own: &TaskSignals) {
         let pending = own.pending.set().union(group.pending.set());
         let interrupted = !pending.and(own.wanted()).is_empty()
-            || group.stop.is_requested()
+            || self.is_to_stop(group)
             || own.extended.is_some();
         self.signal_pending.store(interrupted, Ordering::Release);
+    }
+
+    /// Sets anew whether there is something to handle: signals may have come while it was stopped for its
+    /// tracer, and what ended its sleep may be gone. On the task's own thread.
+    pub(crate) fn look_at_signals(&self) {
+        let group = self.group().signals.lock();
+        let own = self.signals.lock();
+        self.recalculate(&group, &own);
+    }
+
+    /// Whether it is to join a stop of its group, or to stop for its tracer.
+    pub(super) fn is_to_stop(&self, group: &GroupSignals) -> bool {
+        let requested = group.stop.is_requested();
+        if !self.is_traced() {
+            return requested;
+        }
+        let seen = self.trace_stop_seen();
+        self.is_trap_requested() || requested && seen != Some(group.stop.generation())
     }
 
     /// For `/proc/[pid]/status`.

@@ -29,11 +29,16 @@ pub struct StopState {
 }
 
 impl StopState {
-    pub(super) fn is_requested(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         self.requested.is_some()
     }
 
-    pub(super) fn generation(&self) -> u64 {
+    /// The signal that stops the group.
+    pub(crate) fn requested(&self) -> Option<Signal> {
+        self.requested
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
@@ -139,13 +144,13 @@ impl Task {
         }
     }
 
-    /// Joins the group's stop and sleeps until it ends.
-    pub(super) fn stop_here(&self) {
+    /// Joins the group's stop, if there is one, and tells the parent if it was the last to.
+    pub(crate) fn join_stop(&self) -> bool {
         let tasks = self.group().tasks();
         let notice = {
             let mut state = self.group().signals.lock();
             if !state.stop.is_requested() {
-                return;
+                return false;
             }
             self.signals.lock().stopped = true;
             *self.state.lock() = RunState::Stopped;
@@ -154,7 +159,19 @@ impl Task {
         if let Some(notice) = notice {
             notify_parent(self.group(), notice);
         }
-        while !self.is_exiting() && self.group().signals.lock().stop.is_requested() {
+        true
+    }
+
+    /// Joins the group's stop and sleeps until it ends.
+    pub(super) fn stop_here(&self) {
+        if !self.join_stop() {
+            return;
+        }
+        // A tracer that comes now wants it to stop for itself.
+        while !self.is_exiting()
+            && !self.is_traced()
+            && self.group().signals.lock().stop.is_requested()
+        {
             self.nap(None);
         }
         self.signals.lock().stopped = false;
@@ -167,6 +184,13 @@ pub(super) fn notify_parent(group: &Arc<ThreadGroup>, notice: StopNotice) {
     let (Some(parent), Some(leader)) = (group.parent(), group.leader()) else {
         return;
     };
+    // A parent that traces the process has heard of the stop of its leader.
+    if leader
+        .tracer()
+        .is_some_and(|tracer| Arc::ptr_eq(tracer.group(), &parent))
+    {
+        return;
+    }
     let action = parent.action(Signal::SIGCHLD);
     if action.handler != Handler::Ignore && !action.flags.contains(SaFlags::NOCLDSTOP) {
         let (code, signal) = match notice {

@@ -55,12 +55,14 @@ fn identity(view: &View<'_>, text: &mut String) {
     let slots = task.files().size();
     let _ = write!(
         text,
-        "\nUmask:\t{:04o}\nState:\t{} ({})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{}\nPPid:\t{parent}\nTracerPid:\t0\n\
+        "\nUmask:\t{:04o}\nState:\t{} ({})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{}\nPPid:\t{parent}\nTracerPid:\t{}\n\
          Uid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\nFDSize:\t{slots}\nGroups:\t{groups}\n",
         task.fs().umask(),
         letter(state),
         state_name(state),
         task.tid_in(view.namespace),
+        task.tracer()
+            .map_or(0, |tracer| tracer.tid_in(view.namespace)),
         own.uid,
         own.euid,
         own.suid,
