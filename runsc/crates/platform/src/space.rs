@@ -111,6 +111,14 @@ impl Space {
         }
     }
 
+    /// Names that process for whoever lists the host's: at most 15 bytes.
+    pub fn name_host_process(&self, name: &[u8]) {
+        match &self.kind {
+            Kind::Ptrace(space) => space.name_host_process(name),
+            Kind::Mock(_) => {}
+        }
+    }
+
     /// The mock behind the space, for tests that look at what was mapped.
     #[must_use]
     pub fn as_mock(&self) -> Option<&mock::Space> {

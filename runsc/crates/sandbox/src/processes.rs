@@ -31,6 +31,12 @@ fn describe(kernel: &Kernel, pid: u32, group: &Arc<ThreadGroup>) -> Option<Proce
         .monotonic_ns()
         .saturating_sub(start_ns)
         .max(1);
+    let name = leader.own.lock().name.clone();
+    let space = leader.mm_if_alive().map(|mm| mm.space().clone());
+    if let Some(space) = &space {
+        // Engines list the host's processes next, by the ids that are returned.
+        space.name_host_process(&name);
+    }
     let started_ns = kernel.clock().realtime_ns().saturating_sub(age_ns);
     Some(ProcessInfo {
         uid: leader.credentials().euid,
@@ -41,7 +47,7 @@ fn describe(kernel: &Kernel, pid: u32, group: &Arc<ThreadGroup>) -> Option<Proce
         tty: "?".to_owned(),
         start_seconds: started_ns / NS_PER_SECOND,
         time_ms: used_ns / 1_000_000,
-        command: String::from_utf8_lossy(&leader.own.lock().name).into_owned(),
-        host_pid: leader.mm_if_alive().and_then(|mm| mm.space().host_pid()),
+        command: String::from_utf8_lossy(&name).into_owned(),
+        host_pid: space.and_then(|space| space.host_pid()),
     })
 }

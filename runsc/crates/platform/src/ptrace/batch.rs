@@ -21,6 +21,8 @@ use std::sync::Arc;
 const COMMAND_BYTES: usize = 64;
 /// How many calls are put off at most.
 const MOST: usize = PAGE_SIZE / COMMAND_BYTES;
+/// Bytes of a thread's name, with the zero at its end (`man 2 PR_SET_NAME`).
+const NAME_BYTES: usize = 16;
 /// The file's length: sparse, a page per stub.
 const FILE_BYTES: u64 = 1 << 32;
 /// Position of the file descriptor among mmap's arguments.
@@ -83,16 +85,22 @@ impl Commands {
     /// # Errors
     /// The failed call's.
     fn perform(&mut self, tracee: &Tracee, calls: &[Operation]) -> Result<()> {
+        let bytes: Vec<u8> = calls.iter().flat_map(Operation::encoded).collect();
+        self.fill(tracee, &bytes)?;
+        tracee.call_batch(bytes.len())
+    }
+
+    /// Puts bytes where the stub sees them, at the beginning of its page.
+    fn fill(&mut self, tracee: &Tracee, bytes: &[u8]) -> Result<()> {
         if !self.mapped {
             tracee.call(self.mapping_call())?;
             self.mapped = true;
         }
-        let bytes: Vec<u8> = calls.iter().flat_map(Operation::encoded).collect();
-        let written = rustix::io::pwrite(&self.of.file, &bytes, self.offset);
+        let written = rustix::io::pwrite(&self.of.file, bytes, self.offset);
         if written.map_err(host::errno)? != bytes.len() {
             return Err(Errno::EIO);
         }
-        tracee.call_batch(bytes.len())
+        Ok(())
     }
 
     fn mapping_call(&self) -> Call {
@@ -185,6 +193,26 @@ impl Queue {
     /// Forgets what was put off, because it no longer matters.
     pub(super) fn clear(&mut self) {
         self.calls.clear();
+    }
+
+    /// Gives the thread this name; `None` of a page: it keeps its own.
+    ///
+    /// # Errors
+    /// The failed call's.
+    pub(super) fn name(&mut self, tracee: &Tracee, name: &[u8]) -> Result<()> {
+        let Some(commands) = &mut self.commands else {
+            return Ok(());
+        };
+        let mut bytes = [0; NAME_BYTES];
+        for (to, from) in bytes.iter_mut().zip(name.iter().take(NAME_BYTES - 1)) {
+            *to = *from;
+        }
+        commands.fill(tracee, &bytes)?;
+        let set_name = u64::from(libc::PR_SET_NAME.cast_unsigned());
+        let at = u64::try_from(code::COMMANDS).unwrap_or(0);
+        tracee
+            .call((libc::SYS_prctl, [set_name, at, 0, 0, 0, 0]))
+            .map(drop)
     }
 
     /// Performs what was put off, on a stopped thread of the stub; nothing is left in any case.

@@ -4,7 +4,7 @@
 //! call into the vsyscall page, which the kernel performs by itself, without a system call stop,
 //! but not without asking the filter. It is turned into a SIGSYS that the tracer sees.
 
-use super::code::{CLONE_PROCESS, CLONE_THREAD};
+use super::code::{self, CLONE_PROCESS, CLONE_THREAD};
 use std::ffi::c_long;
 
 /// The page that x86-64 Linux answers itself (`man 7 vdso`, "vsyscall").
@@ -67,19 +67,23 @@ const ALLOWED: &[Allow] = &[
         arguments: &[],
         reason: "retire a thread",
     },
+    // What a mix of the two would do, nobody minds: EINVAL or EFAULT.
     Allow {
         number: libc::SYS_prctl,
         arguments: &[
             Argument {
                 index: 0,
-                values: &[libc::PR_SET_PDEATHSIG.cast_unsigned() as u64],
+                values: &[
+                    libc::PR_SET_PDEATHSIG.cast_unsigned() as u64,
+                    libc::PR_SET_NAME.cast_unsigned() as u64,
+                ],
             },
             Argument {
                 index: 1,
-                values: &[libc::SIGKILL.cast_unsigned() as u64],
+                values: &[libc::SIGKILL.cast_unsigned() as u64, code::COMMANDS as u64],
             },
         ],
-        reason: "a new stub process dies with the keeper",
+        reason: "a new stub process dies with the keeper; it is named like its program",
     },
 ];
 
@@ -134,14 +138,15 @@ fn allow(filter: &mut Assembler, rule: &Allow) {
 }
 
 fn argument_is_one_of(filter: &mut Assembler, argument: &Argument) {
+    const PER_VALUE: usize = 4;
     let at = ARGUMENTS_AT + 8 * argument.index;
-    filter.op(LOAD_WORD, at + 4);
-    filter.skip_if_equal(0, 1);
-    filter.op(RETURN, RETURN_KILL_PROCESS);
-    filter.op(LOAD_WORD, at);
     for (index, &value) in argument.values.iter().enumerate() {
-        let rest = argument.values.len() - index;
-        filter.skip_if_equal(halves(value).1, rest);
+        let (high, low) = halves(value);
+        let rest = (argument.values.len() - index - 1) * PER_VALUE;
+        filter.op(LOAD_WORD, at + 4);
+        filter.skip_unless_equal(high, 2);
+        filter.op(LOAD_WORD, at);
+        filter.skip_if_equal(low, rest + 1);
     }
     filter.op(RETURN, RETURN_KILL_PROCESS);
 }
@@ -198,6 +203,7 @@ mod tests {
         let private = (libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_ANONYMOUS) as u64;
         let vfork = (libc::CLONE_VFORK | libc::CLONE_VM) as u64;
         let dumpable = libc::PR_SET_DUMPABLE as u64;
+        let name = libc::PR_SET_NAME as u64;
         let cases = [
             ("getpid", (libc::SYS_getpid, [0; 6])),
             ("write", (libc::SYS_write, [1, 0, 0, 0, 0, 0])),
@@ -220,6 +226,10 @@ mod tests {
             (
                 "another prctl",
                 (libc::SYS_prctl, [dumpable, 9, 0, 0, 0, 0]),
+            ),
+            (
+                "a name from elsewhere",
+                (libc::SYS_prctl, [name, 0x1000, 0, 0, 0, 0]),
             ),
         ];
         let machine = Machine::new(Config::default()).unwrap();

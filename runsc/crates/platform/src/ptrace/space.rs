@@ -32,6 +32,10 @@ impl Space {
         self.stub.pid()
     }
 
+    pub(crate) fn name_host_process(&self, name: &[u8]) {
+        self.stub.name(name);
+    }
+
     pub(crate) fn group(&self) -> Group {
         let own = self.stub.open_group();
         Group(own)

@@ -266,6 +266,22 @@ impl Stub {
         result
     }
 
+    /// Names the process, as the host's `ps` shows it, by way of its first thread, which does nothing
+    /// else. Where that fails, it keeps its name.
+    pub(super) fn name(&self, name: &[u8]) {
+        let mut state = self.state.lock();
+        if self.alive().is_err() {
+            return;
+        }
+        let Ok(first) = Tracee::attach(self.pid, self.pid) else {
+            return;
+        };
+        let named = state.queue.name(&first, name);
+        if named != Err(Errno::ESRCH) {
+            let _lost = self.noticing_loss(first.release());
+        }
+    }
+
     /// Takes a sleeping thread, or makes one, and stops it: the calling OS thread is its tracer.
     ///
     /// # Errors
