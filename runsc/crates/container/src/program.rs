@@ -29,14 +29,8 @@ pub(crate) fn check(container: &Container, rootfs: &Path) -> Result<()> {
         // Without a process there is nothing to be started.
         return Ok(());
     }
-    let directory_mounted = |mount: &control::Mount| {
-        matches!(
-            mount.kind,
-            MountKind::Bind {
-                directory: true,
-                ..
-            } | MountKind::Tmpfs { .. }
-        )
+    let has_programs = |mount: &control::Mount| {
+        matches!(mount.kind, MountKind::Bind { .. } | MountKind::Tmpfs { .. })
     };
     let name = container
         .process
@@ -54,7 +48,7 @@ pub(crate) fn check(container: &Container, rootfs: &Path) -> Result<()> {
         if container
             .mounts
             .iter()
-            .any(|mount| directory_mounted(mount) && holds(&root, mount, &path))
+            .any(|mount| has_programs(mount) && holds(&root, mount, &path))
         {
             hidden = true;
             continue;
@@ -82,7 +76,7 @@ fn holds(root: &OwnedFd, mount: &control::Mount, path: &str) -> bool {
     if Path::new(path).starts_with(at) {
         return true;
     }
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let real = |path: &Path| {
         let file = fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
