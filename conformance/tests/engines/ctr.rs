@@ -1,0 +1,113 @@
+//! containerd, by `ctr`.
+
+use std::time::Duration;
+
+use fixtures::command::wait_until;
+use fixtures::engines::Containerd;
+use rstest::rstest;
+
+use crate::{checked, needs_root};
+
+#[rstest]
+fn short_list() {
+    needs_root!();
+    let containerd = Containerd::start().unwrap();
+    containerd.make_root().unwrap();
+    let script = checked("echo hello; exit 3");
+    let output = containerd
+        .run(&["--rm"], "once", &["sh", "-c", &script])
+        .unwrap();
+    assert_eq!(
+        (output.stdout.as_str(), output.code),
+        ("hello\n", 3),
+        "{output:?}"
+    );
+    let missing = containerd
+        .run(&["--rm"], "missing", &["nosuchprogram"])
+        .unwrap();
+    assert!(
+        missing.stderr.contains("executable file not found"),
+        "{missing:?}"
+    );
+
+    let script = checked("while :; do echo tick; sleep 0.1; done");
+    containerd
+        .run(&["--detach", "--null-io"], "stays", &["sh", "-c", &script])
+        .unwrap()
+        .success()
+        .unwrap();
+    let call = |args: &[&str]| containerd.ctr(args).unwrap();
+    let ls = || call(&["task", "ls"]).stdout;
+    assert!(ls().contains("RUNNING"), "{}", ls());
+    let executed = call(&[
+        "task",
+        "exec",
+        "--exec-id",
+        "e1",
+        "stays",
+        "sh",
+        "-c",
+        &checked("echo inside; exit 4"),
+    ]);
+    assert_eq!(
+        (executed.stdout.as_str(), executed.code),
+        ("inside\n", 4),
+        "{executed:?}"
+    );
+    let ps = call(&["task", "ps", "stays"]).success().unwrap();
+    assert!(ps.stdout.lines().count() >= 2, "{ps:?}");
+    call(&["task", "metrics", "stays"]).success().unwrap();
+    call(&["task", "pause", "stays"]).success().unwrap();
+    assert!(ls().contains("PAUSED"), "{}", ls());
+    call(&["task", "resume", "stays"]).success().unwrap();
+    assert!(ls().contains("RUNNING"), "{}", ls());
+    let refused = call(&["task", "checkpoint", "stays"]);
+    assert_ne!(refused.code, 0);
+    call(&["task", "kill", "--signal", "SIGKILL", "stays"])
+        .success()
+        .unwrap();
+    wait_until("the end", Duration::from_secs(20), || {
+        ls().contains("STOPPED")
+    })
+    .unwrap();
+    call(&["task", "delete", "stays"]);
+    call(&["container", "delete", "stays"]).success().unwrap();
+}
+
+#[rstest]
+fn containerd_is_killed_and_comes_back() {
+    needs_root!();
+    let mut containerd = Containerd::start().unwrap();
+    containerd.make_root().unwrap();
+    containerd
+        .run(&["--detach", "--null-io"], "survivor", &["sleep", "1000"])
+        .unwrap()
+        .success()
+        .unwrap();
+    containerd.kill();
+    containerd.launch().unwrap();
+    let call = |args: &[&str]| containerd.ctr(args).unwrap();
+    assert!(call(&["task", "ls"]).stdout.contains("RUNNING"));
+    let script = checked("echo alive");
+    let executed = call(&[
+        "task",
+        "exec",
+        "--exec-id",
+        "e1",
+        "survivor",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    assert_eq!(executed.stdout, "alive\n", "{executed:?}");
+    call(&["task", "kill", "--signal", "SIGKILL", "survivor"])
+        .success()
+        .unwrap();
+    let stopped = || call(&["task", "ls"]).stdout.contains("STOPPED");
+    wait_until("the end", Duration::from_secs(20), stopped).unwrap();
+    call(&["task", "delete", "survivor"]);
+    call(&["container", "delete", "survivor"])
+        .success()
+        .unwrap();
+    assert!(crate::docker_storm::left_behind("survivor").is_empty());
+}

@@ -1,0 +1,48 @@
+//! Engines for real: docker, containerd and podman run containers with the runtime under test.
+//!
+//! Every case asserts from inside, by the marker in `/proc/version`, that the application ran on that runtime's kernel,
+//! unless `RUNTIME` is one without a kernel of its own. They need root, and the packages that `scripts/setup` installs.
+
+#![expect(clippy::unwrap_used, reason = "test code")]
+
+mod ctr;
+mod docker_commands;
+mod docker_flags;
+mod docker_limits;
+mod docker_storm;
+mod docker_terminal;
+mod docker_together;
+mod podman;
+mod terminal;
+
+use fixtures::runtime::{Kind, Runtime};
+
+/// A shell command that fails unless it runs on the kernel of the runtime under test.
+fn on_our_kernel() -> &'static str {
+    match Runtime::under_test().unwrap().kind {
+        Kind::Runsc => "grep -q runsc /proc/version || exit 99",
+        Kind::Gvisor | Kind::Host => "true",
+    }
+}
+
+/// A script that checks the kernel first.
+fn checked(script: &str) -> String {
+    format!("{}; {script}", on_our_kernel())
+}
+
+/// A name that no other test of this process has.
+fn unique(stem: &str) -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static SERIAL: AtomicU32 = AtomicU32::new(0);
+    format!("{stem}-{}", SERIAL.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Leaves the test where engines can't run.
+macro_rules! needs_root {
+    () => {
+        if !fixtures::engines::available() {
+            return;
+        }
+    };
+}
+pub(crate) use needs_root;
