@@ -103,8 +103,9 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
 
 /// The command is root in its own kernel, with everything that root may do there.
 fn all_capabilities(mut spec: Value) -> Value {
-    const MORE: [&str; 6] = [
+    const MORE: [&str; 7] = [
         "CAP_SYS_ADMIN",
+        "CAP_SYSLOG",
         "CAP_SYS_PTRACE",
         "CAP_NET_ADMIN",
         "CAP_DAC_READ_SEARCH",

@@ -29,6 +29,7 @@ cases!(
     ids_in_proc_status,
     threads_have_their_own,
     setpriority_and_nice,
+    dmesg_restriction,
 );
 
 fn uids() -> Result<[u32; 3], SysError> {
@@ -382,6 +383,20 @@ fn setpriority_and_nice() -> Outcome {
         errno_is!(sys!(SYS_setpriority, libc::PRIO_PROCESS, 0, 0), EACCES);
         errno_is!(sys!(SYS_setpriority, libc::PRIO_PROCESS, 4_000_000, 0), ESRCH);
         errno_is!(sys!(SYS_getpriority, 7, 0), EINVAL);
+        Ok(())
+    })
+}
+
+/// Where `dmesg_restrict` is set, the kernel's log is for who has `CAP_SYSLOG` only.
+fn dmesg_restriction() -> Outcome {
+    const SYSLOG_ACTION_SIZE_BUFFER: i32 = 10;
+    let restricted = proc::read("/proc/sys/kernel/dmesg_restrict")?.trim() == "1";
+    in_child(|| {
+        creds::become_user(1000, 1000)?;
+        match sys!(SYS_syslog, SYSLOG_ACTION_SIZE_BUFFER, 0, 0) {
+            Ok(size) => check!(!restricted && size > 0, "{size}"),
+            Err(error) => check!(restricted && error.errno == libc::EPERM, "{error:?}"),
+        }
         Ok(())
     })
 }

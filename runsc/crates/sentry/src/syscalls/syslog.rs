@@ -34,11 +34,25 @@ fn check_privilege(task: &Task) -> Result<()> {
     }
 }
 
+/// What everyone may do unless `dmesg_restrict` is set.
+fn check_restriction(task: &Task) -> Result<()> {
+    if task.kernel().sysctl.flag("kernel/dmesg_restrict") {
+        check_privilege(task)
+    } else {
+        Ok(())
+    }
+}
+
 fn syslog(task: &Task, args: &SyscallArgs) -> SyscallResult {
     match args.i32(0) {
-        // Anyone may read it all and ask for its size (dmesg_restrict is 0).
-        ACTION_READ_ALL => read_all(task, args),
-        ACTION_SIZE_BUFFER => Ok(log(task).len() as u64),
+        ACTION_READ_ALL => {
+            check_restriction(task)?;
+            read_all(task, args)
+        }
+        ACTION_SIZE_BUFFER => {
+            check_restriction(task)?;
+            Ok(log(task).len() as u64)
+        }
         ACTION_CLOSE | ACTION_OPEN => Ok(0),
         ACTION_SIZE_UNREAD => {
             check_privilege(task)?;

@@ -1,6 +1,7 @@
 //! The values of `/proc/sys` that can be set: numbers, remembered by the kernel (`man 5 proc_sys`). The container's
 //! description sets them before anything runs, root of the container while it runs. They are
-//! shown again; what they would steer keeps Linux's default.
+//! shown again; what they would steer keeps Linux's default, but for those that
+//! the kernel asks for with [`Values::flag`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ const VALUES: &[Value] = &[
     row("fs/protected_symlinks", "0", BOOLEAN),
     row("fs/suid_dumpable", "0", 2),
     row("kernel/core_uses_pid", "0", BOOLEAN),
-    row("kernel/dmesg_restrict", "0", BOOLEAN),
+    row("kernel/dmesg_restrict", "1", BOOLEAN), // as Debian has it
     row("kernel/kptr_restrict", "0", 2),
     row("kernel/msg_next_id", "-1", I32),
     row("kernel/msgmax", "8192", U32),
@@ -162,6 +163,12 @@ const VALUES: &[Value] = &[
 pub struct Values(Mutex<BTreeMap<&'static str, String>>);
 
 impl Values {
+    /// Whether the flag at `path` is set.
+    pub(crate) fn flag(&self, path: &str) -> bool {
+        let value = VALUES.iter().find(|value| value.path == path);
+        value.is_some_and(|value| self.get(value) != "0")
+    }
+
     fn get(&self, value: &'static Value) -> String {
         let set = self.0.lock().get(value.path).cloned();
         set.unwrap_or_else(|| value.first.to_owned())

@@ -51,12 +51,13 @@ fn identity(view: &View<'_>, text: &mut String) {
         .parent()
         .map_or(0, |parent| parent.pid_in(view.namespace));
     let own = task.credentials();
-    let groups: String = own.groups.iter().map(|gid| format!("{gid} ")).collect();
+    let groups: Vec<String> = own.groups.iter().map(ToString::to_string).collect();
+    let groups = groups.join(" ");
     let slots = task.files().size();
     let _ = write!(
         text,
         "\nUmask:\t{:04o}\nState:\t{} ({})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{}\nPPid:\t{parent}\nTracerPid:\t{}\n\
-         Uid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\nFDSize:\t{slots}\nGroups:\t{groups}\n",
+         Uid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\nFDSize:\t{slots}\nGroups:\t{groups} \n",
         task.fs().umask(),
         letter(state),
         state_name(state),
