@@ -101,9 +101,12 @@ impl Machine {
             }
             self.end_stub(&stub);
         }
-        self.new_stub().map_err(|error| match error {
-            Errno::ENOMEM => Errno::ENOMEM,
-            _ => Errno::EAGAIN,
+        self.new_stub().map_err(|error| {
+            tracing::warn!(%error, "the host gives no new stub");
+            match error {
+                Errno::ENOMEM => Errno::ENOMEM,
+                _ => Errno::EAGAIN,
+            }
         })
     }
 
