@@ -292,3 +292,35 @@ fn a_watcher_stands_for_a_detached_process() {
     assert!(within(SOON, || count() == 2));
     host.succeed(&["delete", "--force", "c"]);
 }
+
+#[test]
+fn strace_writes_what_strace_writes() {
+    let Some(host) = Host::new(&[]) else { return };
+    let logs = host.directory.path().join("logs");
+    let flags = ["--strace", "--network=none"];
+    let script = "echo hello; sleep 0.01; cat /nowhere 2>/dev/null; kill -USR1 $$";
+    let status = host
+        .command(&flags)
+        .arg(format!("--debug-log-dir={}", logs.display()))
+        .args(["do", "sh", "-c", script])
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+    let of_boot = |path: &PathBuf| path.to_string_lossy().ends_with(".boot");
+    let mut files = fs::read_dir(&logs)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let log = fs::read_to_string(files.find(of_boot).unwrap()).unwrap();
+    for wanted in [
+        "execve(\"sh\", [\"sh\", \"-c\", ",
+        "write(1, \"hello\\n\", 6) = 6",
+        "wait4(-1, <unfinished ...>",
+        "<... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = ",
+        "\"/nowhere\", O_RDONLY",
+        "= -1 ENOENT (No such file or directory)",
+        "kill(1, SIGUSR1) = 0",
+        "+++ exited with 0 +++",
+    ] {
+        assert!(log.contains(wanted), "{wanted} is not in:\n{log}");
+    }
+}

@@ -130,6 +130,7 @@ impl Kernel {
             freezer: Freezer::default(),
             log,
             oom: OomKiller::new(config.on_oom),
+            sysctls: Sysctls::default(),
         });
         crate::kernel::oom::attach(&kernel);
         kernel

@@ -22,6 +22,7 @@ use crate::kernel::signal::state::{Dispositions, TaskSignals};
 use crate::kernel::task::{OwnState, Task, TaskParts};
 use crate::kernel::thread_group::ThreadGroup;
 use crate::loader::Arguments;
+use crate::strace;
 use crate::vfs::fd_table::{Descriptor, FdTable};
 use crate::vfs::file::OpenFile;
 use crate::vfs::mount::MountNamespace;
@@ -141,6 +142,7 @@ impl NewProcess {
             std::mem::take(&mut self.argv),
             std::mem::take(&mut self.envp),
         );
+        strace::starts(&self.task, &argv, envp.len());
         load(&self.task, &self.cwd, &self.program, argv, envp)?;
         seccomp::install::install_initial(&self.task, &self.filters).map_err(StartError::Filter)?;
         self.started = true;

@@ -159,7 +159,7 @@ fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart
         // The tracer may have changed the call.
         args = arguments(&task.registers.lock());
     }
-    let traced = strace::enter(task, &args);
+    strace::enter(task, &args);
     let result = if task.is_traced() && args.number.cast_signed() < 0 {
         // No call: the tracer has said what it gives.
         Ok(task.registers.lock().rax)
@@ -168,9 +168,7 @@ fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart
     } else {
         table::dispatch(task, &args)
     };
-    if let Some(traced) = traced {
-        strace::exit(task, traced, &args, &result);
-    }
+    strace::exit(task, &args, &result);
     let restart = match result {
         Ok(value) => store(task, value),
         Err(SysError::Errno(errno)) => store(task, i64::from(-errno.raw()).cast_unsigned()),

@@ -1,6 +1,7 @@
-//! Prints system calls as `strace(1)` does: one line in the log for each, once it has returned.
+//! Prints system calls as `strace(1)` does: one line in the log for each, once it has returned; two for
+//! one that sleeps, so that one that never returns is seen.
 //!
-//! [`enter`] and [`exit`] stand around the dispatch of a call. What goes into the kernel is read from user
+//! [`enter`] and [`exit`] stand around the dispatch of a call, [`sleeps`] is called before its task sleeps. What goes into the kernel is read from user
 //! memory and printed before the call, what comes out of it after. [`formats`] says for each call what its
 //! arguments are, [`decode`] prints structures, [`names`] is about flags and constants. User memory is read
 //! as any hostile input: what can't be read is printed as its address.
@@ -60,24 +61,26 @@ impl Settings {
 /// A call that is being traced.
 #[derive(Debug)]
 pub struct Traced {
+    number: u64,
     /// The arguments as far as they are printed before the call.
     arguments: Vec<Option<String>>,
+    /// How many of them are in the log, if its line was begun.
+    unfinished: Option<usize>,
     started: Instant,
 }
 
 /// Before a call: notes what its arguments point to, if it is traced.
-pub fn enter(task: &Task, args: &SyscallArgs) -> Option<Traced> {
-    if !task.kernel().strace.enabled {
-        return None;
+pub fn enter(task: &Task, args: &SyscallArgs) {
+    if task.kernel().strace.enabled {
+        begin(task, args);
     }
-    begin(task, args)
 }
 
 #[cold]
-fn begin(task: &Task, args: &SyscallArgs) -> Option<Traced> {
+fn begin(task: &Task, args: &SyscallArgs) {
     let settings = &task.kernel().strace;
     if !settings.wants(args.number) {
-        return None;
+        return;
     }
     let mm = task.mm_if_alive();
     let stack = task.registers.lock().rsp;
@@ -87,20 +90,46 @@ fn begin(task: &Task, args: &SyscallArgs) -> Option<Traced> {
     let arguments = (0..format.args.len())
         .map(|n| format.before(&mut printer, n))
         .collect();
-    Some(Traced {
+    *task.traced.lock() = Some(Traced {
+        number: args.number,
         arguments,
+        unfinished: None,
         started: Instant::now(),
-    })
+    });
+}
+
+/// Within a call whose task is about to sleep: begins its line.
+pub fn sleeps(task: &Task) {
+    if !task.kernel().strace.enabled {
+        return;
+    }
+    let mut traced = task.traced.lock();
+    let Some(traced) = traced.as_mut().filter(|traced| traced.unfinished.is_none()) else {
+        return;
+    };
+    let (text, shown) = result::begun(traced.number, &traced.arguments);
+    traced.unfinished = Some(shown);
+    line::write(task.tid(), &text, None);
 }
 
 /// After a call: prints it.
+pub fn exit(task: &Task, args: &SyscallArgs, result: &SyscallResult) {
+    if task.kernel().strace.enabled {
+        let traced = task.traced.lock().take();
+        if let Some(traced) = traced {
+            end(task, traced, args, result);
+        }
+    }
+}
+
 #[cold]
-pub fn exit(task: &Task, traced: Traced, args: &SyscallArgs, result: &SyscallResult) {
+fn end(task: &Task, traced: Traced, args: &SyscallArgs, result: &SyscallResult) {
     let took = traced.started.elapsed();
     let mm = task.mm_if_alive();
     let max = task.kernel().strace.max_string;
     let mut printer = Printer::new(memory::of(mm.as_deref()), args.raw, max);
-    let text = result::call(&mut printer, args.number, traced.arguments, result, || {
+    let (before, begun) = (traced.arguments, traced.unfinished);
+    let text = result::call(&mut printer, args.number, before, begun, result, || {
         task.registers.lock().rax
     });
     line::write(task.tid(), &text, Some(took));
@@ -116,6 +145,24 @@ pub fn signal(task: &Task, info: &SignalInfo) {
             None,
         );
     }
+}
+
+/// The kernel itself starts a program, as if the process had asked for it.
+pub fn starts(task: &Task, argv: &[Vec<u8>], variables: usize) {
+    let settings = &task.kernel().strace;
+    if !settings.enabled || !settings.wants(u64::from(abi::raw::general::__NR_execve)) {
+        return;
+    }
+    let mut printer = Printer::new(memory::of(None), [0; 6], settings.max_string);
+    let mut quoted = argv.iter().map(|argument| {
+        printer.quoted(argument);
+        printer.take()
+    });
+    let program = quoted.next().unwrap_or_default();
+    let arguments: Vec<String> = std::iter::once(program.clone()).chain(quoted).collect();
+    let arguments = arguments.join(", ");
+    let text = format!("execve({program}, [{arguments}], /* {variables} vars */) = ?");
+    line::write(task.tid(), &text, None);
 }
 
 /// A thread ends.

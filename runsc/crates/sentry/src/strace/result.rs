@@ -7,36 +7,64 @@ use crate::strace::printer::{Printer, put};
 
 use abi::raw::general as nr;
 
-/// The text of a call that has returned; `before` are its arguments as printed before it, and
-/// `register` fetches what `rax` is now.
+/// The text of a call that has returned; `before` are its arguments as printed before it, of which
+/// `unfinished` are in the log already, and `register` fetches what `rax` is now.
 pub(super) fn call(
     printer: &mut Printer<'_>,
     number: u64,
     before: Vec<Option<String>>,
+    unfinished: Option<usize>,
     result: &SyscallResult,
     register: impl FnOnce() -> u64,
 ) -> String {
     let format = Format::of(number);
     printer.set_result(result.ok());
-    let mut text = match names::call(number) {
-        Some(name) => format!("{name}("),
-        None => format!("syscall_{number:#x}("),
+    let begun = unfinished.unwrap_or(0);
+    let mut text = match unfinished {
+        Some(_) => format!("<... {} resumed>", name(number)),
+        None => format!("{}(", name(number)),
     };
     let mut first = true;
-    for (n, early) in before.into_iter().enumerate() {
+    for (n, early) in before.into_iter().enumerate().skip(begun) {
         let argument = early.unwrap_or_else(|| format.after(printer, n));
-        if argument.is_empty() {
-            continue;
-        }
-        if !first {
-            text.push_str(", ");
-        }
-        first = false;
-        text.push_str(&argument);
+        separate(&mut text, &argument, &mut first);
     }
     text.push_str(") = ");
     text.push_str(&outcome(printer, format, number, result, register));
     text
+}
+
+/// The text of a call that does not return for now, and how many of its arguments are in it: those that
+/// are known before it does.
+pub(super) fn begun(number: u64, before: &[Option<String>]) -> (String, usize) {
+    let mut text = format!("{}(", name(number));
+    let mut first = true;
+    let known = before.iter().map_while(Option::as_deref);
+    let shown = known
+        .map(|argument| separate(&mut text, argument, &mut first))
+        .count();
+    if shown > 0 && shown < before.len() {
+        text.push(',');
+    }
+    let gap = if shown == 0 { "" } else { " " };
+    text.push_str(gap);
+    text.push_str("<unfinished ...>");
+    (text, shown)
+}
+
+fn name(number: u64) -> String {
+    names::call(number).map_or_else(|| format!("syscall_{number:#x}"), ToOwned::to_owned)
+}
+
+/// One more argument; one that is not there has no text.
+fn separate(text: &mut String, argument: &str, first: &mut bool) {
+    if argument.is_empty() {
+        return;
+    }
+    if !std::mem::replace(first, false) {
+        text.push_str(", ");
+    }
+    text.push_str(argument);
 }
 
 fn outcome(

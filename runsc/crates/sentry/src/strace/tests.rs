@@ -36,7 +36,7 @@ fn line(number: u32, args: [u64; 6], memory: &[u8], result: SyscallResult) -> St
     let before = (0..format.args.len())
         .map(|n| format.before(&mut printer, n))
         .collect();
-    result::call(&mut printer, u64::from(number), before, &result, || 0)
+    result::call(&mut printer, u64::from(number), before, None, &result, || 0)
 }
 
 fn words(words: &[u64]) -> Vec<u8> {
@@ -239,4 +239,20 @@ fn chosen_calls() {
     assert!(!settings.wants(1));
     assert!(!settings.wants(1000));
     assert_eq!(settings.unknown_calls().collect::<Vec<_>>(), ["reed"]);
+}
+
+#[test]
+fn a_call_that_sleeps_has_two_lines() {
+    let memory = Bytes(AT, Vec::new());
+    let mut printer = Printer::new(&memory, [3, 0, 5, 0, 0, 0], 32);
+    let number = u64::from(nr::__NR_read);
+    let before = vec![Some("3".to_owned()), None, Some("5".to_owned())];
+    let (text, shown) = result::begun(number, &before);
+    assert_eq!(text, "read(3, <unfinished ...>");
+    let text = result::call(&mut printer, number, before, Some(shown), &Ok(0), || 0);
+    assert_eq!(text, "<... read resumed>NULL, 5) = 0");
+    let (text, _) = result::begun(u64::from(nr::__NR_fsync), &[Some("3".to_owned())]);
+    assert_eq!(text, "fsync(3 <unfinished ...>");
+    let (text, _) = result::begun(u64::from(nr::__NR_pause), &[]);
+    assert_eq!(text, "pause(<unfinished ...>");
 }
