@@ -130,7 +130,6 @@ impl Kernel {
             freezer: Freezer::default(),
             log,
             oom: OomKiller::new(config.on_oom),
-            sysctls: Sysctls::default(),
         });
         crate::kernel::oom::attach(&kernel);
         kernel
