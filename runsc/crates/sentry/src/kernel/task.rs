@@ -66,8 +66,8 @@ pub struct Task {
     /// Processor time.
     pub cpu: crate::kernel::cpu_time::CpuTime,
     pub(crate) faults: AtomicU64,
-    /// The call that is being traced, if one is.
-    pub(crate) traced: Mutex<Option<crate::strace::Traced>>,
+    /// The call that strace prints, if one is being made.
+    pub(crate) strace_call: Mutex<Option<crate::strace::Traced>>,
 }
 
 /// Wakes the parent of a `vfork(2)`.
@@ -225,7 +225,7 @@ impl Task {
             state: Mutex::new(RunState::Running),
             cpu: crate::kernel::cpu_time::CpuTime::default(),
             faults: AtomicU64::new(0),
-            traced: Mutex::default(),
+            strace_call: Mutex::default(),
         })
     }
 

@@ -90,7 +90,7 @@ fn begin(task: &Task, args: &SyscallArgs) {
     let arguments = (0..format.args.len())
         .map(|n| format.before(&mut printer, n))
         .collect();
-    *task.traced.lock() = Some(Traced {
+    *task.strace_call.lock() = Some(Traced {
         number: args.number,
         arguments,
         unfinished: None,
@@ -103,7 +103,7 @@ pub fn sleeps(task: &Task) {
     if !task.kernel().strace.enabled {
         return;
     }
-    let mut traced = task.traced.lock();
+    let mut traced = task.strace_call.lock();
     let Some(traced) = traced.as_mut().filter(|traced| traced.unfinished.is_none()) else {
         return;
     };
@@ -115,7 +115,7 @@ pub fn sleeps(task: &Task) {
 /// After a call: prints it.
 pub fn exit(task: &Task, args: &SyscallArgs, result: &SyscallResult) {
     if task.kernel().strace.enabled {
-        let traced = task.traced.lock().take();
+        let traced = task.strace_call.lock().take();
         if let Some(traced) = traced {
             end(task, traced, args, result);
         }
