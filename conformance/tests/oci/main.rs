@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test code")]
 
+mod cgroupfs;
 mod console;
 mod environment;
 mod errors;

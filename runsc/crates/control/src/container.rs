@@ -33,6 +33,8 @@ pub struct Container {
     pub memory_limit_bytes: Option<u64>,
     /// Most tasks, if limited.
     pub pids_limit: Option<u64>,
+    /// What limits its use of processors.
+    pub cpu: CpuLimits,
     /// What `/proc/cpuinfo` says of each processor, after its number.
     pub processor_description: String,
     /// Ids that differ between the guest's view and the gofer's; empty: none do.
@@ -48,6 +50,21 @@ pub struct SeccompProfile {
     pub program: Vec<[u8; 8]>,
     /// Flags of `SECCOMP_SET_MODE_FILTER`.
     pub flags: u64,
+}
+
+/// What limits the use of processors; the host's control groups enforce it, the container's own show it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuLimits {
+    /// The weight, `cpu.shares`.
+    pub shares: Option<u64>,
+    /// Microseconds of processor time in each period; negative for no limit.
+    pub quota_us: Option<i64>,
+    /// The period in microseconds.
+    pub period_us: Option<u64>,
+    /// The processors, as a list of ranges; empty for all.
+    pub cpus: String,
+    /// The memory nodes; empty for all.
+    pub mems: String,
 }
 
 /// A range of ids in the container's user namespace.
@@ -236,7 +253,10 @@ pub enum MountKind {
     /// POSIX message queues.
     Mqueue,
     /// Control groups.
-    Cgroup,
+    Cgroup {
+        /// The one hierarchy of version 2; else a directory with those of version 1.
+        unified: bool,
+    },
 }
 
 /// Flags of a mount (`man 2 mount`).

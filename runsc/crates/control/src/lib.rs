@@ -19,8 +19,8 @@ pub use boot::{
 };
 pub use connection::{Connection, ConnectionError, MAX_BODY_BYTES, MAX_DESCRIPTORS, Received};
 pub use container::{
-    Capabilities, Container, Device, DeviceKind, IdentityMap, Mount, MountFlags, MountKind,
-    Overlay, Process, Propagation, PropagationKind, Rlimit, Root, SeccompProfile, User,
+    Capabilities, Container, CpuLimits, Device, DeviceKind, IdentityMap, Mount, MountFlags,
+    MountKind, Overlay, Process, Propagation, PropagationKind, Rlimit, Root, SeccompProfile, User,
 };
 pub use message::{
     ExecSpec, FailureKind, Limits, ProcessInfo, Reply, Request, StartHook, Target, Usage,

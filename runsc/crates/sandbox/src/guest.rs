@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{
-    BootConfig, Container, FailureKind, Process, ProcessInfo, Reply, StartHook, Target, Usage,
+    BootConfig, Container, CpuLimits, FailureKind, Process, ProcessInfo, Reply, StartHook, Target,
+    Usage,
 };
 use gofer::RemoteTree;
 use host::sacrifice::Sacrifice;
 use memory::{HostMemory, MemoryFile};
 use parking_lot::Mutex;
 use platform::Platform;
+use sentry::kernel::cgroup;
 use sentry::kernel::kernel::{Kernel, KernelConfig};
 use sentry::kernel::namespaces::UtsNames;
 use sentry::kernel::oom::OomNotice;
@@ -141,6 +143,7 @@ impl Guest {
         let container = config.container.clone();
         let kernel = make_kernel(&config, platform, host_memory)?;
         limit_tasks(&kernel, container.pids_limit);
+        kernel.cgroups.set_limits(cpu_limits(&container.cpu));
         for (name, value) in &container.sysctl {
             let failed = |errno| SandboxError::Sysctl {
                 name: name.clone(),
@@ -364,6 +367,16 @@ fn ends_by_default(number: i32) -> bool {
     (1..=64).contains(&number)
         && ![CHLD, CONT, URG, WINCH].contains(&number)
         && !STOP_TO_TTOU.contains(&number)
+}
+
+fn cpu_limits(cpu: &CpuLimits) -> cgroup::Limits {
+    cgroup::Limits {
+        cpu_shares: cpu.shares,
+        cpu_quota_us: cpu.quota_us,
+        cpu_period_us: cpu.period_us,
+        cpus: cpu.cpus.clone(),
+        mems: cpu.mems.clone(),
+    }
 }
 
 fn limit_tasks(kernel: &Kernel, most: Option<u64>) {

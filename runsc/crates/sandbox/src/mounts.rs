@@ -5,10 +5,12 @@ use std::sync::Arc;
 use control::{BootConfig, Mount, MountFlags, MountKind, Overlay, PropagationKind};
 use gofer::{HostTree, RemoteTree, TreeId};
 use host::Errno;
+use sentry::fs::cgroup;
 use sentry::fs::devpts::{DevPts, DevPtsOptions};
 use sentry::fs::gofer::{GoferFs, Options};
 use sentry::fs::overlay::OverlayFs;
 use sentry::fs::tmpfs::{TmpFs, TmpfsOptions};
+use sentry::kernel::cgroup::Kind;
 use sentry::kernel::kernel::Kernel;
 use sentry::vfs::attr::FileType;
 use sentry::vfs::inode::{CachePolicy, FileSystem};
@@ -80,14 +82,7 @@ fn mount_one(
     namespace: &Arc<MountNamespace>,
     mount: &Mount,
 ) -> Result<(), Errno> {
-    let Some(fs) = file_system(kernel, config, tree, mount)? else {
-        tracing::warn!(
-            destination = mount.destination,
-            kind = ?mount.kind,
-            "this release has no such file system: left out"
-        );
-        return Ok(());
-    };
+    let fs = file_system(kernel, config, tree, mount)?;
     let source = match mount.source.as_str() {
         "" => fs.type_name(),
         source => source,
@@ -95,8 +90,26 @@ fn mount_one(
     let path = mount.destination.as_bytes();
     let flags = flags(mount.flags);
     let at = kernel.mount_at(namespace, path, fs.clone(), source.as_bytes(), flags)?;
+    if mount.kind == (MountKind::Cgroup { unified: false }) {
+        mount_hierarchies(kernel, namespace, &mount.destination, flags)?;
+    }
     let mut changes = mount.propagation.iter();
     changes.try_for_each(|to| propagate(kernel, namespace, &at, *to))
+}
+
+/// The hierarchies of version 1 below their directory.
+fn mount_hierarchies(
+    kernel: &Arc<Kernel>,
+    namespace: &Arc<MountNamespace>,
+    below: &str,
+    flags: Flags,
+) -> Result<(), Errno> {
+    for (name, kind) in cgroup::v1_layout() {
+        let path = format!("{}/{name}", below.trim_end_matches('/'));
+        let fs = cgroup::new(kernel, &kind)?;
+        kernel.mount_at(namespace, path.as_bytes(), fs, b"cgroup", flags)?;
+    }
+    Ok(())
 }
 
 fn file_system(
@@ -104,13 +117,13 @@ fn file_system(
     config: &BootConfig,
     tree: &Arc<RemoteTree>,
     mount: &Mount,
-) -> Result<Option<Arc<dyn FileSystem>>, Errno> {
-    match mount.kind {
+) -> Result<Arc<dyn FileSystem>, Errno> {
+    Ok(match mount.kind {
         MountKind::Bind {
             tree: id, overlay, ..
         } => {
             let fs = host_files(kernel, tree, id, policy(config, overlay))?;
-            Ok(Some(overlaid(kernel, fs, overlay)))
+            overlaid(kernel, fs, overlay)
         }
         MountKind::Tmpfs {
             size_bytes,
@@ -126,7 +139,7 @@ fn file_system(
                 uid,
                 gid,
             };
-            Ok(Some(TmpFs::new(kernel, &options)))
+            TmpFs::new(kernel, &options)
         }
         MountKind::Devtmpfs {
             shown_as_devtmpfs,
@@ -139,10 +152,10 @@ fn file_system(
                 ..TmpfsOptions::default()
             };
             let name = ["tmpfs", "devtmpfs"][usize::from(shown_as_devtmpfs)];
-            sentry::fs::devtmpfs::new(kernel, name, &options).map(Some)
+            sentry::fs::devtmpfs::new(kernel, name, &options)?
         }
-        MountKind::Proc => Ok(Some(sentry::fs::proc::new(kernel, kernel.root_pid_ns()))),
-        MountKind::Sysfs => Ok(Some(sentry::fs::sysfs::new(kernel))),
+        MountKind::Proc => sentry::fs::proc::new(kernel, kernel.root_pid_ns()),
+        MountKind::Sysfs => sentry::fs::sysfs::new(kernel),
         MountKind::Devpts {
             mode,
             uid,
@@ -158,15 +171,16 @@ fn file_system(
                 ptmx_mode: ptmx_mode.unwrap_or(plain.ptmx_mode),
                 max: max.unwrap_or(plain.max),
             };
-            Ok(Some(DevPts::new(kernel, options)))
+            DevPts::new(kernel, options)
         }
         // The files are there; mq_open(2) does not know them yet.
         MountKind::Mqueue => {
             let options = TmpfsOptions::default();
-            Ok(Some(TmpFs::with_type(kernel, "mqueue", &options)))
+            TmpFs::with_type(kernel, "mqueue", &options)
         }
-        MountKind::Cgroup => Ok(None),
-    }
+        MountKind::Cgroup { unified: true } => cgroup::new(kernel, &Kind::Unified)?,
+        MountKind::Cgroup { unified: false } => cgroup::v1_root(kernel),
+    })
 }
 
 fn host_files(

@@ -10,7 +10,7 @@ mod process;
 mod seccomp;
 mod sysctl;
 
-use control::{Container, GoferTree, IdentityMap, Overlay, Process, Root};
+use control::{Container, CpuLimits, GoferTree, IdentityMap, Overlay, Process, Root};
 use oci_spec::runtime::{LinuxIdMapping, Spec};
 
 pub use capability::{all_capabilities, capability_bit, capability_names};
@@ -78,6 +78,7 @@ pub fn resolve(id: &str, bundle: &Bundle, settings: &Settings) -> Result<Resolve
         devices: devices::convert(spec)?,
         memory_limit_bytes: memory_limit(spec),
         pids_limit: pids_limit(spec),
+        cpu: cpu_limits(spec),
         processor_description: host::cpu::description(),
         uid_map: id_map(linux.and_then(|l| l.uid_mappings().as_deref())),
         gid_map: id_map(linux.and_then(|l| l.gid_mappings().as_deref())),
@@ -125,6 +126,20 @@ fn id_map(mappings: Option<&[LinuxIdMapping]>) -> Vec<IdentityMap> {
             size: m.size(),
         })
         .collect()
+}
+
+fn cpu_limits(spec: &Spec) -> CpuLimits {
+    let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref());
+    let Some(cpu) = resources.and_then(|resources| resources.cpu().as_ref()) else {
+        return CpuLimits::default();
+    };
+    CpuLimits {
+        shares: cpu.shares(),
+        quota_us: cpu.quota(),
+        period_us: cpu.period(),
+        cpus: cpu.cpus().clone().unwrap_or_default(),
+        mems: cpu.mems().clone().unwrap_or_default(),
+    }
 }
 
 fn memory_limit(spec: &Spec) -> Option<u64> {

@@ -112,6 +112,9 @@ fn utf8(path: PathBuf) -> Result<String> {
         .map_err(|path| invalid(format!("path {} is not UTF-8", path.display())))
 }
 
+/// There on hosts with version 2 of control groups.
+const UNIFIED: &str = "/sys/fs/cgroup/cgroup.controllers";
+
 fn internal(typ: &str, destination: &str, options: &mut Options) -> Result<MountKind> {
     let kind = match typ {
         // Docker and runc mount a tmpfs on /dev and make the nodes; this kernel has them itself.
@@ -122,10 +125,12 @@ fn internal(typ: &str, destination: &str, options: &mut Options) -> Result<Mount
         "sysfs" => MountKind::Sysfs,
         "devpts" => devpts(options)?,
         "mqueue" => MountKind::Mqueue,
-        // Which hierarchy it is, and its delegation: this kernel's own control groups have one form.
+        // The container sees the version that its host has, as with other runtimes.
         "cgroup" | "cgroup2" => {
             options.data.clear();
-            MountKind::Cgroup
+            MountKind::Cgroup {
+                unified: typ == "cgroup2" || Path::new(UNIFIED).exists(),
+            }
         }
         _ => {
             return Err(ContainerError::Unsupported(format!(

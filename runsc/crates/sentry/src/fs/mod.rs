@@ -1,6 +1,7 @@
 //! The file systems.
 
 pub mod anon;
+pub mod cgroup;
 pub mod devpts;
 pub mod devtmpfs;
 pub mod eventfd;

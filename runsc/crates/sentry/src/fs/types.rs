@@ -8,7 +8,7 @@ use abi::Errno;
 use crate::error::Result;
 use crate::fs::devpts::{DevPts, DevPtsOptions};
 use crate::fs::tmpfs::{TmpFs, TmpfsOptions};
-use crate::fs::{devtmpfs, proc, sysfs};
+use crate::fs::{cgroup, devtmpfs, proc, sysfs};
 use crate::kernel::task::Task;
 use crate::vfs::inode::FileSystem;
 
@@ -23,6 +23,8 @@ pub fn make(task: &Task, name: &[u8], options: &[u8]) -> Result<Arc<dyn FileSyst
         b"devtmpfs" => devtmpfs::new(kernel, "devtmpfs", &TmpfsOptions::default()),
         b"proc" => Ok(proc::new(kernel, &task.pid_namespace())),
         b"sysfs" => Ok(sysfs::new(kernel)),
+        b"cgroup" => cgroup::mount(kernel, false, options),
+        b"cgroup2" => cgroup::mount(kernel, true, options),
         b"devpts" => Ok(DevPts::new(kernel, DevPtsOptions::default())),
         _ => Err(Errno::ENODEV),
     }

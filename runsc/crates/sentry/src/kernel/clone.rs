@@ -327,6 +327,7 @@ fn trace_event(task: &Task, request: &CloneRequest) -> Option<Event> {
 /// tracer is to hear.
 fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<(u32, Option<Event>)> {
     check_process_limit(task)?;
+    task.kernel().cgroups.check_fork(task.group())?;
     let _tree = task.kernel().task_set.lock();
     if task.is_exiting() {
         return Err(Errno::EAGAIN);
@@ -348,6 +349,7 @@ fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<(u3
         let maker = task.pid_namespace().task(task.tid());
         group.set_maker(maker.map_or_else(Weak::new, |maker| Arc::downgrade(&maker)));
         group.adopt_leader(child, parent, task.group().process_group());
+        task.kernel().cgroups.inherit(task.group(), group);
     }
     let event = trace_event(task, request);
     if event.is_some() || task.is_traced() && request.flags.contains(CloneFlags::PTRACE) {

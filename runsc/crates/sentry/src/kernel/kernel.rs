@@ -7,6 +7,7 @@ use memory::MemoryFile;
 use parking_lot::Mutex;
 use platform::Platform;
 
+use crate::kernel::cgroup::Cgroups;
 use crate::kernel::freezer::Freezer;
 use crate::kernel::futex::FutexTable;
 use crate::kernel::log::KernelLog;
@@ -74,6 +75,8 @@ pub struct Kernel {
     pub sockets: SocketTables,
     /// Keeps tasks out of application code while the container is paused.
     pub freezer: Freezer,
+    /// Control groups, as the application sees them.
+    pub cgroups: Cgroups,
     /// What the kernel has said: `dmesg`.
     pub log: KernelLog,
     /// Ends a process when memory is used up.
@@ -128,6 +131,7 @@ impl Kernel {
             sockets: SocketTables::default(),
             sysctl: crate::fs::proc::SysctlValues::default(),
             freezer: Freezer::default(),
+            cgroups: Cgroups::default(),
             log,
             oom: OomKiller::new(config.on_oom),
         });

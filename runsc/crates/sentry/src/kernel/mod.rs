@@ -1,6 +1,7 @@
 //! The kernel proper: tasks and what they do to each other.
 
 pub mod blocking;
+pub mod cgroup;
 pub mod clone;
 pub mod cpu_time;
 pub mod credentials;

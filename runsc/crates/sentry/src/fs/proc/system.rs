@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::fs::synthetic::{Entry, FixedLink, Generated};
+use crate::kernel::cgroup::{Controller, Kind};
 use crate::kernel::task::{RunState, Task};
 use crate::syscalls::system::{RELEASE, VERSION};
 use crate::time::NANOS_PER_SEC;
@@ -14,6 +15,7 @@ pub(super) fn files() -> Vec<(&'static str, Entry)> {
     let file = |make: fn(&Task) -> Result<Vec<u8>>| Entry::file(Arc::new(Generated(make)));
     vec![
         ("cmdline", file(|_| Ok(b"runsc\n".to_vec()))),
+        ("cgroups", file(cgroups)),
         ("cpuinfo", file(cpu_info)),
         ("devices", file(devices)),
         ("diskstats", file(|_| Ok(Vec::new()))),
@@ -58,6 +60,23 @@ fn cpu_info(task: &Task) -> Result<Vec<u8>> {
     Ok(text.into_bytes())
 }
 
+/// The controllers, the hierarchy of each and how many groups that has (`man 7 cgroups`).
+fn cgroups(task: &Task) -> Result<Vec<u8>> {
+    let hierarchies = task.kernel().cgroups.all();
+    let mut text = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n".to_owned();
+    for controller in Controller::ALL {
+        let own = hierarchies.iter().find(|hierarchy| {
+            matches!(&hierarchy.kind, Kind::V1 { controllers, .. } if controllers.contains(&controller))
+        });
+        let unified = hierarchies.iter().find(|hierarchy| hierarchy.id == 0);
+        let hierarchy = own.or(unified);
+        let id = hierarchy.map_or(0, |hierarchy| hierarchy.id);
+        let groups = hierarchy.map_or(1, |hierarchy| 1 + hierarchy.root.descendants());
+        let _ = writeln!(text, "{}\t{id}\t{groups}\t1", controller.name());
+    }
+    Ok(text.into_bytes())
+}
+
 fn devices(_task: &Task) -> Result<Vec<u8>> {
     let text = "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n 10 misc\n136 pts\n\n\
                 Block devices:\n";
@@ -67,7 +86,7 @@ fn devices(_task: &Task) -> Result<Vec<u8>> {
 fn file_systems(_task: &Task) -> Result<Vec<u8>> {
     let names = [
         "sysfs", "tmpfs", "proc", "devtmpfs", "pipefs", "sockfs", "devpts", "mqueue", "overlay",
-        "9p",
+        "cgroup", "cgroup2", "9p",
     ];
     Ok(names
         .iter()

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::kernel::task::Task;
 use crate::vfs::attr::{Attr, Device, FileType, SetAttr, Timestamp};
 use crate::vfs::file::{File, OpenFlags};
-use crate::vfs::inode::{FileSystem, Inode, InodeRef, LinkTarget, NewNode};
+use crate::vfs::inode::{FileSystem, Inode, InodeRef, LinkTarget, NewKind, NewNode};
 use crate::vfs::shared::InodeShared;
 
 /// One made-up file.
@@ -133,8 +133,24 @@ impl Inode for SyntheticInode {
         Ok(inode)
     }
 
-    fn create(&self, _name: &[u8], _node: &NewNode<'_>) -> Result<InodeRef> {
-        Err(Errno::EACCES)
+    fn create(&self, name: &[u8], node: &NewNode<'_>) -> Result<InodeRef> {
+        let Body::Directory(directory) = &self.entry.body else {
+            return Err(Errno::ENOTDIR);
+        };
+        if node.kind != NewKind::Directory {
+            return Err(Errno::EACCES);
+        }
+        directory.make_directory(name)?;
+        self.lookup(name)
+    }
+
+    fn rmdir(&self, name: &[u8]) -> Result<()> {
+        let Body::Directory(directory) = &self.entry.body else {
+            return Err(Errno::ENOTDIR);
+        };
+        directory.remove_directory(name)?;
+        self.children.lock().remove(name);
+        Ok(())
     }
 
     fn read_link(&self, task: &Task) -> Result<LinkTarget> {

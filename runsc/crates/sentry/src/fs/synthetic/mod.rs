@@ -28,6 +28,16 @@ pub trait Directory: Send + Sync + fmt::Debug {
 
     /// All names with their types, in the order they are listed.
     fn names(&self) -> Result<Vec<(Vec<u8>, FileType)>>;
+
+    /// What `mkdir(2)` does.
+    fn make_directory(&self, _name: &[u8]) -> Result<()> {
+        Err(Errno::EACCES)
+    }
+
+    /// What `rmdir(2)` does.
+    fn remove_directory(&self, _name: &[u8]) -> Result<()> {
+        Err(Errno::EPERM)
+    }
 }
 
 /// A file's content.
@@ -181,6 +191,7 @@ pub struct SyntheticFs {
     magic: u64,
     device: Device,
     root: Arc<SyntheticInode>,
+    options: String,
 }
 
 impl SyntheticFs {
@@ -192,11 +203,24 @@ impl SyntheticFs {
         device: Device,
         root: Entry,
     ) -> Arc<SyntheticFs> {
+        SyntheticFs::with_options(type_name, magic, device, root, String::new())
+    }
+
+    /// The same, with options to be shown in the mount table.
+    #[must_use]
+    pub fn with_options(
+        type_name: &'static str,
+        magic: u64,
+        device: Device,
+        root: Entry,
+        options: String,
+    ) -> Arc<SyntheticFs> {
         Arc::new_cyclic(|fs| SyntheticFs {
             type_name,
             magic,
             device,
             root: SyntheticInode::new(fs.clone(), ROOT_INO, root),
+            options,
         })
     }
 }
@@ -228,5 +252,9 @@ impl FileSystem for SyntheticFs {
 
     fn cache_policy(&self) -> CachePolicy {
         CachePolicy::Revalidate
+    }
+
+    fn options(&self) -> String {
+        self.options.clone()
     }
 }

@@ -114,9 +114,19 @@ pub(super) fn personality(view: &View<'_>) -> Result<Vec<u8>> {
     Ok(format!("{:08x}\n", view.task.own.lock().personality).into_bytes())
 }
 
-/// One unified hierarchy, of which the container sees its own root.
-pub(super) fn cgroup(_view: &View<'_>) -> Result<Vec<u8>> {
-    Ok(b"0::/\n".to_vec())
+/// Its group in each hierarchy (`man 7 cgroups`). The unified one is there even if nobody mounted it.
+pub(super) fn cgroup(view: &View<'_>) -> Result<Vec<u8>> {
+    let group = view.task.group();
+    let mut text = String::new();
+    let hierarchies = view.task.kernel().cgroups.all();
+    for hierarchy in &hierarchies {
+        let (name, path) = (hierarchy.kind.text(), hierarchy.group_of(group).path());
+        let _ = writeln!(text, "{}:{name}:{path}", hierarchy.id);
+    }
+    if hierarchies.iter().all(|hierarchy| hierarchy.id != 0) {
+        text.push_str("0::/\n");
+    }
+    Ok(text.into_bytes())
 }
 
 pub(super) fn timer_slack(view: &View<'_>) -> Result<Vec<u8>> {
