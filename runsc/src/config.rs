@@ -186,8 +186,8 @@ impl Config {
             overlay_root,
             overlay_mounts,
             exclusive_files: exclusive(values.text("file-access"))?,
-            host_uds: open_or_none(values, "host-uds")?,
-            host_fifo: open_or_none(values, "host-fifo")?,
+            host_uds: none(values, "host-uds")?,
+            host_fifo: none(values, "host-fifo")?,
             systemd_cgroup: values.is_set("systemd-cgroup"),
             ignore_cgroups: values.is_set("ignore-cgroups"),
             children_log_to_stderr: (debug || strace.enabled) && log.is_none(),
@@ -279,10 +279,12 @@ fn overlay(values: &Values) -> Result<(bool, bool)> {
     }
 }
 
-fn open_or_none(values: &Values, name: &str) -> Result<bool> {
+fn none(values: &Values, name: &str) -> Result<bool> {
     match values.text(name) {
         "none" | "" => Ok(false),
-        "open" | "all" => Ok(true),
+        "open" | "all" => {
+            bail!("-{name}=open is not available in this release: the sandbox reaches none")
+        }
         other => bail!("invalid value {other:?} for flag -{name}: want none or open"),
     }
 }
@@ -332,6 +334,7 @@ mod tests {
             "--log-format=xml",
             "--strace-log-size=-1",
             "--host-uds=create",
+            "--host-uds=open",
         ];
         let text: Vec<String> = cases
             .iter()

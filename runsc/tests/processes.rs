@@ -324,3 +324,19 @@ fn strace_writes_what_strace_writes() {
         assert!(log.contains(wanted), "{wanted} is not in:\n{log}");
     }
 }
+
+#[test]
+fn a_socket_of_the_host_is_refused_with_a_warning() {
+    let Some(host) = Host::new(&[]) else { return };
+    let directory = host.directory.path();
+    let listener = std::os::unix::net::UnixListener::bind(directory.join("daemon.sock")).unwrap();
+    let volume = format!("--volume={}:/mnt", directory.display());
+    let connect = "import socket; socket.socket(socket.AF_UNIX).connect('/mnt/daemon.sock')";
+    let output = host.run(&["--debug", "do", &volume, "python3", "-c", connect]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("ConnectionRefusedError"), "{text}");
+    assert!(text.contains("/mnt/daemon.sock"), "{text}");
+    assert!(text.contains("out of a container's reach"), "{text}");
+    drop(listener);
+}

@@ -227,6 +227,9 @@ pub(super) fn find(
     Ok(socket)
 }
 
+/// The type of the file systems that a gofer serves.
+const HOST_FILES: &str = "9p";
+
 fn find_path(task: &Task, path: &[u8]) -> Result<Option<Arc<UnixSocket>>> {
     let place = walk::resolve(task, None, path, WalkFlags::FOLLOW)?;
     let inode = place.inode();
@@ -236,5 +239,11 @@ fn find_path(task: &Task, path: &[u8]) -> Result<Option<Arc<UnixSocket>>> {
         return Err(Errno::ECONNREFUSED);
     }
     let bound = inode.shared().socket.lock().upgrade();
+    if bound.is_none() && inode.file_system().type_name() == HOST_FILES {
+        let path = String::from_utf8_lossy(path);
+        tracing::warn!(
+            "{path:?}: connection refused; sockets of the host are out of a container's reach"
+        );
+    }
     Ok(bound.and_then(|bound| bound.socket.upgrade()))
 }
