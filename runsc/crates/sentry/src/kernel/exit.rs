@@ -173,6 +173,9 @@ fn leave_group(task: &Arc<Task>) -> Option<Arc<ThreadGroup>> {
     links.usage.user_ns += user_ns;
     links.usage.system_ns += system_ns;
     links.usage.minor_faults += task.faults.load(Ordering::Relaxed);
+    if !is_leader {
+        group.io.add(&task.io);
+    }
     links.live -= 1;
     // Since Linux 5.19 the last thread to leave decides, if nothing ended the whole group.
     links.last_status = *task.exit_status.lock();

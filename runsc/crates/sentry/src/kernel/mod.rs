@@ -11,6 +11,7 @@ pub mod exit;
 pub mod freezer;
 pub mod fs_context;
 pub mod futex;
+pub(crate) mod io_count;
 pub mod ipc;
 pub mod job_control;
 #[expect(

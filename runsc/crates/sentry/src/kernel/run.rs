@@ -170,7 +170,10 @@ fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart
     };
     strace::exit(task, &args, &result);
     let restart = match result {
-        Ok(value) => store(task, value),
+        Ok(value) => {
+            task.io.count(args.number, value);
+            store(task, value)
+        }
         Err(SysError::Errno(errno)) => store(task, i64::from(-errno.raw()).cast_unsigned()),
         Err(SysError::NoReturn) => None,
         Err(SysError::Restart(restart)) => Some(restart),

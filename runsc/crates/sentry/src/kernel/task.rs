@@ -68,6 +68,8 @@ pub struct Task {
     pub(crate) faults: AtomicU64,
     /// The call that strace prints, if one is being made.
     pub(crate) strace_call: Mutex<Option<crate::strace::Traced>>,
+    /// What it has read and written.
+    pub(crate) io: crate::kernel::io_count::IoCount,
 }
 
 /// Wakes the parent of a `vfork(2)`.
@@ -226,6 +228,7 @@ impl Task {
             cpu: crate::kernel::cpu_time::CpuTime::default(),
             faults: AtomicU64::new(0),
             strace_call: Mutex::default(),
+            io: crate::kernel::io_count::IoCount::default(),
         })
     }
 

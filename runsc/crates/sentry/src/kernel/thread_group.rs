@@ -89,6 +89,8 @@ pub struct ThreadGroup {
     pub exit_event: WaitQueue,
     /// Timers: `setitimer(2)`, `timer_create(2)`.
     pub timers: crate::kernel::timers::GroupTimers,
+    /// What threads that are gone have read and written.
+    pub(crate) io: crate::kernel::io_count::IoCount,
     /// `/proc/[pid]/oom_score_adj`
     pub oom_score_adj: AtomicI32,
     /// The commands of `membarrier(2)` that it has registered for.
@@ -154,6 +156,7 @@ impl ThreadGroup {
             child_events: WaitQueue::new(),
             exit_event: WaitQueue::new(),
             timers: crate::kernel::timers::GroupTimers::default(),
+            io: crate::kernel::io_count::IoCount::default(),
             oom_score_adj: AtomicI32::new(0),
             membarrier: AtomicU32::new(0),
             subreaper: AtomicBool::new(false),

@@ -47,6 +47,60 @@ impl AddressSpace {
         text
     }
 
+    /// `/proc/[pid]/smaps_rollup`: the sums of what `smaps` tells of each area.
+    #[must_use]
+    pub fn smaps_rollup_text(&self) -> Vec<u8> {
+        let mut sums: Vec<(&'static str, usize)> = Vec::new();
+        let (mut start, mut end) = (usize::MAX, 0);
+        for (range, vma) in self.snapshot() {
+            let resident = self.resident(&self.active.read(), &range);
+            let fields = smaps_fields(&vma, &resident);
+            start = start.min(range.start);
+            end = end.max(range.end);
+            if sums.is_empty() {
+                sums.extend(fields);
+            } else {
+                for (sum, (_, bytes)) in sums.iter_mut().zip(fields) {
+                    sum.1 += bytes;
+                }
+            }
+        }
+        let mut text = format!("{:08x}-{end:08x} ---p 00000000 00:00 0 ", start.min(end));
+        let _ = writeln!(
+            text,
+            "{:>width$}",
+            "[rollup]",
+            width = NAME_COLUMN + 8 - text.len()
+        );
+        write_fields(&mut text, &sums);
+        text.into_bytes()
+    }
+
+    /// The entries of `/proc/[pid]/pagemap` for `nr_pages` pages from `first` on (`man 5 proc_pid_pagemap`): whether
+    /// each is there, and whether it is a file's. Frames have no numbers that an application could use: 0, as
+    /// for those without `CAP_SYS_ADMIN`.
+    #[must_use]
+    pub fn pagemap(&self, first: usize, nr_pages: usize) -> Vec<u64> {
+        const PRESENT: u64 = 1 << 63;
+        const FILE: u64 = 1 << 61;
+        let mut entries = vec![0; nr_pages];
+        let Some(start) = first.checked_mul(PAGE) else {
+            return entries;
+        };
+        let end = start.saturating_add(nr_pages.saturating_mul(PAGE));
+        let active = self.active.read();
+        for (run, pages) in active.pages.overlapping(start..end) {
+            let (part, _) = cut(&run, pages, start..end);
+            let entry = PRESENT | if pages.owned { 0 } else { FILE };
+            let from = (part.start - start) / PAGE;
+            let to = (part.end - start).div_ceil(PAGE);
+            if let Some(entries) = entries.get_mut(from..to.min(nr_pages)) {
+                entries.fill(entry);
+            }
+        }
+        entries
+    }
+
     /// The areas, copied: naming files takes locks that come before ours.
     fn snapshot(&self) -> Vec<(Range<usize>, Vma)> {
         self.areas
@@ -163,6 +217,27 @@ fn origin(vma: &Vma, viewer: &Task) -> (u64, String, Vec<u8>) {
 
 /// What `/proc/[pid]/smaps` has below the line of `maps`.
 fn smaps_lines(len: usize, vma: &Vma, resident: &Resident) -> String {
+    let mut text = String::new();
+    let sizes = [
+        ("Size", len),
+        ("KernelPageSize", PAGE),
+        ("MMUPageSize", PAGE),
+    ];
+    write_fields(&mut text, &sizes);
+    write_fields(&mut text, &smaps_fields(vma, resident));
+    let _ = writeln!(text, "THPeligible:           0");
+    let _ = writeln!(text, "VmFlags: {}", vm_flags(vma));
+    text
+}
+
+fn write_fields(text: &mut String, fields: &[(&'static str, usize)]) {
+    for (name, bytes) in fields {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{:<16}{:>8} kB", format!("{name}:"), bytes >> 10);
+    }
+}
+
+fn smaps_fields(vma: &Vma, resident: &Resident) -> [(&'static str, usize); 19] {
     let rss = resident.anonymous + resident.file + resident.shared_memory;
     let shared = resident.shared.min(rss);
     let private = rss - shared;
@@ -172,11 +247,7 @@ fn smaps_lines(len: usize, vma: &Vma, resident: &Resident) -> String {
     } else {
         0
     };
-    let mut text = String::new();
-    let fields = [
-        ("Size", len),
-        ("KernelPageSize", PAGE),
-        ("MMUPageSize", PAGE),
+    [
         ("Rss", rss),
         ("Pss", private + shared / 2),
         ("Pss_Dirty", dirty(private + shared / 2)),
@@ -196,14 +267,7 @@ fn smaps_lines(len: usize, vma: &Vma, resident: &Resident) -> String {
         ("Swap", 0),
         ("SwapPss", 0),
         ("Locked", locked),
-    ];
-    for (name, bytes) in fields {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{:<16}{:>8} kB", format!("{name}:"), bytes >> 10);
-    }
-    let _ = writeln!(text, "THPeligible:           0");
-    let _ = writeln!(text, "VmFlags: {}", vm_flags(vma));
-    text
+    ]
 }
 
 fn vm_flags(vma: &Vma) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use abi::Errno;
 use abi::raw::general as nr;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
@@ -68,6 +69,18 @@ pub(super) const CALLS: &[Call] = &[
         NOT_SCHEDULED,
     ),
     Call::full(nr::__NR_getcpu, "getcpu", getcpu),
+    Call::partial(
+        nr::__NR_sched_setattr,
+        "sched_setattr",
+        sched_setattr,
+        "SCHED_DEADLINE is EPERM; the values do not reach the host's scheduler",
+    ),
+    Call::partial(
+        nr::__NR_sched_getattr,
+        "sched_getattr",
+        sched_getattr,
+        NOT_SCHEDULED,
+    ),
 ];
 
 const SCHED_FIFO: i32 = 1;
@@ -228,4 +241,134 @@ fn getcpu(task: &Task, args: &SyscallArgs) -> SyscallResult {
         args.ptr(1).write(&mm, &0_u32)?;
     }
     Ok(0)
+}
+
+/// `struct sched_attr` (`man 2 sched_setattr`).
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Attributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+    utilization_min: u32,
+    utilization_max: u32,
+}
+
+/// Bytes of its first version, and of this one.
+const ATTRIBUTES_MIN: usize = 48;
+const ATTRIBUTES_LEN: usize = size_of::<Attributes>();
+
+const SCHED_DEADLINE: u32 = 6;
+const FLAG_RESET_ON_FORK: u64 = 1;
+const FLAG_KEEP_POLICY: u64 = 8;
+const FLAG_KEEP_PARAMS: u64 = 0x10;
+/// All flags, with RECLAIM, `DL_OVERRUN` and those for utilisation clamps.
+const FLAGS_KNOWN: u64 = 0x7f;
+
+fn sched_getattr(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let size = usize::try_from(args.u32(2)).unwrap_or(usize::MAX);
+    let valid = (ATTRIBUTES_MIN..=abi::PAGE_SIZE).contains(&size);
+    if !valid || args.u32(3) != 0 || args.usize(1) == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let target = target(task, args.i32(0))?;
+    let len = size.min(ATTRIBUTES_LEN);
+    let own = target.own.lock().clone();
+    let resets = own.policy & SCHED_RESET_ON_FORK != 0;
+    let attributes = Attributes {
+        size: u32::try_from(len).unwrap_or(0),
+        policy: (own.policy & !SCHED_RESET_ON_FORK).unsigned_abs(),
+        flags: if resets { FLAG_RESET_ON_FORK } else { 0 },
+        nice: own.nice.into(),
+        priority: own.priority.unsigned_abs(),
+        utilization_max: 1024,
+        ..Attributes::default()
+    };
+    task.mm()
+        .write_bytes(args.usize(1), &attributes.as_bytes()[..len])?;
+    Ok(0)
+}
+
+/// Reads the structure, whose size tells its version; E2BIG for one with more in it than is known here.
+fn read_attributes(task: &Task, address: usize) -> Result<Attributes> {
+    let mm = task.mm();
+    let size: u32 = mm.read_value(address)?;
+    let size = match usize::try_from(size).unwrap_or(usize::MAX) {
+        0 => ATTRIBUTES_MIN,
+        size => size,
+    };
+    let too_big = || {
+        // The caller learns the size that would do.
+        let len = u32::try_from(ATTRIBUTES_LEN).unwrap_or(0);
+        let _ = mm.write_value(address, &len);
+        Err(Errno::E2BIG)
+    };
+    if !(ATTRIBUTES_MIN..=abi::PAGE_SIZE).contains(&size) {
+        return too_big();
+    }
+    let mut bytes = vec![0; size.max(ATTRIBUTES_LEN)];
+    mm.read_bytes(address, &mut bytes[..size])?;
+    if bytes[ATTRIBUTES_LEN..].iter().any(|byte| *byte != 0) {
+        return too_big();
+    }
+    let (attributes, _) = Attributes::read_from_prefix(&bytes).map_err(|_| Errno::EINVAL)?;
+    Ok(attributes)
+}
+
+fn sched_setattr(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let pid = args.i32(0);
+    if args.usize(1) == 0 || pid < 0 || args.u32(2) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let given = read_attributes(task, args.usize(1))?;
+    if given.flags & !FLAGS_KNOWN != 0 || given.policy.cast_signed() < 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let target = target(task, pid)?;
+    let (policy, priority) = {
+        let own = target.own.lock();
+        let keeps = given.flags & FLAG_KEEP_POLICY != 0;
+        let policy = if keeps {
+            own.policy & !SCHED_RESET_ON_FORK
+        } else {
+            given.policy.cast_signed()
+        };
+        let priority = if given.flags & FLAG_KEEP_PARAMS == 0 {
+            i32::try_from(given.priority).map_err(|_| Errno::EINVAL)?
+        } else {
+            own.priority
+        };
+        (policy, priority)
+    };
+    if policy.unsigned_abs() == SCHED_DEADLINE {
+        return Err(Errno::EPERM.into());
+    }
+    let reset = if given.flags & FLAG_RESET_ON_FORK == 0 {
+        0
+    } else {
+        SCHED_RESET_ON_FORK
+    };
+    set_policy(task, pid, Some(policy | reset), priority)?;
+    if given.flags & FLAG_KEEP_PARAMS == 0 && priorities(policy) == Some(0..=0) {
+        let nice = i8::try_from(given.nice.clamp(-20, 19)).unwrap_or(0);
+        set_nice(task, &target, nice)?;
+    }
+    Ok(0)
+}
+
+/// Lower values need `CAP_SYS_NICE` or room below `RLIMIT_NICE`; EPERM.
+fn set_nice(task: &Task, target: &Task, nice: i8) -> Result<()> {
+    let limit = target.group().limits().get(Resource::Nice).soft;
+    let mut own = target.own.lock();
+    let wanted = u64::try_from(20 - i32::from(nice)).unwrap_or(0);
+    if nice < own.nice && wanted > limit && !task.has_capability(Capability::SysNice) {
+        return Err(Errno::EPERM);
+    }
+    own.nice = nice;
+    Ok(())
 }

@@ -3,10 +3,12 @@
 //! One instance shows one pid namespace. [`process`] holds what is in `/proc/[pid]`, [`system`] the files of
 //! the root, [`sysctl`] what is in `/proc/sys`.
 
+mod net;
 mod process;
 mod sysctl;
 mod sysctl_values;
 mod system;
+mod sysvipc;
 
 pub use sysctl_values::Values as SysctlValues;
 
@@ -35,6 +37,7 @@ pub fn new(kernel: &Arc<Kernel>, namespace: &Arc<PidNamespace>) -> Arc<Synthetic
             Entry::link(Arc::new(SelfLink(Which::Thread))),
         ),
         ("sys", Entry::directory(sysctl::root())),
+        ("sysvipc", Entry::directory(sysvipc::directory())),
     ]);
     let root = RootDirectory {
         namespace: namespace.clone(),

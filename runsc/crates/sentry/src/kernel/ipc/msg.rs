@@ -238,6 +238,28 @@ impl Queue {
             .finish())
     }
 
+    /// Its line in `/proc/sysvipc/msg`.
+    pub(crate) fn line(&self, id: i32) -> String {
+        let state = self.state.lock();
+        let owner = &state.permission;
+        format!(
+            "{:10} {id:10}  {:4o}  {:10} {:10} {:5} {:5} {:5} {:5} {:5} {:5} {:10} {:10} {:10}\n",
+            owner.key,
+            owner.mode,
+            state.bytes,
+            state.messages.len(),
+            state.sent.pid,
+            state.received.pid,
+            owner.uid,
+            owner.gid,
+            owner.creator_uid,
+            owner.creator_gid,
+            state.sent.seconds,
+            state.received.seconds,
+            state.changed,
+        )
+    }
+
     /// `IPC_SET`: owner, mode, size; EPERM above `QUEUE_BYTES` without `CAP_SYS_RESOURCE`.
     pub fn set(&self, task: &Task, owner: (u32, u32), mode: u32, max_bytes: u64) -> Result<()> {
         let mut state = self.state.lock();

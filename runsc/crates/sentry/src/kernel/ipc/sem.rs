@@ -207,6 +207,24 @@ impl State {
 }
 
 impl Set {
+    /// Its line in `/proc/sysvipc/sem`.
+    pub(crate) fn line(&self, id: i32) -> String {
+        let state = self.state.lock();
+        let owner = &state.permission;
+        format!(
+            "{:10} {id:10}  {:4o} {:10} {:5} {:5} {:5} {:5} {:10} {:10}\n",
+            owner.key,
+            owner.mode,
+            state.semaphores.len(),
+            owner.uid,
+            owner.gid,
+            owner.creator_uid,
+            owner.creator_gid,
+            state.operated,
+            state.changed,
+        )
+    }
+
     /// `semtimedop(2)`. EAGAIN after the deadline, EIDRM, EINTR (never restarted, `man 7 signal`).
     pub fn operate(
         &self,

@@ -230,6 +230,30 @@ pub fn remove(task: &Task, id: i32) -> Result<()> {
 }
 
 impl Segment {
+    /// Its line in `/proc/sysvipc/shm`. What of it is resident is not told: all of it, as if it were touched.
+    pub(crate) fn line(&self, id: i32) -> String {
+        let attachments = self.attachments();
+        let state = self.state.lock();
+        let owner = &state.permission;
+        format!(
+            "{:10} {id:10}  {:4o} {:21} {:5} {:5}  {attachments:5} {:5} {:5} {:5} {:5} {:10} {:10} {:10} {:21} {:21}\n",
+            owner.key,
+            owner.mode,
+            self.len,
+            state.creator,
+            state.last,
+            owner.uid,
+            owner.gid,
+            owner.creator_uid,
+            owner.creator_gid,
+            state.attached,
+            state.detached,
+            state.changed,
+            self.len,
+            0,
+        )
+    }
+
     /// How many areas map it.
     fn attachments(&self) -> usize {
         // One reference is the segment's own.

@@ -3,7 +3,8 @@
 use abi::raw::general as nr;
 
 use super::Arg::{
-    After, Before, Buffer, Filled, Flags, Hex, In, Int, OneOf, Out, Pointer, Size, Text, Unsigned,
+    After, Before, Buffer, Directory, Filled, Flags, Hex, In, Int, OneOf, Out, Path, Pointer, Size,
+    Text, Unsigned,
 };
 use super::{Row, row};
 use crate::strace::decode::{id, process, system};
@@ -78,5 +79,21 @@ pub(super) const ROWS: &[Row] = &[
     row(nr::__NR_delete_module, &[Text, Unsigned]),
     row(nr::__NR_kexec_load, &[Hex, Size, Pointer, Hex]),
     row(nr::__NR_iopl, &[Int]),
+    row(nr::__NR_reboot, &[Hex, Unsigned, Hex, Pointer]),
+    row(nr::__NR_vhangup, &[]),
+    row(nr::__NR_quotactl, &[Hex, Path, Int, Pointer]),
+    row(nr::__NR_quotactl_fd, &[Int, Hex, Int, Pointer]),
+    row(nr::__NR_add_key, &[Text, Text, Pointer, Size, Int]),
+    row(nr::__NR_request_key, &[Text, Text, Text, Int]),
+    row(nr::__NR_keyctl, &[Int, Hex, Hex, Hex, Hex]),
+    row(nr::__NR_fanotify_init, &[Hex, Hex]),
+    row(nr::__NR_fanotify_mark, &[Int, Hex, Hex, Directory, Path]),
+    row(nr::__NR_landlock_create_ruleset, &[Pointer, Size, Hex]),
+    row(nr::__NR_landlock_add_rule, &[Int, Int, Pointer, Hex]),
+    row(nr::__NR_landlock_restrict_self, &[Int, Hex]),
+    row(nr::__NR_kexec_file_load, &[Int, Int, Size, Text, Hex]),
+    row(nr::__NR_memfd_secret, &[Hex]),
+    row(nr::__NR_sched_setattr, &[Int, Pointer, Hex]),
+    row(nr::__NR_sched_getattr, &[Int, Pointer, Unsigned, Hex]),
     row(nr::__NR_ioperm, &[Hex, Size, Int]),
 ];

@@ -76,6 +76,52 @@ pub(super) fn smaps(view: &View<'_>) -> Result<Vec<u8>> {
         .unwrap_or_default())
 }
 
+pub(super) fn smaps_rollup(view: &View<'_>) -> Result<Vec<u8>> {
+    Ok(view
+        .task
+        .mm_if_alive()
+        .map(|mm| mm.smaps_rollup_text())
+        .unwrap_or_default())
+}
+
+/// `/proc/[pid]/pagemap`
+#[derive(Debug)]
+struct PageMap {
+    task: Weak<Task>,
+}
+
+pub(super) fn pagemap(task: &Arc<Task>) -> Arc<dyn Content> {
+    Arc::new(PageMap {
+        task: Arc::downgrade(task),
+    })
+}
+
+impl Content for PageMap {
+    fn read(&self, _task: &Task) -> Result<Vec<u8>> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Whole entries only (`man 5 proc_pid_pagemap`).
+    fn read_at(&self, _task: &Task, offset: u64, len: usize) -> Option<Result<Vec<u8>>> {
+        let read = || {
+            if !offset.is_multiple_of(8) || !len.is_multiple_of(8) {
+                return Err(Errno::EINVAL);
+            }
+            let Some(mm) = alive(&self.task)?.mm_if_alive() else {
+                return Ok(Vec::new());
+            };
+            let first = usize::try_from(offset / 8).map_err(|_| Errno::EINVAL)?;
+            let entries = mm.pagemap(first, len.min(1 << 20) / 8);
+            Ok(entries.into_iter().flat_map(u64::to_ne_bytes).collect())
+        };
+        Some(read())
+    }
+
+    fn check_open(&self, viewer: &Task) -> Result<()> {
+        alive(&self.task).and_then(|task| may_inspect(viewer, &task))
+    }
+}
+
 /// `/proc/[pid]/mem`
 #[derive(Debug)]
 struct Memory {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 
 use abi::Errno;
 
-use super::{alive, of_task, parse_id};
+use super::{alive, net, of_task, parse_id};
 use crate::error::Result;
 use crate::fs::synthetic::{Body, Content, Directory, Entry};
 use crate::kernel::credentials::Capability;
@@ -114,6 +114,17 @@ const ROWS: &[Row] = &[
     row("cmdline", 0o444, Kind::Text(memory::cmdline)),
     row("maps", 0o444, Kind::Private(memory::maps)),
     row("smaps", 0o444, Kind::Private(memory::smaps)),
+    row("smaps_rollup", 0o444, Kind::Private(memory::smaps_rollup)),
+    row(
+        "pagemap",
+        0o400,
+        Kind::Other(|_, task| Body::File(memory::pagemap(task))),
+    ),
+    row(
+        "net",
+        0o555,
+        Kind::Other(|_, _| Body::Directory(net::directory())),
+    ),
     row(
         "mem",
         0o600,
@@ -201,7 +212,8 @@ impl ProcessDirectory {
 
 impl Directory for ProcessDirectory {
     fn entry(&self, name: &[u8]) -> Result<Entry> {
-        let task = living(&self.task)?;
+        // The directory itself can't be searched any more: ESRCH.
+        let task = alive(&self.task)?;
         let row = self
             .rows()
             .find(|row| row.name.as_bytes() == name)

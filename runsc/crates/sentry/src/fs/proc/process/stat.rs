@@ -150,20 +150,30 @@ pub(super) fn statm(view: &View<'_>) -> Result<Vec<u8>> {
     .into_bytes())
 }
 
-/// Bytes and calls are not counted: all are zero, as on a kernel that just started the process.
-pub(super) fn io(_view: &View<'_>) -> Result<Vec<u8>> {
-    let names = [
-        "rchar",
-        "wchar",
-        "syscr",
-        "syscw",
-        "read_bytes",
-        "write_bytes",
-        "cancelled_write_bytes",
-    ];
-    Ok(names
-        .iter()
-        .map(|name| format!("{name}: 0\n"))
+/// What calls have read and written. What of it reached a disk is not known here: nothing, as with tmpfs.
+pub(super) fn io(view: &View<'_>) -> Result<Vec<u8>> {
+    let mut sum = [0_u64; 4];
+    let mut add = |values: [u64; 4]| {
+        for (sum, value) in sum.iter_mut().zip(values) {
+            *sum = sum.saturating_add(value);
+        }
+    };
+    if view.whole {
+        add(view.task.group().io.values());
+        for task in view.task.group().tasks() {
+            add(task.io.values());
+        }
+    } else {
+        add(view.task.io.values());
+    }
+    let names = ["rchar", "wchar", "syscr", "syscw"];
+    let counted = names.iter().zip(sum);
+    let unknown = ["read_bytes", "write_bytes", "cancelled_write_bytes"];
+    let rows = counted
+        .map(|(name, value)| (*name, value))
+        .chain(unknown.map(|name| (name, 0)));
+    Ok(rows
+        .map(|(name, value)| format!("{name}: {value}\n"))
         .collect::<String>()
         .into_bytes())
 }
