@@ -7,7 +7,7 @@ use container::exec::{self, Exec};
 use container::spec::{capability_bit, check_process, convert_process};
 use control::Process;
 
-use crate::cli::create::PIDFD_SOCKET;
+use crate::cli::create::{PIDFD_SOCKET, PRESERVE_FDS, USER_LOG};
 use crate::cli::{Command, Invocation};
 use crate::flags::{Kind, Values, flag, ignored};
 
@@ -63,7 +63,8 @@ pub(crate) const COMMAND: Command = Command {
         ignored("apparmor", Kind::Text),
         ignored("process-label", Kind::Text),
         ignored("no-new-privs", Kind::Switch),
-        ignored("preserve-fds", Kind::Number),
+        PRESERVE_FDS,
+        USER_LOG,
         ignored("cgroup", Kind::Text),
         PIDFD_SOCKET,
     ],
@@ -88,6 +89,8 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
         detach: flags.is_set("detach"),
         pid_file: path("pid-file"),
         internal_pid_file: path("internal-pid-file"),
+        preserve_fds: u32::try_from(flags.number("preserve-fds"))
+            .context("invalid value for -preserve-fds")?,
         console_socket: path("console-socket"),
         pidfd_socket: path("pidfd-socket"),
     };

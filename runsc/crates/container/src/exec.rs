@@ -29,6 +29,8 @@ pub struct Exec<'a> {
     pub pid_file: Option<PathBuf>,
     /// Where to write the process's id in the container.
     pub internal_pid_file: Option<PathBuf>,
+    /// How many descriptors from 3 on go to the process.
+    pub preserve_fds: u32,
     /// Where to send the terminal.
     pub console_socket: Option<PathBuf>,
     /// Where to send a descriptor of the watcher's process.
@@ -69,7 +71,8 @@ pub fn exec(settings: &Settings, mut request: Exec<'_>) -> Result<u8> {
         id: request.id.to_owned(),
         process: request.process,
     };
-    let fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
+    let preserved = lifecycle::preserved(request.preserve_fds)?;
+    let fds: Vec<BorrowedFd<'_>> = stdio.iter().chain(&preserved).map(AsFd::as_fd).collect();
     let _raw = if terminal {
         RawTerminal::new(std::io::stdin().as_fd())?
     } else {
@@ -81,7 +84,7 @@ pub fn exec(settings: &Settings, mut request: Exec<'_>) -> Result<u8> {
             "an answer that does not fit the question".into(),
         ));
     };
-    drop(stdio);
+    drop((stdio, preserved));
     if let Some(path) = &request.internal_pid_file {
         write_pid_file(path, pid)?;
     }

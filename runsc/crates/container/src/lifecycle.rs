@@ -223,7 +223,7 @@ fn console_size(bundle: &Bundle) -> Option<(u16, u16)> {
     ))
 }
 
-fn preserved(count: u32) -> Result<Vec<OwnedFd>> {
+pub(crate) fn preserved(count: u32) -> Result<Vec<OwnedFd>> {
     (0..count)
         .map(|index| {
             let number = i32::try_from(index).unwrap_or(i32::MAX).saturating_add(3);

@@ -16,7 +16,7 @@ pub enum Request {
         /// Programs of the container's own to run first, in order.
         hooks: Vec<StartHook>,
     },
-    /// Run another process; its standard input, output and error come as three descriptors.
+    /// Run another process; its standard input, output and error come as descriptors, and those from 3 on.
     /// Answers: [`Reply::Started`], and [`Reply::Exited`] at its end. Closing the connection before
     /// kills it.
     Exec(Box<ExecSpec>),

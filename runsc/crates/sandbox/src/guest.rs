@@ -215,7 +215,7 @@ impl Guest {
                 "the container was not started yet",
             ));
         }
-        if files.len() != 3 {
+        if files.len() < 3 {
             return Err(Failure::new(
                 FailureKind::Failed,
                 "want three standard descriptors",
@@ -314,6 +314,10 @@ impl Guest {
 
     /// Changes the limits that the kernel itself keeps.
     pub(crate) fn update(&self, limits: control::Limits) -> Reply {
+        if let Some(bytes) = limits.memory_bytes {
+            let bytes = Some(bytes).filter(|bytes| *bytes != u64::MAX);
+            self.kernel.memory().set_limit(bytes);
+        }
         if let Some(most) = limits.pids {
             let most = Some(most).filter(|most| *most != u64::MAX);
             limit_tasks(&self.kernel, most);
