@@ -39,7 +39,7 @@ pub(crate) const RUN: &str = "run";
 pub(crate) const IDLE: &str = "idle";
 
 /// All rows in their order.
-pub(crate) const ALL: [Row; 14] = [
+pub(crate) const ALL: [Row; 17] = [
     us("empty", "empty call (getppid)"),
     us("clock_gettime", "clock_gettime"),
     us("read", "read 4 KiB, tmpfs"),
@@ -52,6 +52,9 @@ pub(crate) const ALL: [Row; 14] = [
     us("pipe", "pipe ping-pong"),
     us("fork", "fork + wait"),
     us("exec", "fork + exec + wait"),
+    us("thread", "thread create + join"),
+    us("touch", "first touch of 64 MiB"),
+    us("fork_large", "fork + wait, 256 MiB resident"),
     Row {
         key: RUN,
         title: "run true from nothing",

@@ -35,6 +35,16 @@ pub(crate) fn fork_exec_wait(place: &Place) -> io::Result<f64> {
     })
 }
 
+/// A thread that does nothing, made and joined.
+pub(crate) fn thread_create_join(place: &Place) -> io::Result<f64> {
+    place.timer.measure(|| {
+        let thread = std::thread::Builder::new().spawn(|| {})?;
+        thread
+            .join()
+            .map_err(|_| io::Error::other("the thread panicked"))
+    })
+}
+
 /// Forks; the child's id in the parent.
 pub(crate) fn fork() -> io::Result<Option<i32>> {
     // SAFETY: this program has one thread.

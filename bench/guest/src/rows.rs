@@ -21,7 +21,7 @@ pub(crate) struct Place {
 type Row = fn(&Place) -> io::Result<f64>;
 
 /// All rows by the names that the driver knows them by.
-pub(crate) const ALL: [(&str, Row); 12] = [
+pub(crate) const ALL: [(&str, Row); 15] = [
     ("empty", call::empty),
     ("clock_gettime", call::clock_gettime),
     ("read", file::read),
@@ -34,4 +34,7 @@ pub(crate) const ALL: [(&str, Row); 12] = [
     ("pipe", pipe::ping_pong),
     ("fork", process::fork_wait),
     ("exec", process::fork_exec_wait),
+    ("thread", process::thread_create_join),
+    ("touch", memory::first_touch),
+    ("fork_large", memory::fork_with_much_resident),
 ];
