@@ -182,6 +182,7 @@ impl Config {
         let settings = Settings {
             root: root(values),
             platform: platform(values.text("platform"))?,
+            platform_device: device(values.text("platform")),
             network: network(values.text("network"))?,
             overlay_root,
             overlay_mounts,
@@ -226,12 +227,17 @@ fn root(values: &Values) -> PathBuf {
 
 fn platform(name: &str) -> Result<String> {
     match name {
-        "" | "ptrace" => Ok(name.to_owned()),
-        "systrap" | "kvm" => {
-            bail!("platform {name} is not available in this release: use ptrace")
+        "" | "ptrace" | "kvm" => Ok(name.to_owned()),
+        "systrap" => {
+            bail!("platform systrap is not available in this release: use ptrace or kvm")
         }
         other => bail!("invalid value {other:?} for flag -platform: want ptrace, systrap or kvm"),
     }
+}
+
+/// The device that a platform works with.
+fn device(platform: &str) -> Option<PathBuf> {
+    (platform == "kvm").then(|| PathBuf::from("/dev/kvm"))
 }
 
 fn network(name: &str) -> Result<Network> {

@@ -256,6 +256,7 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
         control,
         ..
     } = plan;
+    let device = platform_device(settings)?;
     let config = BootConfig {
         container: resolved.container,
         fds: BootFds {
@@ -270,6 +271,7 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
                 .into_iter()
                 .map(|fd| spawn.donate(fd))
                 .collect(),
+            platform_device: device.map(|fd| spawn.donate(fd)),
         },
         platform: settings.platform.clone(),
         network: settings.network,
@@ -290,6 +292,16 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
     namespaces::inside(&joined, || {
         in_network_namespace(bundle, settings, spawn, new)
     })
+}
+
+/// Opens what the platform works with, while there are names and permission.
+fn platform_device(settings: &Settings) -> Result<Option<OwnedFd>> {
+    let Some(path) = &settings.platform_device else {
+        return Ok(None);
+    };
+    let device = File::options().read(true).write(true).open(path);
+    let device = device.map_err(ContainerError::path("open the platform's device", path))?;
+    Ok(Some(device.into()))
 }
 
 /// Spawns within the container's network namespace; this process's own stays as it was.

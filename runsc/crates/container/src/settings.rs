@@ -13,6 +13,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// `ptrace`, `systrap`, `kvm`, or empty for the best that works.
     pub platform: String,
+    /// The device that this platform works with, which the sandbox can't open itself.
+    pub platform_device: Option<PathBuf>,
     /// Which network containers see.
     pub network: Network,
     /// A writable layer in memory over every root.

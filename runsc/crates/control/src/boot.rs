@@ -69,6 +69,9 @@ pub struct BootFds {
     /// The host's control group that limits the sandbox's memory: its files of usage, limit and
     /// statistics. Empty if there is none.
     pub memory_group: Vec<i32>,
+    /// The device that the platform works with (`/dev/kvm`), if it needs one.
+    #[serde(default)]
+    pub platform_device: Option<i32>,
 }
 
 /// Which network a guest sees.

@@ -1,6 +1,6 @@
 //! A thread of application code, and what interrupts it.
 
-use crate::{Exit, ExtendedState, Result, Space, ThreadState, mock, ptrace};
+use crate::{Exit, ExtendedState, Result, Space, ThreadState, kvm, mock, ptrace};
 use abi::Errno;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ pub struct Context {
 #[derive(Debug)]
 enum Kind {
     Ptrace(Box<ptrace::Context>),
+    Kvm(Box<kvm::Context>),
     Mock(mock::Context),
 }
 
@@ -25,6 +26,15 @@ impl From<ptrace::Context> for Context {
     fn from(context: ptrace::Context) -> Context {
         Context {
             kind: Kind::Ptrace(Box::new(context)),
+            space: None,
+        }
+    }
+}
+
+impl From<kvm::Context> for Context {
+    fn from(context: kvm::Context) -> Context {
+        Context {
+            kind: Kind::Kvm(Box::new(context)),
             space: None,
         }
     }
@@ -48,6 +58,7 @@ impl Context {
     pub fn switch_to(&mut self, space: &Arc<Space>) -> Result<()> {
         match (&mut self.kind, &space.kind) {
             (Kind::Ptrace(context), crate::space::Kind::Ptrace(to)) => context.switch_to(to)?,
+            (Kind::Kvm(context), crate::space::Kind::Kvm(_)) => context.switch_to(space)?,
             (Kind::Mock(_), crate::space::Kind::Mock(_)) => {}
             _ => return Err(Errno::EINVAL),
         }
@@ -73,6 +84,7 @@ impl Context {
     pub fn run(&mut self, state: &mut ThreadState) -> Result<Exit> {
         match &mut self.kind {
             Kind::Ptrace(context) => context.run(state),
+            Kind::Kvm(context) => context.run(state),
             Kind::Mock(context) => Ok(context.run(state)),
         }
     }
@@ -82,6 +94,7 @@ impl Context {
     pub fn interrupter(&self) -> Interrupter {
         match &self.kind {
             Kind::Ptrace(context) => Interrupter(InterrupterKind::Ptrace(context.interrupter())),
+            Kind::Kvm(context) => Interrupter(InterrupterKind::Kvm(context.interrupter())),
             Kind::Mock(context) => Interrupter(InterrupterKind::Mock(context.interrupter())),
         }
     }
@@ -93,6 +106,7 @@ impl Context {
     pub fn extended(&mut self) -> Result<&mut ExtendedState> {
         match &mut self.kind {
             Kind::Ptrace(context) => context.extended(),
+            Kind::Kvm(context) => context.extended(),
             Kind::Mock(context) => Ok(context.extended()),
         }
     }
@@ -101,6 +115,7 @@ impl Context {
     pub fn reset_extended(&mut self) {
         match &mut self.kind {
             Kind::Ptrace(context) => context.reset_extended(),
+            Kind::Kvm(context) => context.reset_extended(),
             Kind::Mock(context) => context.reset_extended(),
         }
     }
@@ -109,7 +124,7 @@ impl Context {
     pub fn as_mock(&mut self) -> Option<&mut mock::Context> {
         match &mut self.kind {
             Kind::Mock(context) => Some(context),
-            Kind::Ptrace(_) => None,
+            Kind::Ptrace(_) | Kind::Kvm(_) => None,
         }
     }
 }
@@ -124,6 +139,7 @@ pub struct Interrupter(InterrupterKind);
 #[derive(Clone, Debug)]
 enum InterrupterKind {
     Ptrace(ptrace::Interrupter),
+    Kvm(kvm::Interrupter),
     Mock(mock::Interrupter),
 }
 
@@ -132,6 +148,7 @@ impl Interrupter {
     pub fn interrupt(&self) {
         match &self.0 {
             InterrupterKind::Ptrace(interrupter) => interrupter.interrupt(),
+            InterrupterKind::Kvm(interrupter) => interrupter.interrupt(),
             InterrupterKind::Mock(interrupter) => interrupter.interrupt(),
         }
     }

@@ -22,14 +22,23 @@ pub struct HostCall {
     pub name: &'static str,
     /// The number on x86-64.
     pub number: c_long,
+    /// The values of the second argument that it is made with; empty if any.
+    pub requests: &'static [u32],
     /// What for.
     pub reason: &'static str,
 }
 
 macro_rules! host_calls {
-    ($($name:ident, $number:ident, $reason:literal;)*) => {
-        &[$(HostCall { name: stringify!($name), number: libc::$number, reason: $reason },)*]
+    ($($name:ident, $number:ident, $([$requests:expr],)? $reason:literal;)*) => {
+        &[$(HostCall {
+            name: stringify!($name),
+            number: libc::$number,
+            requests: host_calls!(@ $($requests)?),
+            reason: $reason,
+        },)*]
     };
+    (@) => { &[] };
+    (@ $requests:expr) => { $requests };
 }
 
 /// What the ptrace platform calls after its set-up, besides what every process here may: locks, its
@@ -43,4 +52,27 @@ pub(crate) const PTRACE_HOST_CALLS: &[HostCall] = host_calls! {
     sched_getaffinity, SYS_sched_getaffinity, "learn where a stub thread that runs for long may go";
     getcpu, SYS_getcpu, "learn the tracer's processor, where the vDSO can't tell";
     sched_yield, SYS_sched_yield, "let a new stub process start";
+};
+
+/// Requests that the KVM platform makes of its virtual machine and vCPUs (`linux/kvm.h`).
+const KVM_REQUESTS: &[u32] = &[
+    0xae80,      // KVM_RUN
+    0xae41,      // KVM_CREATE_VCPU
+    0x4020_ae46, // KVM_SET_USER_MEMORY_REGION
+    0x9000_aea4, // KVM_GET_XSAVE
+    0x5000_aea5, // KVM_SET_XSAVE
+    0x8040_ae9f, // KVM_GET_VCPU_EVENTS
+    0x8138_ae83, // KVM_GET_SREGS
+    0x4138_ae84, // KVM_SET_SREGS
+    0x4008_ae90, // KVM_SET_CPUID2
+    0x4008_ae89, // KVM_SET_MSRS
+    0x4188_aea7, // KVM_SET_XCRS
+    0x4018_aee1, // KVM_SET_DEVICE_ATTR
+];
+
+/// What the KVM platform calls after its set-up, besides what every process here may: mapping files
+/// without execution, giving pages back (`madvise`), and `fstat` and `fcntl` of its descriptors.
+pub(crate) const KVM_HOST_CALLS: &[HostCall] = host_calls! {
+    ioctl, SYS_ioctl, [KVM_REQUESTS], "run vCPUs, make more of them, and give the machine memory";
+    tgkill, SYS_tgkill, "kick an OS thread out of a vCPU";
 };

@@ -1,6 +1,6 @@
 //! An address space of application code.
 
-use crate::{Access, Result, mock, ptrace};
+use crate::{Access, Result, kvm, mock, ptrace};
 use abi::{Errno, PAGE_SIZE};
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -22,6 +22,7 @@ pub struct Space {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Ptrace(ptrace::Space),
+    Kvm(kvm::Space),
     Mock(mock::Space),
 }
 
@@ -29,6 +30,14 @@ impl From<ptrace::Space> for Space {
     fn from(space: ptrace::Space) -> Space {
         Space {
             kind: Kind::Ptrace(space),
+        }
+    }
+}
+
+impl From<kvm::Space> for Space {
+    fn from(space: kvm::Space) -> Space {
+        Space {
+            kind: Kind::Kvm(space),
         }
     }
 }
@@ -60,6 +69,7 @@ impl Space {
         let at = checked(at)?;
         match &self.kind {
             Kind::Ptrace(space) => space.map(at, file, offset, access, populate),
+            Kind::Kvm(space) => space.map(at, file, offset, access),
             Kind::Mock(space) => space.map(at, file, offset, access),
         }
     }
@@ -74,6 +84,7 @@ impl Space {
         let range = checked(range)?;
         match &self.kind {
             Kind::Ptrace(space) => space.protect(range, access),
+            Kind::Kvm(space) => space.protect(range, access),
             Kind::Mock(space) => space.protect(range, access),
         }
     }
@@ -87,6 +98,7 @@ impl Space {
         let range = checked(range)?;
         match &self.kind {
             Kind::Ptrace(space) => space.unmap(range),
+            Kind::Kvm(space) => space.unmap(range),
             Kind::Mock(space) => space.unmap(range),
         }
     }
@@ -98,7 +110,7 @@ impl Space {
     pub fn group(&self) -> CallGroup {
         CallGroup(match &self.kind {
             Kind::Ptrace(space) => Some(space.group()),
-            Kind::Mock(_) => None,
+            Kind::Kvm(_) | Kind::Mock(_) => None,
         })
     }
 
@@ -107,7 +119,7 @@ impl Space {
     pub fn host_pid(&self) -> Option<i32> {
         match &self.kind {
             Kind::Ptrace(space) => Some(space.host_pid()),
-            Kind::Mock(_) => None,
+            Kind::Kvm(_) | Kind::Mock(_) => None,
         }
     }
 
@@ -115,7 +127,7 @@ impl Space {
     pub fn name_host_process(&self, name: &[u8]) {
         match &self.kind {
             Kind::Ptrace(space) => space.name_host_process(name),
-            Kind::Mock(_) => {}
+            Kind::Kvm(_) | Kind::Mock(_) => {}
         }
     }
 
@@ -124,7 +136,7 @@ impl Space {
     pub fn as_mock(&self) -> Option<&mock::Space> {
         match &self.kind {
             Kind::Mock(space) => Some(space),
-            Kind::Ptrace(_) => None,
+            Kind::Ptrace(_) | Kind::Kvm(_) => None,
         }
     }
 }

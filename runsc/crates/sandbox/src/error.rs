@@ -7,7 +7,7 @@ use host::Errno;
 pub(crate) enum SandboxError {
     #[error("cannot {step}: {errno}")]
     Host { step: &'static str, errno: Errno },
-    #[error("cannot set up the ptrace platform: {0}")]
+    #[error("cannot {0}")]
     Platform(#[from] platform::SetupError),
     #[error("platform {0:?} is not available")]
     NoPlatform(String),

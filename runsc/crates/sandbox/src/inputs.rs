@@ -19,6 +19,7 @@ pub(crate) struct Inputs {
     pub(crate) preserved: Vec<OwnedFd>,
     /// When the host runs out of memory, so does the guest.
     pub(crate) host_memory: HostMemory,
+    pub(crate) platform_device: Option<OwnedFd>,
 }
 
 impl Inputs {
@@ -55,6 +56,7 @@ impl Inputs {
                     _ => None,
                 },
             },
+            platform_device: fds.platform_device.map(take).transpose()?,
         })
     }
 }

@@ -72,7 +72,6 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     lockdown::give_up_privilege(&config, &inputs, sacrifice.is_some())?;
     let window = SignalFd::block_window_changes()
         .map_err(SandboxError::host("receive changes of the window"))?;
-    let platform = lockdown::make_platform(&config)?;
     let Inputs {
         gofer,
         gofer_lifeline,
@@ -81,7 +80,9 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
         stdio,
         preserved,
         host_memory,
+        platform_device,
     } = inputs;
+    let platform = lockdown::make_platform(&config, platform_device)?;
     let host_calls = platform.host_calls();
     let log_fd = config.log.fd.unwrap_or(-1);
     let guest = Guest::new(

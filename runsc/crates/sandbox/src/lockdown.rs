@@ -1,6 +1,7 @@
 //! What the sandbox gives up, in order: its files, its user, its capabilities; and, once the
 //! platform's master stub exists, every host call that is not on its list.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use control::BootConfig;
@@ -85,11 +86,15 @@ fn raise_descriptor_limit() {
     );
 }
 
-/// Makes the platform that the configuration names.
-pub(crate) fn make_platform(config: &BootConfig) -> Result<Arc<Platform>, SandboxError> {
-    match config.platform.as_str() {
-        "" | "ptrace" => Ok(Platform::ptrace(PtraceConfig::default())?),
-        other => Err(SandboxError::NoPlatform(other.to_owned())),
+/// Makes the platform that the configuration names, with the device that it needs.
+pub(crate) fn make_platform(
+    config: &BootConfig,
+    device: Option<OwnedFd>,
+) -> Result<Arc<Platform>, SandboxError> {
+    match (config.platform.as_str(), device) {
+        ("" | "ptrace", _) => Ok(Platform::ptrace(PtraceConfig::default())?),
+        ("kvm", Some(device)) => Ok(Platform::kvm(device)?),
+        (other, _) => Err(SandboxError::NoPlatform(other.to_owned())),
     }
 }
 
@@ -100,12 +105,16 @@ pub(crate) fn install_filter(
 ) -> Result<(), SandboxError> {
     let mut filter = Filter::new(seccomp::sandbox::ENTRIES, seccomp::sandbox::REFUSALS)?;
     for call in host_calls {
-        let entry = Entry {
-            number: call.number,
-            rule: Rule::Always,
-            reason: call.reason,
-        };
-        filter.add(&entry)?;
+        if call.requests.is_empty() {
+            let entry = Entry {
+                number: call.number,
+                rule: Rule::Always,
+                reason: call.reason,
+            };
+            filter.add(&entry)?;
+        } else {
+            filter.allow_requests(call.number, call.requests)?;
+        }
     }
     host::denied_call::install_handler(log_fd).map_err(SandboxError::host("handle SIGSYS"))?;
     filter.install()?;

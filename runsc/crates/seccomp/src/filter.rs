@@ -67,6 +67,21 @@ impl Filter {
         Ok(())
     }
 
+    /// Allows a call with these values of its second argument: requests of ioctl(2).
+    ///
+    /// # Errors
+    /// [`FilterError::Compile`] for what can't be expressed.
+    pub fn allow_requests(&mut self, number: i64, requests: &[u32]) -> Result<(), FilterError> {
+        if self.allowed.get(&number).is_some_and(Vec::is_empty) {
+            return Ok(());
+        }
+        for &request in requests {
+            let rule = SeccompRule::new(vec![condition(&Argument::Is(1, request))?])?;
+            self.allowed.entry(number).or_default().push(rule);
+        }
+        Ok(())
+    }
+
     /// Allows a call whatever its arguments.
     pub fn allow(&mut self, number: i64) {
         self.allowed.insert(number, Vec::new());

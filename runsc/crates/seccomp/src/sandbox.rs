@@ -12,9 +12,10 @@ use libc::{
     SYS_nanosleep, SYS_newfstatat, SYS_open, SYS_openat, SYS_poll, SYS_ppoll, SYS_prctl,
     SYS_pread64, SYS_preadv, SYS_preadv2, SYS_pwrite64, SYS_pwritev, SYS_pwritev2, SYS_read,
     SYS_readlink, SYS_readv, SYS_recvfrom, SYS_recvmsg, SYS_restart_syscall, SYS_rseq,
-    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_getaffinity, SYS_sched_yield,
-    SYS_sendmsg, SYS_sendto, SYS_set_robust_list, SYS_shutdown, SYS_sigaltstack, SYS_socketpair,
-    SYS_statx, SYS_sync_file_range, SYS_sysinfo, SYS_tgkill, SYS_uname, SYS_write, SYS_writev,
+    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_getaffinity,
+    SYS_sched_setaffinity, SYS_sched_yield, SYS_sendmsg, SYS_sendto, SYS_set_robust_list,
+    SYS_shutdown, SYS_sigaltstack, SYS_socketpair, SYS_statx, SYS_sync_file_range, SYS_sysinfo,
+    SYS_tgkill, SYS_uname, SYS_write, SYS_writev,
 };
 
 use crate::entry::{
@@ -73,6 +74,10 @@ pub const ENTRIES: &[Entry] = &[
     allow(SYS_getpid, "glibc's raise and abort"),
     allow(SYS_sched_yield, "spinning locks"),
     allow(SYS_sched_getaffinity, "number of CPUs"),
+    allow(
+        SYS_sched_setaffinity,
+        "a thread that waits for the gofer stays near it",
+    ),
     allow(
         SYS_getcpu,
         "follows the CPU for the stub's affinity; the guest's getcpu",

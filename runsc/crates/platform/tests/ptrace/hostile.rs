@@ -28,6 +28,7 @@ fn int_0x80_is_a_general_protection_fault() {
         (exception.signal, exception.code, exception.address),
         (SIGSEGV, SI_KERNEL, 0)
     );
+    state.eflags &= !0x1_0000; // a fault may set the resume flag
     assert_eq!(state, before);
 }
 
@@ -67,30 +68,6 @@ fn a_call_into_the_vsyscall_page_is_a_fault_there() {
     }
 }
 
-/// Finds the stub's own code: executable pages behind the user's range.
-#[test]
-fn the_stubs_own_syscall_instruction_is_caught_too() {
-    let platform = guest::platform();
-    let guest = Guest::new(&platform, guest::SYSCALL_LOOP);
-    let mut context = guest.context(&platform);
-    let stub = platform.limits().user_range.end;
-    let mut tried = 0;
-    for offset in 0..256 {
-        // munmap of everything, wherever this lands.
-        let mut state = ThreadState {
-            rax: 11,
-            rdi: 0,
-            rsi: 1 << 46,
-            ..guest::at(stub + offset)
-        };
-        if guest::run(&mut context, &mut state) == Exit::Syscall {
-            tried += 1;
-        }
-    }
-    assert!(tried > 3, "{tried}");
-    assert_eq!(guest::run(&mut context, &mut guest::start()), Exit::Syscall);
-}
-
 #[test]
 fn stub_code_cannot_be_written() {
     let platform = guest::platform();
@@ -106,48 +83,6 @@ fn stub_code_cannot_be_written() {
         matches!(exit, Exit::Fault(fault) if fault.address == stub),
         "{exit:?}"
     );
-}
-
-#[test]
-fn nothing_of_the_hosts_image_is_mapped() {
-    let platform = guest::platform();
-    let guest = Guest::new(&platform, guest::SYSCALL_LOOP);
-    let pid = guest.space.host_pid().unwrap();
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-    let starts: Vec<_> = maps
-        .lines()
-        .map(|line| line.split('-').next().unwrap())
-        .collect();
-    let mut expected = vec![
-        "00400000".to_owned(),
-        format!("{:x}", platform.limits().user_range.end),
-    ];
-    if maps.contains("[vsyscall]") {
-        expected.push("ffffffffff600000".to_owned());
-    }
-    assert_eq!(starts, expected, "{maps}");
-}
-
-#[test]
-fn a_stub_is_stripped() {
-    let platform = guest::platform();
-    let guest = Guest::new(&platform, guest::SYSCALL_LOOP);
-    let pid = guest.space.host_pid().unwrap();
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    for line in [
-        "Name:\trunsc-stub",
-        "CapPrm:\t0000000000000000",
-        "CapEff:\t0000000000000000",
-        "NoNewPrivs:\t1",
-        "Seccomp:\t2",
-        "SigBlk:\t0000000000000000",
-        "SigCgt:\t0000000000000000",
-    ] {
-        assert!(
-            status.lines().any(|found| found == line),
-            "{line} not in {status}"
-        );
-    }
 }
 
 #[test]
@@ -258,27 +193,4 @@ fn single_stepping_traps() {
         assert_eq!((exception.signal, exception.vector), (5, 1));
         assert_eq!(state.rip, u64::try_from(CODE).unwrap() + step);
     }
-}
-
-#[test]
-fn signals_from_outside_are_not_taken_for_faults() {
-    use host::rustix::process::{Pid, Signal, kill_process};
-    let platform = guest::platform();
-    let guest = Guest::new(&platform, guest::SPIN);
-    let mut context = guest.context(&platform);
-    let pid = Pid::from_raw(guest.space.host_pid().unwrap()).unwrap();
-    let interrupter = context.interrupter();
-    let thread = std::thread::spawn(move || {
-        for signal in [Signal::URG, Signal::WINCH, Signal::CHILD] {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-            kill_process(pid, signal).unwrap();
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-        interrupter.interrupt();
-    });
-    assert_eq!(
-        guest::run(&mut context, &mut guest::start()),
-        Exit::Interrupted
-    );
-    thread.join().unwrap();
 }

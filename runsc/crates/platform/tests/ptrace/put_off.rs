@@ -4,14 +4,14 @@ use crate::guest::{self, DATA, Guest, PAGE, refused, unmapped};
 use platform::{Access, Exit, Space};
 use std::os::fd::{AsFd, OwnedFd};
 
-fn map_page(space: &Space, index: usize, file: &OwnedFd, access: Access) {
+pub(crate) fn map_page(space: &Space, index: usize, file: &OwnedFd, access: Access) {
     let at = DATA + index * PAGE;
     space
         .map(at..at + PAGE, file.as_fd(), 4096, access, false)
         .unwrap();
 }
 
-fn load_from(index: usize) -> platform::ThreadState {
+pub(crate) fn load_from(index: usize) -> platform::ThreadState {
     let rdi = u64::try_from(DATA + index * PAGE).unwrap();
     platform::ThreadState {
         rdi,
@@ -103,39 +103,6 @@ fn another_context_sees_what_was_put_off() {
 }
 
 #[test]
-fn a_failure_keeps_the_application_from_running_until_all_is_unmapped() {
-    let platform = guest::platform();
-    let guest = Guest::new(&platform, guest::LOAD);
-    let mut context = guest.context(&platform);
-    let unmappable = OwnedFd::from(std::fs::File::open("/proc/self/status").unwrap());
-    map_page(&guest.space, 0, &unmappable, Access::READ);
-    map_page(&guest.space, 1, &guest.file, Access::READ);
-    let mut state = load_from(1);
-    for _ in 0..2 {
-        assert_eq!(guest::run(&mut context, &mut state), Exit::MappingFailed);
-        assert_eq!(state, load_from(1));
-    }
-    guest.space.unmap(platform.limits().user_range).unwrap();
-    let exit = guest::run(&mut context, &mut state);
-    assert_eq!(exit, unmapped(guest::CODE));
-    let again = guest.space.map(
-        DATA..DATA + PAGE,
-        unmappable.as_fd(),
-        0,
-        Access::READ,
-        false,
-    );
-    assert_eq!(again, Err(abi::Errno::ENODEV));
-    let access = Access::READ | Access::EXECUTE;
-    let code = guest::CODE..guest::CODE + PAGE;
-    guest
-        .space
-        .map(code, guest.file.as_fd(), 0, access, false)
-        .unwrap();
-    assert_eq!(guest::run(&mut context, &mut state), unmapped(DATA + PAGE));
-}
-
-#[test]
 fn calls_put_off_are_not_left_for_the_next_owner_of_a_stub() {
     let platform = guest::platform();
     let guest = Guest::new(&platform, guest::LOAD);
@@ -148,41 +115,4 @@ fn calls_put_off_are_not_left_for_the_next_owner_of_a_stub() {
     assert_eq!(guest.space.host_pid(), pid);
     let mut context = guest.context(&platform);
     assert_eq!(guest::run(&mut context, &mut load_from(0)), unmapped(DATA));
-}
-
-#[test]
-fn a_group_is_made_together_when_it_is_closed() {
-    let platform = guest::platform();
-    let guest = Guest::new(&platform, guest::LOAD);
-    let mut context = guest.context(&platform);
-    let (entered, entry) = std::sync::mpsc::channel();
-    let (leave, leaving) = std::sync::mpsc::channel::<()>();
-    std::thread::scope(|scope| {
-        let (platform, guest) = (&platform, &guest);
-        scope.spawn(move || {
-            let _other = guest.context(platform);
-            entered.send(()).unwrap();
-            leaving.recv().unwrap_err();
-        });
-        entry.recv().unwrap();
-        let group = guest.space.group();
-        for index in 0..100 {
-            map_page(&guest.space, index, &guest.file, Access::READ);
-        }
-        group.close().unwrap();
-        for index in 0..100 {
-            assert_eq!(
-                guest::run(&mut context, &mut load_from(index)),
-                Exit::Syscall
-            );
-        }
-
-        let group = guest.space.group();
-        let unmappable = OwnedFd::from(std::fs::File::open("/proc/self/status").unwrap());
-        map_page(&guest.space, 0, &unmappable, Access::READ);
-        assert_eq!(group.close(), Err(abi::Errno::EAGAIN));
-        let exit = guest::run(&mut context, &mut load_from(1));
-        assert_eq!(exit, Exit::MappingFailed);
-        drop(leave);
-    });
 }
