@@ -80,6 +80,10 @@ fn prepare(config: &GoferConfig) -> Result<Prepared> {
     // Where no copy of it can be made, files without a name can't be opened again, and no more.
     let own_descriptors = detach(Path::new("/proc/self/fd"), false).ok();
     empty_root::enter().map_err(step("enter an empty root"))?;
+    if let Some((uid, gid)) = config.user {
+        privilege::become_user(uid, gid)
+            .map_err(step("become the user of the container's files"))?;
+    }
     let keep =
         CapabilitySet::from_bits_retain(config.capabilities) & privilege::permitted_capabilities();
     privilege::limit_capabilities(keep).map_err(step("give up capabilities"))?;

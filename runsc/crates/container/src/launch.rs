@@ -194,6 +194,7 @@ fn spawn_gofer(
         lifeline: spawn.donate(lifeline),
         trees: plan.resolved.trees.clone(),
         capabilities: gofer_capabilities(plan)?,
+        user: plan.bundle.user_namespace().and_then(owner_of_files),
         host_uds: plan.settings.host_uds,
         host_fifo: plan.settings.host_fifo,
         log: LogConfig::default(),
@@ -342,6 +343,12 @@ fn in_network_namespace(
     host::privilege::enter(own.as_fd(), Namespaces::NETWORK)
         .map_err(ContainerError::host("return to the own network namespace"))?;
     child
+}
+
+/// Who makes files in a user namespace before they get their owner: an id that it maps, root's if it can be.
+fn owner_of_files((uids, gids): (Vec<IdRange>, Vec<IdRange>)) -> Option<(u32, u32)> {
+    let first = |ranges: &[IdRange]| ranges.iter().map(|range| range.inside).min();
+    Some((first(&uids)?, first(&gids)?))
 }
 
 /// design.md, *Capabilities*: what files need, and two that the spec must grant.

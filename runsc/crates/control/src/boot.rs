@@ -120,6 +120,8 @@ pub struct GoferConfig {
     pub trees: Vec<GoferTree>,
     /// Capabilities to keep, bit N for capability N.
     pub capabilities: u64,
+    /// The user and group to become, in a user namespace whose maps its own user is not in.
+    pub user: Option<(u32, u32)>,
     /// Host sockets in the trees may be connected to.
     pub host_uds: bool,
     /// Host FIFOs in the trees may be opened.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{
-    BootConfig, Container, CpuLimits, FailureKind, Process, ProcessInfo, Reply, StartHook, Target,
-    Usage,
+    BootConfig, Container, CpuLimits, FailureKind, IdentityMap, Process, ProcessInfo, Reply,
+    StartHook, Target, Usage,
 };
 use gofer::RemoteTree;
 use host::sacrifice::Sacrifice;
@@ -388,6 +388,10 @@ fn limit_tasks(kernel: &Kernel, most: Option<u64>) {
     kernel.root_pid_ns().limit_tasks(most);
 }
 
+fn id_range(map: &IdentityMap) -> [u32; 3] {
+    [map.container, map.host, map.size]
+}
+
 fn make_kernel(
     config: &BootConfig,
     platform: Arc<Platform>,
@@ -422,6 +426,8 @@ fn make_kernel(
         total_memory: total,
         processor_description: container.processor_description.clone(),
         strace,
+        uid_map: container.uid_map.iter().map(id_range).collect(),
+        gid_map: container.gid_map.iter().map(id_range).collect(),
     }))
 }
 

@@ -17,6 +17,7 @@ use sentry::vfs::inode::{CachePolicy, FileSystem};
 use sentry::vfs::mount::{MountFlags as Flags, MountNamespace, Propagation};
 use sentry::vfs::path::Path;
 use sentry::vfs::setup::make_mount_point;
+use sentry::vfs::walk::{Resolver, WalkFlags};
 
 use crate::error::SandboxError;
 use crate::masks;
@@ -82,7 +83,7 @@ fn mount_one(
     namespace: &Arc<MountNamespace>,
     mount: &Mount,
 ) -> Result<(), Errno> {
-    let fs = file_system(kernel, config, tree, mount)?;
+    let fs = file_system(kernel, config, tree, namespace, mount)?;
     let source = match mount.source.as_str() {
         "" => fs.type_name(),
         source => source,
@@ -116,6 +117,7 @@ fn file_system(
     kernel: &Arc<Kernel>,
     config: &BootConfig,
     tree: &Arc<RemoteTree>,
+    namespace: &Arc<MountNamespace>,
     mount: &Mount,
 ) -> Result<Arc<dyn FileSystem>, Errno> {
     Ok(match mount.kind {
@@ -135,7 +137,7 @@ fn file_system(
             let options = TmpfsOptions {
                 size_bytes,
                 max_inodes,
-                mode,
+                mode: mode.or_else(|| covered_mode(namespace, &mount.destination)),
                 uid,
                 gid,
             };
@@ -181,6 +183,13 @@ fn file_system(
         MountKind::Cgroup { unified: true } => cgroup::new(kernel, &Kind::Unified)?,
         MountKind::Cgroup { unified: false } => cgroup::v1_root(kernel),
     })
+}
+
+/// The permissions of the directory that a mount is to cover, which runc gives to a tmpfs that has none of its own.
+fn covered_mode(namespace: &Arc<MountNamespace>, path: &str) -> Option<u32> {
+    let resolver = Resolver::of_namespace(namespace);
+    let found = resolver.resolve(path.as_bytes(), WalkFlags::FOLLOW).ok()?;
+    Some(found.inode().attr().ok()?.permissions)
 }
 
 fn host_files(

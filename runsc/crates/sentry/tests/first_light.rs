@@ -35,6 +35,8 @@ fn boot(root: &Path) -> (Arc<Kernel>, Arc<MountNamespace>) {
         total_memory: 1 << 30,
         processor_description: String::new(),
         strace: strace::Settings::default(),
+        uid_map: Vec::new(),
+        gid_map: Vec::new(),
         on_oom: None,
     });
     let tree = LocalTree::new(vec![Root::open_path(root, Policy::default()).unwrap()]);

@@ -38,6 +38,10 @@ pub struct KernelConfig {
     pub processor_description: String,
     /// What strace logs.
     pub strace: strace::Settings,
+    /// [`UserNamespace::uid_map`] of the first user namespace.
+    pub uid_map: Vec<[u32; 3]>,
+    /// [`UserNamespace::gid_map`] of the first user namespace.
+    pub gid_map: Vec<[u32; 3]>,
     /// Called before a process is killed for want of memory.
     pub on_oom: Option<OomNotice>,
 }
@@ -96,6 +100,8 @@ impl Kernel {
             ino: ids.allocate(),
             parent: None,
             owner: 0,
+            uid_map: config.uid_map,
+            gid_map: config.gid_map,
         });
         let namespaces = Namespaces {
             uts: Arc::new(UtsNamespace {

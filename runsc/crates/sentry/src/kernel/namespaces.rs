@@ -38,6 +38,11 @@ pub struct UserNamespace {
     pub parent: Option<Arc<UserNamespace>>,
     /// Who made it, in terms of the first namespace.
     pub owner: u32,
+    /// What `uid_map` shows, if not every id mapped to itself: ids inside, outside, how many. The first namespace's ids
+    /// pass unchanged all the same: the mapping is done by whoever touches the host's files.
+    pub uid_map: Vec<[u32; 3]>,
+    /// The same for `gid_map`.
+    pub gid_map: Vec<[u32; 3]>,
 }
 
 /// A UTS namespace: what `uname(2)` tells.

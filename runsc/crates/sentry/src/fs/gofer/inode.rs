@@ -19,7 +19,7 @@ use crate::mm::mapping_set::Invalidate;
 use crate::vfs::attr::{Attr, FileType, SetAttr};
 use crate::vfs::file::{File, OpenFlags};
 use crate::vfs::inode::{
-    CachePolicy, FileSystem, Inode, InodeRef, LinkTarget, NewNode, RenameFlags, XattrFlags,
+    CachePolicy, FileSystem, Inode, InodeRef, NewNode, RenameFlags, XattrFlags,
 };
 use crate::vfs::shared::InodeShared;
 
@@ -350,8 +350,8 @@ impl Inode for GoferInode {
         self.move_entry(name, new_parent, new_name, flags)
     }
 
-    fn read_link(&self, _task: &Task) -> Result<LinkTarget> {
-        self.link_target().map(LinkTarget::Path)
+    fn symlink_text(&self) -> Result<Vec<u8>> {
+        self.link_target()
     }
 
     fn open(self: Arc<Self>, flags: OpenFlags, task: &Task) -> Result<Arc<dyn File>> {

@@ -16,9 +16,7 @@ use crate::fs::page_store::PageStore;
 use crate::kernel::task::Task;
 use crate::vfs::attr::{Attr, FileType, SetAttr};
 use crate::vfs::file::{File, OpenFlags};
-use crate::vfs::inode::{
-    FileSystem, Inode, InodeRef, LinkTarget, NewNode, RenameFlags, XattrFlags,
-};
+use crate::vfs::inode::{FileSystem, Inode, InodeRef, NewNode, RenameFlags, XattrFlags};
 use crate::vfs::shared::InodeShared;
 
 /// One file of an overlay.
@@ -311,8 +309,8 @@ impl Inode for OverlayInode {
         self.move_entry(name, new_parent, new_name, flags)
     }
 
-    fn read_link(&self, _task: &Task) -> Result<LinkTarget> {
-        self.link_target().map(LinkTarget::Path)
+    fn symlink_text(&self) -> Result<Vec<u8>> {
+        self.link_target()
     }
 
     fn open(self: Arc<Self>, flags: OpenFlags, task: &Task) -> Result<Arc<dyn File>> {

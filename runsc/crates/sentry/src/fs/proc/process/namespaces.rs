@@ -96,9 +96,23 @@ impl Link for NamespaceLink {
     }
 }
 
-/// The outermost user namespace maps every id to itself.
-pub(super) fn id_map(_view: &View<'_>) -> Result<Vec<u8>> {
-    Ok(format!("{:>10} {:>10} {:>10}\n", 0, 0, u32::MAX).into_bytes())
+pub(super) fn uid_map(view: &View<'_>) -> Result<Vec<u8>> {
+    Ok(id_map(&view.task.credentials().user_ns.uid_map))
+}
+
+pub(super) fn gid_map(view: &View<'_>) -> Result<Vec<u8>> {
+    Ok(id_map(&view.task.credentials().user_ns.gid_map))
+}
+
+/// Without ranges, every id maps to itself.
+fn id_map(ranges: &[[u32; 3]]) -> Vec<u8> {
+    let row = |[inside, outside, count]: [u32; 3]| {
+        format!("{inside:>10} {outside:>10} {count:>10}\n").into_bytes()
+    };
+    match ranges {
+        [] => row([0, 0, u32::MAX]),
+        ranges => ranges.iter().flat_map(|range| row(*range)).collect(),
+    }
 }
 
 pub(super) fn mounts(view: &View<'_>) -> Result<Vec<u8>> {
