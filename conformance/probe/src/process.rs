@@ -200,7 +200,9 @@ pub(crate) fn rlimits(config: &Value) -> Check {
         let name = limit["type"].as_str().unwrap_or_default();
         let found = getrlimit(resource(name).ok_or_else(|| format!("{name} is not known"))?);
         let wanted = (limit["soft"].as_u64(), limit["hard"].as_u64());
-        same(wanted, (found.current, found.maximum))
+        // Without a limit, as the configuration writes it.
+        let number = |limit: Option<u64>| Some(limit.unwrap_or(u64::MAX));
+        same(wanted, (number(found.current), number(found.maximum)))
             .map_err(|reason| format!("{name}: {reason}"))?;
     }
     Ok(())

@@ -1,0 +1,177 @@
+//! config.md, *Linux mount options*: what each does, and its recursive form.
+
+use std::fs;
+
+use rstest::rstest;
+
+use crate::common::{differs, output, refused, shell};
+
+/// A bind mount of a directory with a program, a setuid one, and a file.
+fn bound(script: &str, options: &[&str]) -> String {
+    let shared = tempfile::tempdir().unwrap();
+    let busybox = shared.path().join("busybox");
+    fs::copy("/bin/busybox", &busybox).unwrap();
+    fs::write(shared.path().join("file"), "text\n").unwrap();
+    let source = shared.path().to_string_lossy().into_owned();
+    output(shell(script).mount("/here", "bind", &source, options))
+}
+
+const WRITE: &str = "echo x 2>/dev/null >/here/new; echo $?";
+const EXECUTE: &str = "/here/busybox true 2>/dev/null; echo $?";
+
+#[rstest]
+#[case::ro(&["rbind", "ro"], WRITE, "1\n")]
+#[case::rw(&["rbind", "rw"], WRITE, "0\n")]
+#[case::ro_then_rw(&["rbind", "ro", "rw"], WRITE, "0\n")]
+#[case::neither(&["bind"], WRITE, "0\n")]
+#[case::noexec(&["rbind", "noexec"], EXECUTE, "126\n")]
+#[case::exec(&["rbind", "noexec", "exec"], EXECUTE, "0\n")]
+fn flags_are_felt(#[case] options: &[&str], #[case] script: &str, #[case] wanted: &str) {
+    assert_eq!(bound(script, options), wanted);
+}
+
+/// *rro, rrw, rnoexec, …*: *recursive*
+#[rstest]
+#[case::rro(&["rbind", "rro"], WRITE, "1\n")]
+#[case::rrw(&["rbind", "rro", "rrw"], WRITE, "0\n")]
+#[case::rnoexec(&["rbind", "rnoexec"], EXECUTE, "126\n")]
+#[case::rexec(&["rbind", "rnoexec", "rexec"], EXECUTE, "0\n")]
+fn recursive_flags_are_felt(#[case] options: &[&str], #[case] script: &str, #[case] wanted: &str) {
+    if options.len() == 3
+        && differs(
+            "runc",
+            "a recursive flag that clears does not undo one that sets",
+        )
+    {
+        return;
+    }
+    if options.len() == 3
+        && differs(
+            "runc",
+            "a recursive flag that clears does not undo one that sets",
+        )
+    {
+        return;
+    }
+    assert_eq!(bound(script, options), wanted);
+}
+
+#[rstest]
+fn recursive_read_only_covers_the_mounts_below() {
+    let shared = tempfile::tempdir().unwrap();
+    let below = shared.path().join("below");
+    fs::create_dir(&below).unwrap();
+    let run = |args: &[&str]| {
+        std::process::Command::new(args[0])
+            .args(&args[1..])
+            .status()
+            .unwrap()
+            .success()
+    };
+    let path = below.to_string_lossy().into_owned();
+    assert!(run(&["mount", "-t", "tmpfs", "tmpfs", &path]));
+    let source = shared.path().to_string_lossy().into_owned();
+    let bundle = shell("echo x 2>/dev/null >/here/below/x; echo $?").mount(
+        "/here",
+        "bind",
+        &source,
+        &["rbind", "rro"],
+    );
+    let ran = fixtures::container::Container::new(bundle).unwrap().run();
+    assert!(run(&["umount", &path]));
+    assert_eq!(ran.unwrap().success().unwrap().stdout, "1\n");
+}
+
+/// Options as mountinfo shows them.
+#[rstest]
+#[case::nosuid("nosuid", "nosuid", true)]
+#[case::nodev("nodev", "nodev", true)]
+#[case::noexec("noexec", "noexec", true)]
+#[case::noatime("noatime", "noatime", true)]
+#[case::nodiratime("nodiratime", "nodiratime", true)]
+#[case::relatime("relatime", "relatime", true)]
+#[case::default_is_relatime("rw", "relatime", true)]
+#[case::strictatime("strictatime", "relatime", false)]
+#[case::ro("ro", "ro", true)]
+#[case::sync_is_accepted("sync", "noexec", false)]
+#[case::defaults_is_accepted("defaults", "noexec", false)]
+fn shown_in_mountinfo(#[case] option: &str, #[case] shown: &str, #[case] wanted: bool) {
+    if option == "defaults"
+        && differs(
+            "runc",
+            "runc 1.1 passes it to mount(2), which does not know it",
+        )
+    {
+        return;
+    }
+    if option == "defaults"
+        && differs(
+            "runc",
+            "runc 1.1 passes it to mount(2), which does not know it",
+        )
+    {
+        return;
+    }
+    let script = "grep ' /here ' /proc/self/mountinfo | cut -d' ' -f6";
+    let text = output(shell(script).mount("/here", "tmpfs", "tmpfs", &[option]));
+    assert_eq!(text.trim().split(',').any(|o| o == shown), wanted, "{text}");
+}
+
+#[rstest]
+#[case::mode(&["mode=1770"], "stat -c %a /here", "1770\n")]
+#[case::default_mode(&[], "stat -c %a /here", "1777\n")]
+#[case::owner(&["uid=5", "gid=6"], "stat -c %u:%g /here", "5:6\n")]
+#[case::size(&["size=64k"], "dd if=/dev/zero of=/here/f bs=1k count=100 2>/dev/null; stat -c %s /here/f", "65536\n")]
+#[case::size_with_unit(&["size=1m"], "df -k /here | tail -n 1 | awk '{print $2}'", "1024\n")]
+#[case::inodes(&["nr_inodes=4"], "touch /here/1 /here/2 /here/3 && echo three; touch /here/4 2>/dev/null; echo $?", "three\n1\n")]
+fn tmpfs_data(#[case] options: &[&str], #[case] script: &str, #[case] wanted: &str) {
+    assert_eq!(
+        output(shell(script).mount("/here", "tmpfs", "tmpfs", options)),
+        wanted
+    );
+}
+
+/// As runc has it, and images expect it of `/run` and the like.
+#[rstest]
+fn tmpfs_takes_over_the_mode_of_what_it_covers() {
+    let bundle = shell("stat -c %a /covered").mount("/covered", "tmpfs", "tmpfs", &["nosuid"]);
+    let covered = bundle.rootfs().join("covered");
+    fs::create_dir(&covered).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o710);
+    fs::set_permissions(covered, mode).unwrap();
+    assert_eq!(output(bundle), "710\n");
+}
+
+#[rstest]
+#[case::unknown("no_such_option")]
+#[case::unknown_value("no_such=option")]
+#[case::bad_size("size=much")]
+#[case::bad_mode("mode=9z")]
+fn unknown_tmpfs_option_is_an_error(#[case] option: &str) {
+    refused(
+        shell("true").mount("/here", "tmpfs", "tmpfs", &[option]),
+        "",
+    );
+}
+
+#[rstest]
+fn nosymfollow() {
+    if differs("runc", "runc 1.1 does not know the option") {
+        return;
+    }
+    let script = "echo x >/here/file; ln -s file /here/link; cat /here/link 2>/dev/null; echo $?";
+    let bundle = shell(script).mount("/here", "tmpfs", "tmpfs", &["nosymfollow"]);
+    assert_eq!(output(bundle), "1\n");
+}
+
+#[rstest]
+fn devpts_modes() {
+    let script = "stat -c %a /other/ptmx";
+    let bundle = shell(script).mount(
+        "/other",
+        "devpts",
+        "devpts",
+        &["newinstance", "ptmxmode=0640"],
+    );
+    assert_eq!(output(bundle), "640\n");
+}
