@@ -340,3 +340,21 @@ fn a_socket_of_the_host_is_refused_with_a_warning() {
     assert!(text.contains("out of a container's reach"), "{text}");
     drop(listener);
 }
+
+#[test]
+fn root_of_a_user_namespace_alone_runs_containers() {
+    // As under rootless podman: the network namespace can be left, but not entered again.
+    let Some(host) = Host::new(&["/bin/true"]) else {
+        return;
+    };
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", env!("CARGO_BIN_EXE_runsc")])
+        .arg("--root")
+        .arg(host.root())
+        .arg("--overlay2=root:memory")
+        .args(["run", "c"])
+        .current_dir(host.directory.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}

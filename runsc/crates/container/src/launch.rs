@@ -282,9 +282,8 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
         exclusive_files: settings.exclusive_files,
     };
     write_config(&mut fill, &config)?;
-    let outside = |own: u32| if geteuid().is_root() { NOBODY } else { own };
-    let uids = vec![one(NOBODY, outside(geteuid().as_raw()))];
-    let gids = vec![one(NOBODY, outside(getegid().as_raw()))];
+    let uids = vec![one(NOBODY, outside("uid_map", geteuid().as_raw()))];
+    let gids = vec![one(NOBODY, outside("gid_map", getegid().as_raw()))];
     spawn.map_ids(uids, gids).keep_capabilities();
     let namespaces =
         Namespaces::USER | Namespaces::PID | Namespaces::MOUNT | Namespaces::IPC | Namespaces::UTS;
@@ -305,6 +304,24 @@ fn platform_device(settings: &Settings) -> Result<Option<OwnedFd>> {
     Ok(Some(device.into()))
 }
 
+/// Which id the sandbox has outside of its user namespace: nobody's where this process may choose, else
+/// this process's `own`. Root of a small user namespace has no nobody.
+fn outside(map: &str, own: u32) -> u32 {
+    let map = std::fs::read_to_string(format!("/proc/self/{map}")).unwrap_or_default();
+    let has_nobody = map.lines().any(|line| {
+        let mut numbers = line
+            .split_whitespace()
+            .map(|n| n.parse::<u64>().unwrap_or(0));
+        let (first, count) = (numbers.next().unwrap_or(0), numbers.nth(1).unwrap_or(0));
+        (first..first.saturating_add(count)).contains(&u64::from(NOBODY))
+    });
+    if geteuid().is_root() && has_nobody {
+        NOBODY
+    } else {
+        own
+    }
+}
+
 /// Spawns within the container's network namespace; this process's own stays as it was.
 fn in_network_namespace(
     bundle: &Bundle,
@@ -317,18 +334,21 @@ fn in_network_namespace(
         control::Network::Host => Joined::Shared,
         _ => bundle.network_namespace(),
     };
-    if wanted == Joined::New && !geteuid().is_root() {
-        spawn.namespaces(namespaces | Namespaces::NETWORK);
-        return spawn.spawn().map_err(ContainerError::host(STEP));
-    }
-    spawn.namespaces(namespaces);
     if wanted == Joined::Shared {
+        spawn.namespaces(namespaces);
         return spawn.spawn().map_err(ContainerError::host(STEP));
     }
     let own = File::open("/proc/self/ns/net").map_err(ContainerError::path(
         "open network namespace",
         "/proc/self/ns/net",
     ))?;
+    // Root of a user namespace alone (rootless podman) may leave the host's network, and never return.
+    let may_return = host::privilege::enter(own.as_fd(), Namespaces::NETWORK).is_ok();
+    if wanted == Joined::New && !may_return {
+        spawn.namespaces(namespaces | Namespaces::NETWORK);
+        return spawn.spawn().map_err(ContainerError::host(STEP));
+    }
+    spawn.namespaces(namespaces);
     match &wanted {
         Joined::At(path) => {
             let other =
@@ -340,8 +360,10 @@ fn in_network_namespace(
             .map_err(ContainerError::host("make a network namespace"))?,
     }
     let child = spawn.spawn().map_err(ContainerError::host(STEP));
-    host::privilege::enter(own.as_fd(), Namespaces::NETWORK)
-        .map_err(ContainerError::host("return to the own network namespace"))?;
+    if may_return {
+        host::privilege::enter(own.as_fd(), Namespaces::NETWORK)
+            .map_err(ContainerError::host("return to the own network namespace"))?;
+    }
     child
 }
 

@@ -106,7 +106,7 @@ impl Cgroup {
                         let _ = cgroup.remove();
                         return Err(ContainerError::path("make control group", directory)(error));
                     }
-                    tracing::warn!(directory = %directory.display(), %error, "no control group");
+                    tracing::info!(directory = %directory.display(), %error, "no control group");
                 }
             }
         }

@@ -54,10 +54,13 @@ impl Setting {
     }
 
     fn try_write(&self, cgroup: &Cgroup) -> io::Result<()> {
-        let missing = || io::Error::from(io::ErrorKind::NotFound);
-        let written = cgroup
-            .directory(self.controller)
-            .ok_or_else(missing)
+        let directory = cgroup.directory(self.controller);
+        if directory.is_none() && !host::rustix::process::geteuid().is_root() {
+            tracing::warn!("without privilege, {} is not set", self.file);
+            return Ok(());
+        }
+        let written = directory
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
             .and_then(|directory| files::try_write(&directory.join(&self.file), &self.value));
         match written {
             Err(error) if error.kind() == io::ErrorKind::NotFound => match self.missing {
