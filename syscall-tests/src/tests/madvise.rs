@@ -9,6 +9,7 @@ use crate::sys;
 
 cases!(
     dontneed_zeroes_private_memory,
+    dontneed_of_locked_memory,
     dontneed_brings_file_pages_back,
     free_keeps_or_zeroes,
     remove_punches_a_hole,
@@ -56,6 +57,18 @@ fn dontneed_zeroes_private_memory() -> Outcome {
     shared.set(0, 6);
     sys!(SYS_madvise, &shared, PAGE, libc::MADV_DONTNEED)?;
     check_eq!(shared.get(0), 6);
+    Ok(())
+}
+
+fn dontneed_of_locked_memory() -> Outcome {
+    const DONTNEED_LOCKED: i32 = 24;
+    let memory = Map::anonymous(2 * PAGE)?;
+    memory.set(0, 5);
+    sys!(SYS_mlock, &memory, PAGE)?;
+    errno_is!(sys!(SYS_madvise, &memory, 2 * PAGE, libc::MADV_DONTNEED), EINVAL);
+    check_eq!(memory.get(0), 5);
+    sys!(SYS_madvise, &memory, 2 * PAGE, DONTNEED_LOCKED)?;
+    check_eq!(memory.get(0), 0);
     Ok(())
 }
 

@@ -491,6 +491,12 @@ fn unbacked_demand_fails_without_harm() -> Outcome {
     if let Err(error) = first {
         check_eq!(error.errno, libc::ENOMEM);
     }
+    if std::fs::read("/proc/sys/vm/overcommit_memory")? == b"0\n" {
+        // Shared memory is counted as well, but not what is only reserved.
+        errno_is!(Map::new(1 << 46, RW, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0), ENOMEM);
+        Map::new(1 << 46, RW, ANON | libc::MAP_NORESERVE, -1, 0)?;
+        Map::new(1 << 46, libc::PROT_READ, ANON, -1, 0)?;
+    }
     let memory = Map::anonymous(1 << 20)?;
     memory.set(0, 1);
     Ok(())
