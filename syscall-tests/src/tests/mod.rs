@@ -23,6 +23,7 @@ families!(
     lock,
     madvise,
     mmap,
+    namespace,
     openat,
     path,
     pipe,

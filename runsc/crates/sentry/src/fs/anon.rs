@@ -36,6 +36,7 @@ pub(crate) struct AnonymousMount {
     pipes: Arc<Mount>,
     sockets: Arc<Mount>,
     inodes: Arc<Mount>,
+    namespaces: Arc<Mount>,
 }
 
 impl AnonymousMount {
@@ -48,6 +49,7 @@ impl AnonymousMount {
             pipes: mount("pipefs", 0x5049_5045),
             sockets: mount("sockfs", 0x534f_434b),
             inodes: mount("anon_inodefs", 0x0904_1934),
+            namespaces: mount("nsfs", 0x6e73_6673),
         }
     }
 
@@ -63,6 +65,11 @@ impl AnonymousMount {
 /// The mount of such files.
 pub(crate) fn mount(kernel: &Kernel, what: Anonymous) -> &Arc<Mount> {
     kernel.vfs.anonymous().of(what)
+}
+
+/// The mount of the files that hold namespaces.
+pub(crate) fn nsfs(kernel: &Kernel) -> &Arc<Mount> {
+    &kernel.vfs.anonymous().namespaces
 }
 
 /// A new inode without a name, owned by `credentials`, and where `/proc/[pid]/fd` says it is.

@@ -91,7 +91,7 @@ pub fn take_file(task: &Task, group: &Arc<ThreadGroup>, fd: i32) -> Result<Arc<O
             .all(|gid| *gid == own.gid);
     let may_trace = same_ids && other.permitted.is_subset_of(own.permitted);
     let same_group = Arc::ptr_eq(group, task.group());
-    if !same_group && !may_trace && !own.has(Capability::SysPtrace) {
+    if !same_group && !may_trace && !own.has_in(&other.user_ns, Capability::SysPtrace) {
         return Err(Errno::EPERM);
     }
     if group.is_zombie() {

@@ -134,15 +134,16 @@ fn check(task: &Task, request: &CloneRequest) -> Result<()> {
     if contradictory {
         return Err(Errno::EINVAL);
     }
-    // Linux without CONFIG_USER_NS and CONFIG_TIME_NS answers the same.
-    if flags.intersects(CloneFlags::NEWUSER | CloneFlags::NEWTIME) {
+    // Linux without CONFIG_TIME_NS answers the same.
+    if has(CloneFlags::NEWTIME) {
         return Err(Errno::EINVAL);
     }
     let is_init = task.group().parent().is_none();
     if has(CloneFlags::PARENT) && is_init {
         return Err(Errno::EINVAL);
     }
-    if flags.intersects(PRIVILEGED) && !task.has_capability(Capability::SysAdmin) {
+    let privileged = has(CloneFlags::NEWUSER) || task.credentials().has_own(Capability::SysAdmin);
+    if flags.intersects(PRIVILEGED) && !privileged {
         return Err(Errno::EPERM);
     }
     if request.exit_signal != 0 && Signal::new(u64::from(request.exit_signal)).is_none() {
@@ -263,7 +264,7 @@ fn build(
         },
         credentials: task.credentials(),
         namespaces: task.namespaces(),
-        child_pid_ns: child_pid_namespace(task, flags),
+        child_pid_ns: task.child_pid_ns.lock().clone(),
         signals,
         context,
         vfork_done: vfork.clone(),
@@ -271,20 +272,18 @@ fn build(
     };
     let child = Task::new(group, parts);
     crate::kernel::namespaces::unshare(&child, flags)?;
+    if flags.contains(CloneFlags::NEWPID) {
+        new_pid_namespace(&child);
+    }
     Ok(child)
 }
 
-fn child_pid_namespace(task: &Task, flags: CloneFlags) -> Arc<PidNamespace> {
-    let current = task.child_pid_ns.lock().clone();
-    if !flags.contains(CloneFlags::NEWPID) {
-        return current;
-    }
-    let kernel = task.kernel();
-    PidNamespace::new(
-        kernel.namespace_ids.allocate(),
-        Some(current),
-        task.credentials().user_ns.clone(),
-    )
+/// The child is to be the init of a pid namespace, which its user namespace owns.
+fn new_pid_namespace(child: &Task) {
+    let user_ns = child.credentials().user_ns.clone();
+    let ino = child.kernel().namespace_ids.allocate();
+    let mut slot = child.child_pid_ns.lock();
+    *slot = PidNamespace::new(ino, Some(slot.clone()), user_ns);
 }
 
 /// `RLIMIT_NPROC`: how many tasks the real user may have (`man 2 getrlimit`); EAGAIN.

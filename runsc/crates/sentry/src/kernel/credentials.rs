@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bitflags::bitflags;
 
-use crate::kernel::namespaces::UserNamespace;
+use crate::kernel::user_namespace::UserNamespace;
 
 /// A set of capabilities, bit *n* being capability number *n*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -175,10 +175,10 @@ impl Credentials {
         }
     }
 
-    /// Whether the effective set has `capability`.
+    /// Whether they have `capability` in the outermost user namespace: over what belongs to no other.
     #[must_use]
     pub fn has(&self, capability: Capability) -> bool {
-        self.effective.has(capability)
+        self.user_ns.is_root() && self.effective.has(capability)
     }
 
     /// Whether the file-system group or a supplementary group is `gid`.
@@ -201,12 +201,23 @@ const FILE_CAPABILITIES: CapabilitySet = CapabilitySet(
 );
 
 impl Credentials {
+    /// The id that is root in their user namespace.
+    #[must_use]
+    pub fn root_id(&self) -> Option<u32> {
+        self.user_ns.user_outward(0)
+    }
+
     /// Adjusts capabilities after user ids changed from those of `old` (`man 7 capabilities`, *Effect of user
     /// ID changes on capabilities*).
     pub fn follow_uids(&mut self, old: &Credentials) {
         if !old.secure_bits.contains(SecureBits::NO_SETUID_FIXUP) {
-            let was_root = old.uid == 0 || old.euid == 0 || old.suid == 0;
-            let is_root = self.uid == 0 || self.euid == 0 || self.suid == 0;
+            let root = old.root_id();
+            let any_root = |set: &Credentials| {
+                [set.uid, set.euid, set.suid]
+                    .into_iter()
+                    .any(|id| Some(id) == root)
+            };
+            let (was_root, is_root) = (any_root(old), any_root(self));
             if was_root && !is_root {
                 if !old.secure_bits.contains(SecureBits::KEEP_CAPS) {
                     self.permitted = CapabilitySet::EMPTY;
@@ -214,10 +225,10 @@ impl Credentials {
                 }
                 self.ambient = CapabilitySet::EMPTY;
             }
-            if old.euid == 0 && self.euid != 0 {
+            if Some(old.euid) == root && Some(self.euid) != root {
                 self.effective = CapabilitySet::EMPTY;
             }
-            if old.euid != 0 && self.euid == 0 {
+            if Some(old.euid) != root && Some(self.euid) == root {
                 self.effective = self.permitted;
             }
         }
@@ -229,10 +240,11 @@ impl Credentials {
         if old.secure_bits.contains(SecureBits::NO_SETUID_FIXUP) {
             return;
         }
-        if old.fsuid == 0 && self.fsuid != 0 {
+        let root = old.root_id();
+        if Some(old.fsuid) == root && Some(self.fsuid) != root {
             self.effective.0 &= !FILE_CAPABILITIES.0;
         }
-        if old.fsuid != 0 && self.fsuid == 0 {
+        if Some(old.fsuid) != root && Some(self.fsuid) == root {
             self.effective.0 |= self.permitted.0 & FILE_CAPABILITIES.0;
         }
     }

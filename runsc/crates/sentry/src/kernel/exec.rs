@@ -82,11 +82,12 @@ fn prepare(task: &Task, file: Arc<OpenFile>, arguments: Arguments) -> Result<(Im
     let resolved = loader::resolve(task, file, arguments, &open)?;
     let (credentials, elevation) =
         exec_credentials::after_exec(&task.credentials(), &resolved.file)?;
+    let user_ns = &credentials.user_ns;
     let ids = [
-        credentials.uid,
-        credentials.euid,
-        credentials.gid,
-        credentials.egid,
+        user_ns.user_inward(credentials.uid),
+        user_ns.user_inward(credentials.euid),
+        user_ns.group_inward(credentials.gid),
+        user_ns.group_inward(credentials.egid),
     ];
     let identity = Identity {
         ids,

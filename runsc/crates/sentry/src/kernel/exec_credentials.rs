@@ -26,7 +26,10 @@ struct FileCapabilities {
 pub(crate) fn after_exec(old: &Credentials, file: &OpenFile) -> Result<(Credentials, Elevation)> {
     let attr = file.inode().attr()?;
     let mut new = old.clone();
-    let may_elevate = !old.no_new_privs && !file.path().mount.is_no_suid();
+    // Set-ID bits of ids that the user namespace does not know mean nothing in it.
+    let may_elevate = !old.no_new_privs
+        && !file.path().mount.is_no_suid()
+        && old.user_ns.knows(attr.uid, attr.gid);
     if may_elevate && attr.permissions & 0o4000 != 0 {
         new.euid = attr.uid;
     }
@@ -46,7 +49,7 @@ pub(crate) fn after_exec(old: &Credentials, file: &OpenFile) -> Result<(Credenti
     new.sgid = new.egid;
     new.fsgid = new.egid;
     new.secure_bits.remove(SecureBits::KEEP_CAPS);
-    let gained = !new.permitted.is_subset_of(old.permitted) && new.uid != 0;
+    let gained = !new.permitted.is_subset_of(old.permitted) && Some(new.uid) != new.root_id();
     let elevated = new.euid != new.uid || new.egid != new.gid || gained;
     Ok((
         new,
@@ -66,7 +69,10 @@ fn transform(
 ) {
     let no_root = old.secure_bits.contains(SecureBits::NOROOT);
     // Root by real or effective id has every file capability, unless a set-user-ID-root program has its own.
-    let as_root = !no_root && (new.uid == 0 || new.euid == 0) && !(file.is_some() && old.uid != 0);
+    let root = old.root_id();
+    let as_root = !no_root
+        && (Some(new.uid) == root || Some(new.euid) == root)
+        && !(file.is_some() && Some(old.uid) != root);
     let privileged = file.is_some() || set_id;
     let ambient = if privileged {
         CapabilitySet::EMPTY
@@ -74,7 +80,11 @@ fn transform(
         old.ambient
     };
     let (permitted, inheritable, effective) = if as_root {
-        (CapabilitySet::FULL, CapabilitySet::FULL, new.euid == 0)
+        (
+            CapabilitySet::FULL,
+            CapabilitySet::FULL,
+            Some(new.euid) == root,
+        )
     } else {
         let file = file.unwrap_or_default();
         (file.permitted, file.inheritable, file.effective)

@@ -11,11 +11,12 @@ use crate::kernel::cgroup::Cgroups;
 use crate::kernel::freezer::Freezer;
 use crate::kernel::futex::FutexTable;
 use crate::kernel::log::KernelLog;
-use crate::kernel::namespaces::{NamespaceIds, Namespaces, UserNamespace, UtsNames, UtsNamespace};
+use crate::kernel::namespaces::{NamespaceIds, Namespaces, Owners, UtsNames, UtsNamespace};
 use crate::kernel::oom::{OomKiller, OomNotice};
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::signal::queue::QueuedByUser;
 use crate::kernel::timers::TimerQueue;
+use crate::kernel::user_namespace::UserNamespace;
 use crate::socket::SocketTables;
 use crate::strace;
 use crate::time::Clock;
@@ -96,16 +97,11 @@ impl Kernel {
         let log = KernelLog::default();
         crate::kernel::log::greet(&log, &config);
         let ids = NamespaceIds::default();
-        let user_ns = Arc::new(UserNamespace {
-            ino: ids.allocate(),
-            parent: None,
-            owner: 0,
-            uid_map: config.uid_map,
-            gid_map: config.gid_map,
-        });
+        let user_ns = UserNamespace::root(ids.allocate(), config.uid_map, config.gid_map);
         let namespaces = Namespaces {
             uts: Arc::new(UtsNamespace {
                 ino: ids.allocate(),
+                user_ns: user_ns.clone(),
                 names: Mutex::new(config.names),
             }),
             mounts: None,
@@ -114,6 +110,7 @@ impl Kernel {
             net_ino: ids.allocate(),
             cgroup_ino: ids.allocate(),
             time_ino: ids.allocate(),
+            owners: Owners::all(&user_ns),
         };
         let kernel = Arc::new(Kernel {
             platform: config.platform,

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::kernel::clone::CloneFlags;
 use crate::kernel::ipc::IpcNamespace;
 use crate::kernel::task::Task;
+use crate::kernel::user_namespace::{self, UserNamespace};
 use crate::vfs::mount::{MountNamespace, translate};
 
 /// Gives each namespace its inode number in nsfs (`/proc/[pid]/ns`).
@@ -29,27 +30,13 @@ impl NamespaceIds {
     }
 }
 
-/// A user namespace. The first one maps every id to itself.
-#[derive(Debug)]
-pub struct UserNamespace {
-    /// Inode number.
-    pub ino: u64,
-    /// The one it was made in.
-    pub parent: Option<Arc<UserNamespace>>,
-    /// Who made it, in terms of the first namespace.
-    pub owner: u32,
-    /// What `uid_map` shows, if not every id mapped to itself: ids inside, outside, how many. The first namespace's ids
-    /// pass unchanged all the same: the mapping is done by whoever touches the host's files.
-    pub uid_map: Vec<[u32; 3]>,
-    /// The same for `gid_map`.
-    pub gid_map: Vec<[u32; 3]>,
-}
-
 /// A UTS namespace: what `uname(2)` tells.
 #[derive(Debug)]
 pub struct UtsNamespace {
     /// Inode number.
     pub ino: u64,
+    /// Whose capabilities count in it.
+    pub user_ns: Arc<UserNamespace>,
     /// Host and domain name.
     pub names: Mutex<UtsNames>,
 }
@@ -80,25 +67,57 @@ pub struct Namespaces {
     pub cgroup_ino: u64,
     /// Time: its inode number.
     pub time_ino: u64,
+    /// Whose capabilities count in those that have no object of their own.
+    pub owners: Owners,
+}
+
+/// The user namespaces that own a task's other namespaces.
+#[derive(Clone, Debug)]
+pub struct Owners {
+    /// Of System V IPC.
+    pub ipc: Arc<UserNamespace>,
+    /// Of the network.
+    pub net: Arc<UserNamespace>,
+    /// Of the cgroup namespace.
+    pub cgroup: Arc<UserNamespace>,
+    /// Of the time namespace.
+    pub time: Arc<UserNamespace>,
+}
+
+impl Owners {
+    /// All owned by one.
+    #[must_use]
+    pub fn all(owner: &Arc<UserNamespace>) -> Owners {
+        Owners {
+            ipc: owner.clone(),
+            net: owner.clone(),
+            cgroup: owner.clone(),
+            time: owner.clone(),
+        }
+    }
 }
 
 /// Gives `task` new namespaces as `flags` say (`clone(2)`, `unshare(2)`), copies of those it has.
 pub fn unshare(task: &Task, flags: CloneFlags) -> Result<()> {
     let kernel = task.kernel();
     let ids = &kernel.namespace_ids;
+    if flags.contains(CloneFlags::NEWUSER) {
+        user_namespace::enter_new(task)?;
+    }
     let mut namespaces = (*task.namespaces()).clone();
+    let user_ns = task.credentials().user_ns.clone();
     if flags.contains(CloneFlags::NEWUTS) {
         let names = namespaces.uts.names.lock().clone();
         namespaces.uts = Arc::new(UtsNamespace {
             ino: ids.allocate(),
+            user_ns: user_ns.clone(),
             names: Mutex::new(names),
         });
     }
     if flags.contains(CloneFlags::NEWNS)
         && let Some(mounts) = &namespaces.mounts
     {
-        let user_ns = task.credentials().user_ns.clone();
-        let (copy, moved) = mounts.duplicate(&kernel.vfs, ids.allocate(), user_ns);
+        let (copy, moved) = mounts.duplicate(&kernel.vfs, ids.allocate(), user_ns.clone());
         // Root and working directory move along; the caller has made them the task's own.
         let fs = task.fs();
         fs.set_root(translate(&fs.root(), &moved));
@@ -108,12 +127,15 @@ pub fn unshare(task: &Task, flags: CloneFlags) -> Result<()> {
     if flags.contains(CloneFlags::NEWIPC) {
         namespaces.ipc_ino = ids.allocate();
         namespaces.ipc = Arc::default();
+        namespaces.owners.ipc = user_ns.clone();
     }
     if flags.contains(CloneFlags::NEWNET) {
         namespaces.net_ino = ids.allocate();
+        namespaces.owners.net = user_ns.clone();
     }
     if flags.contains(CloneFlags::NEWCGROUP) {
         namespaces.cgroup_ino = ids.allocate();
+        namespaces.owners.cgroup = user_ns;
     }
     *task.namespaces.lock() = Arc::new(namespaces);
     Ok(())

@@ -7,9 +7,9 @@ use abi::Errno;
 use parking_lot::Mutex;
 
 use crate::error::Result;
-use crate::kernel::namespaces::UserNamespace;
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
+use crate::kernel::user_namespace::UserNamespace;
 
 /// Ids run up to this, then start again above 300, as on Linux with its default `pid_max`.
 pub const PID_MAX: u32 = 4_194_304;

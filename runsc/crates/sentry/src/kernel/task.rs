@@ -315,8 +315,15 @@ impl Task {
     pub fn set_credentials(&self, credentials: Credentials) {
         let mut slot = self.credentials.lock();
         let ids = |set: &Credentials| [set.euid, set.egid, set.fsuid, set.fsgid];
-        let changes =
-            ids(&slot) != ids(&credentials) || !credentials.permitted.is_subset_of(slot.permitted);
+        // What its user may do in a namespace of that user's own is nothing new.
+        let made_here = credentials
+            .user_ns
+            .parent
+            .as_ref()
+            .is_some_and(|parent| Arc::ptr_eq(parent, &slot.user_ns))
+            && credentials.user_ns.owner == slot.euid;
+        let gains = !made_here && !credentials.permitted.is_subset_of(slot.permitted);
+        let changes = ids(&slot) != ids(&credentials) || gains;
         *slot = Arc::new(credentials);
         drop(slot);
         // Others of the new user must not look into what the old one left in memory (man 2 prctl,
@@ -351,7 +358,7 @@ impl Task {
         self.has_seccomp.store(on, Ordering::Release);
     }
 
-    /// Whether it has `capability` in its own user namespace.
+    /// Whether it has `capability` in the outermost user namespace ([`Credentials::has`]).
     #[must_use]
     pub fn has_capability(&self, capability: Capability) -> bool {
         self.credentials.lock().has(capability)

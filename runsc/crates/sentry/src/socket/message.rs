@@ -107,9 +107,9 @@ impl Sender {
         let own_pid = pid == task.group().pid();
         let own_uid = [credentials.uid, credentials.euid, credentials.suid].contains(&claim.uid);
         let own_gid = [credentials.gid, credentials.egid, credentials.sgid].contains(&claim.gid);
-        if !(own_pid || credentials.has(Capability::SysAdmin))
-            || !(own_uid || credentials.has(Capability::Setuid))
-            || !(own_gid || credentials.has(Capability::Setgid))
+        if !(own_pid || credentials.has_in(&task.pid_namespace().user_ns, Capability::SysAdmin))
+            || !(own_uid || credentials.has_own(Capability::Setuid))
+            || !(own_gid || credentials.has_own(Capability::Setgid))
         {
             return Err(Errno::EPERM);
         }

@@ -80,21 +80,33 @@ fn id(raw: u32) -> Option<u32> {
     (raw != u32::MAX).then_some(raw)
 }
 
+/// With ids of the caller's user namespace; EINVAL for those that it does not have.
+fn set_owner(task: &Task, path: &Path, uid: u32, gid: u32) -> Result<()> {
+    let user_ns = task.credentials().user_ns.clone();
+    let uid = id(uid)
+        .map(|uid| user_ns.user_outward(uid).ok_or(Errno::EINVAL))
+        .transpose()?;
+    let gid = id(gid)
+        .map(|gid| user_ns.group_outward(gid).ok_or(Errno::EINVAL))
+        .transpose()?;
+    attributes::set_owner(task, path, uid, gid)
+}
+
 fn chown(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let path = at::follow(task, args.usize(0))?;
-    attributes::set_owner(task, &path, id(args.u32(1)), id(args.u32(2)))?;
+    set_owner(task, &path, args.u32(1), args.u32(2))?;
     Ok(0)
 }
 
 fn lchown(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let path = at::resolve(task, nr::AT_FDCWD, args.usize(0), WalkFlags::empty())?;
-    attributes::set_owner(task, &path, id(args.u32(1)), id(args.u32(2)))?;
+    set_owner(task, &path, args.u32(1), args.u32(2))?;
     Ok(0)
 }
 
 fn fchown(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let path = open_path(task, args.i32(0))?;
-    attributes::set_owner(task, &path, id(args.u32(1)), id(args.u32(2)))?;
+    set_owner(task, &path, args.u32(1), args.u32(2))?;
     Ok(0)
 }
 
@@ -102,7 +114,7 @@ fn fchownat(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH;
     let flags = at::flags_following(args.u32(4), allowed)?;
     let path = at::resolve(task, args.i32(0), args.usize(1), flags)?;
-    attributes::set_owner(task, &path, id(args.u32(2)), id(args.u32(3)))?;
+    set_owner(task, &path, args.u32(2), args.u32(3))?;
     Ok(0)
 }
 

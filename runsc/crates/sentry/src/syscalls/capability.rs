@@ -108,7 +108,7 @@ fn capset(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let may_add = CapabilitySet(old.inheritable.0 | old.permitted.0);
     let bounded = CapabilitySet(old.inheritable.0 | old.bounding.0);
     let inheritable_ok = inheritable.is_subset_of(bounded)
-        && (old.has(Capability::Setpcap) || inheritable.is_subset_of(may_add));
+        && (old.has_own(Capability::Setpcap) || inheritable.is_subset_of(may_add));
     if !permitted.is_subset_of(old.permitted)
         || !effective.is_subset_of(permitted)
         || !inheritable_ok

@@ -3,7 +3,7 @@
 use abi::Errno;
 use abi::raw::general as nr;
 
-use crate::error::SyscallResult;
+use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::{Capability, Credentials};
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
@@ -34,19 +34,23 @@ const NONE: u32 = u32::MAX;
 const MAX_GROUPS: u32 = 65536;
 
 fn getuid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
-    Ok(task.credentials().uid.into())
+    let credentials = task.credentials();
+    Ok(credentials.user_ns.user_inward(credentials.uid).into())
 }
 
 fn geteuid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
-    Ok(task.credentials().euid.into())
+    let credentials = task.credentials();
+    Ok(credentials.user_ns.user_inward(credentials.euid).into())
 }
 
 fn getgid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
-    Ok(task.credentials().gid.into())
+    let credentials = task.credentials();
+    Ok(credentials.user_ns.group_inward(credentials.gid).into())
 }
 
 fn getegid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
-    Ok(task.credentials().egid.into())
+    let credentials = task.credentials();
+    Ok(credentials.user_ns.group_inward(credentials.egid).into())
 }
 
 fn write_three(task: &Task, args: &SyscallArgs, ids: [u32; 3]) -> SyscallResult {
@@ -59,22 +63,40 @@ fn write_three(task: &Task, args: &SyscallArgs, ids: [u32; 3]) -> SyscallResult 
 
 fn getresuid(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let current = task.credentials();
-    write_three(task, args, [current.uid, current.euid, current.suid])
+    let ids = [current.uid, current.euid, current.suid];
+    write_three(task, args, ids.map(|id| current.user_ns.user_inward(id)))
 }
 
 fn getresgid(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let current = task.credentials();
-    write_three(task, args, [current.gid, current.egid, current.sgid])
+    let ids = [current.gid, current.egid, current.sgid];
+    write_three(task, args, ids.map(|id| current.user_ns.group_inward(id)))
+}
+
+/// A user of the caller's namespace as the kernel names it; EINVAL. "Leave it" stays that.
+fn user(credentials: &Credentials, id: u32) -> Result<u32> {
+    if id == NONE {
+        return Ok(NONE);
+    }
+    credentials.user_ns.user_outward(id).ok_or(Errno::EINVAL)
+}
+
+/// As [`user`], for a group.
+fn group(credentials: &Credentials, id: u32) -> Result<u32> {
+    if id == NONE {
+        return Ok(NONE);
+    }
+    credentials.user_ns.group_outward(id).ok_or(Errno::EINVAL)
 }
 
 fn setuid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let id = args.u32(0);
     let old = task.credentials();
+    let id = user(&old, args.u32(0))?;
     if id == NONE {
         return Err(Errno::EINVAL.into());
     }
     let mut new = (*old).clone();
-    if old.has(Capability::Setuid) {
+    if old.has_own(Capability::Setuid) {
         (new.uid, new.suid) = (id, id);
     } else if id != old.uid && id != old.suid {
         return Err(Errno::EPERM.into());
@@ -84,13 +106,13 @@ fn setuid(task: &Task, args: &SyscallArgs) -> SyscallResult {
 }
 
 fn setgid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let id = args.u32(0);
     let old = task.credentials();
+    let id = group(&old, args.u32(0))?;
     if id == NONE {
         return Err(Errno::EINVAL.into());
     }
     let mut new = (*old).clone();
-    if old.has(Capability::Setgid) {
+    if old.has_own(Capability::Setgid) {
         (new.gid, new.sgid) = (id, id);
     } else if id != old.gid && id != old.sgid {
         return Err(Errno::EPERM.into());
@@ -101,9 +123,9 @@ fn setgid(task: &Task, args: &SyscallArgs) -> SyscallResult {
 }
 
 fn setreuid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (real, effective) = (args.u32(0), args.u32(1));
     let old = task.credentials();
-    let privileged = old.has(Capability::Setuid);
+    let (real, effective) = (user(&old, args.u32(0))?, user(&old, args.u32(1))?);
+    let privileged = old.has_own(Capability::Setuid);
     let real_ok = real == NONE || real == old.uid || real == old.euid;
     let effective_ok = effective == NONE || [old.uid, old.euid, old.suid].contains(&effective);
     if !(privileged || real_ok && effective_ok) {
@@ -121,9 +143,9 @@ fn setreuid(task: &Task, args: &SyscallArgs) -> SyscallResult {
 }
 
 fn setregid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (real, effective) = (args.u32(0), args.u32(1));
     let old = task.credentials();
-    let privileged = old.has(Capability::Setgid);
+    let (real, effective) = (group(&old, args.u32(0))?, group(&old, args.u32(1))?);
+    let privileged = old.has_own(Capability::Setgid);
     let real_ok = real == NONE || real == old.gid || real == old.egid;
     let effective_ok = effective == NONE || [old.gid, old.egid, old.sgid].contains(&effective);
     if !(privileged || real_ok && effective_ok) {
@@ -152,9 +174,13 @@ fn are_present(wanted: [u32; 3], present: [u32; 3]) -> bool {
 }
 
 fn setresuid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let wanted = [args.u32(0), args.u32(1), args.u32(2)];
     let old = task.credentials();
-    if !old.has(Capability::Setuid) && !are_present(wanted, [old.uid, old.euid, old.suid]) {
+    let wanted = [
+        user(&old, args.u32(0))?,
+        user(&old, args.u32(1))?,
+        user(&old, args.u32(2))?,
+    ];
+    if !old.has_own(Capability::Setuid) && !are_present(wanted, [old.uid, old.euid, old.suid]) {
         return Err(Errno::EPERM.into());
     }
     let mut new = (*old).clone();
@@ -166,9 +192,13 @@ fn setresuid(task: &Task, args: &SyscallArgs) -> SyscallResult {
 }
 
 fn setresgid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let wanted = [args.u32(0), args.u32(1), args.u32(2)];
     let old = task.credentials();
-    if !old.has(Capability::Setgid) && !are_present(wanted, [old.gid, old.egid, old.sgid]) {
+    let wanted = [
+        group(&old, args.u32(0))?,
+        group(&old, args.u32(1))?,
+        group(&old, args.u32(2))?,
+    ];
+    if !old.has_own(Capability::Setgid) && !are_present(wanted, [old.gid, old.egid, old.sgid]) {
         return Err(Errno::EPERM.into());
     }
     let mut new = (*old).clone();
@@ -188,30 +218,31 @@ fn commit_uids(task: &Task, old: &Credentials, mut new: Credentials) -> SyscallR
 }
 
 fn setfsuid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let id = args.u32(0);
     let old = task.credentials();
+    // Never fails: an id that is not one changes nothing.
+    let id = user(&old, args.u32(0)).unwrap_or(NONE);
     let allowed =
-        [old.uid, old.euid, old.suid, old.fsuid].contains(&id) || old.has(Capability::Setuid);
+        [old.uid, old.euid, old.suid, old.fsuid].contains(&id) || old.has_own(Capability::Setuid);
     if id != NONE && allowed {
         let mut new = (*old).clone();
         new.fsuid = id;
         new.follow_fsuid(&old);
         task.set_credentials(new);
     }
-    Ok(old.fsuid.into())
+    Ok(old.user_ns.user_inward(old.fsuid).into())
 }
 
 fn setfsgid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let id = args.u32(0);
     let old = task.credentials();
+    let id = group(&old, args.u32(0)).unwrap_or(NONE);
     let allowed =
-        [old.gid, old.egid, old.sgid, old.fsgid].contains(&id) || old.has(Capability::Setgid);
+        [old.gid, old.egid, old.sgid, old.fsgid].contains(&id) || old.has_own(Capability::Setgid);
     if id != NONE && allowed {
         let mut new = (*old).clone();
         new.fsgid = id;
         task.set_credentials(new);
     }
-    Ok(old.fsgid.into())
+    Ok(old.user_ns.group_inward(old.fsgid).into())
 }
 
 fn getgroups(task: &Task, args: &SyscallArgs) -> SyscallResult {
@@ -227,7 +258,7 @@ fn getgroups(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let bytes: Vec<u8> = credentials
         .groups
         .iter()
-        .flat_map(|id| id.to_le_bytes())
+        .flat_map(|id| credentials.user_ns.group_inward(*id).to_le_bytes())
         .collect();
     task.mm().write_bytes(args.usize(1), &bytes)?;
     Ok(count as u64)
@@ -235,7 +266,7 @@ fn getgroups(task: &Task, args: &SyscallArgs) -> SyscallResult {
 
 fn setgroups(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let old = task.credentials();
-    if !old.has(Capability::Setgid) {
+    if !old.has_own(Capability::Setgid) || !old.user_ns.allows_setgroups() {
         return Err(Errno::EPERM.into());
     }
     if args.u32(0) > MAX_GROUPS {
@@ -245,7 +276,8 @@ fn setgroups(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let mut groups = Vec::new();
     for n in 0..args.usize(0) {
         let at = args.usize(1).checked_add(n * 4).ok_or(Errno::EFAULT)?;
-        groups.push(UserPtr::<u32>::new(at).read(&mm)?);
+        let id = UserPtr::<u32>::new(at).read(&mm)?;
+        groups.push(old.user_ns.group_outward(id).ok_or(Errno::EINVAL)?);
     }
     groups.sort_unstable();
     let mut new = (*old).clone();

@@ -149,7 +149,7 @@ fn fchdir(task: &Task, args: &SyscallArgs) -> SyscallResult {
 
 fn chroot(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let path = directory(task, args.usize(0))?;
-    if !task.has_capability(Capability::SysChroot) {
+    if !task.credentials().has_own(Capability::SysChroot) {
         return Err(Errno::EPERM.into());
     }
     task.fs().set_root(path);

@@ -54,10 +54,13 @@ const OPTIONS_MAX: usize = 4096;
 
 /// The task's mount namespace, in which it must be privileged; EPERM.
 fn namespace(task: &Task) -> Result<Arc<MountNamespace>> {
-    if !task.has_capability(Capability::SysAdmin) {
-        return Err(Errno::EPERM);
+    let mounts = task.namespaces().mounts.clone().ok_or(Errno::EINVAL)?;
+    let credentials = task.credentials();
+    if credentials.has_in(&mounts.user_ns, Capability::SysAdmin) {
+        Ok(mounts)
+    } else {
+        Err(Errno::EPERM)
     }
-    task.namespaces().mounts.clone().ok_or(Errno::EINVAL)
 }
 
 fn mount_flags(flags: u32, before: MountFlags) -> MountFlags {
@@ -128,7 +131,12 @@ fn remount(task: &Task, target: &Path, flags: u32, data: usize) -> SyscallResult
         types::remount(task, &target.mount.fs, &text)?;
     }
     let before = target.mount.flags();
-    target.mount.set_flags(mount_flags(flags, before))?;
+    let after = mount_flags(flags, before);
+    let kept = before & MountFlags::RESTRICTIONS;
+    if before.contains(MountFlags::LOCKED_FLAGS) && !after.contains(kept) {
+        return Err(Errno::EPERM.into());
+    }
+    target.mount.set_flags(after)?;
     Ok(0)
 }
 

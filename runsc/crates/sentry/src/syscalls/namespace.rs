@@ -6,20 +6,19 @@ use abi::raw::general as nr;
 use std::sync::Arc;
 
 use crate::error::{Result, SyscallResult};
+use crate::fs::{nsfs, pidfd};
 use crate::kernel::clone::CloneFlags;
 use crate::kernel::credentials::Capability;
 use crate::kernel::namespaces;
 use crate::kernel::pids::PidNamespace;
+use crate::kernel::ptrace::attach;
+use crate::kernel::setns::{self, Namespace};
 use crate::kernel::task::Task;
 use crate::syscalls::{Call, SyscallArgs};
 
 pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_unshare,
-        "unshare",
-        unshare,
-        "user and time namespaces",
-    ),
+    Call::partial(nr::__NR_unshare, "unshare", unshare, "time namespaces"),
+    Call::partial(nr::__NR_setns, "setns", setns, "time namespaces"),
     Call::full(nr::__NR_sethostname, "sethostname", sethostname),
     Call::full(nr::__NR_setdomainname, "setdomainname", setdomainname),
 ];
@@ -35,6 +34,7 @@ const NAMESPACES: CloneFlags = CloneFlags::NEWUTS
     .union(CloneFlags::NEWPID);
 
 const UNSHARED: CloneFlags = NAMESPACES
+    .union(CloneFlags::NEWUSER)
     .union(CloneFlags::FS)
     .union(CloneFlags::FILES)
     .union(CloneFlags::SYSVSEM);
@@ -52,11 +52,17 @@ fn unshare(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if flags.intersects(SINGLE_THREADED) && task.group().tasks().len() > 1 {
         return Err(Errno::EINVAL.into());
     }
-    if flags.intersects(NAMESPACES) && !task.has_capability(Capability::SysAdmin) {
+    // A new user namespace gives its maker the capabilities that the others need.
+    let privileged =
+        flags.contains(CloneFlags::NEWUSER) || task.credentials().has_own(Capability::SysAdmin);
+    if flags.intersects(NAMESPACES) && !privileged {
         return Err(Errno::EPERM.into());
     }
+    if flags.contains(CloneFlags::NEWUSER) && task.group().live_threads() > 1 {
+        return Err(Errno::EINVAL.into());
+    }
     // A mount namespace of one's own needs a root of one's own (man 2 unshare, CLONE_NEWNS).
-    if flags.intersects(CloneFlags::FS | CloneFlags::NEWNS) {
+    if flags.intersects(CloneFlags::FS | CloneFlags::NEWNS | CloneFlags::NEWUSER) {
         let own = task.fs().fork();
         *task.fs.lock() = Arc::new(own);
     }
@@ -79,8 +85,46 @@ fn unshare(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
+/// What a pidfd's process may be asked for.
+const JOINABLE: CloneFlags = NAMESPACES.union(CloneFlags::NEWUSER);
+
+fn setns(task: &Task, args: &SyscallArgs) -> SyscallResult {
+    let open = task.files().get(args.i32(0))?;
+    let kind = CloneFlags::from_bits_retain(u64::from(args.u32(1)));
+    if let Some(namespace) = nsfs::namespace_of(&open) {
+        if !kind.is_empty() && kind != namespace.kind() {
+            return Err(Errno::EINVAL.into());
+        }
+        setns::join(task, std::slice::from_ref(namespace))?;
+        return Ok(0);
+    }
+    let Ok(group) = pidfd::group_of(&open) else {
+        return Err(Errno::EINVAL.into());
+    };
+    if kind.is_empty() || !JOINABLE.contains(kind) {
+        return Err(Errno::EINVAL.into());
+    }
+    let target = group.leader().filter(|_| !group.is_zombie());
+    let target = target.ok_or(Errno::ESRCH)?;
+    attach::check_access(task, &target)?;
+    let names: [&[u8]; 7] = [b"user", b"cgroup", b"ipc", b"uts", b"net", b"pid", b"mnt"];
+    let own_user_ns = task.credentials().user_ns.ino;
+    let wanted: Vec<Namespace> = names
+        .iter()
+        .filter_map(|name| setns::of_task(&target, name))
+        .filter(|namespace| kind.contains(namespace.kind()))
+        .collect();
+    // Joining the own user namespace is EINVAL, as with its file.
+    if kind == CloneFlags::NEWUSER && wanted.iter().any(|user| user.ino() == own_user_ns) {
+        return Err(Errno::EINVAL.into());
+    }
+    setns::join(task, &wanted)?;
+    Ok(0)
+}
+
 fn read_name(task: &Task, args: &SyscallArgs) -> Result<Vec<u8>> {
-    if !task.has_capability(Capability::SysAdmin) {
+    let owner = task.namespaces().uts.user_ns.clone();
+    if !task.credentials().has_in(&owner, Capability::SysAdmin) {
         return Err(Errno::EPERM);
     }
     let len = usize::try_from(args.i32(1)).map_err(|_| Errno::EINVAL)?;

@@ -181,7 +181,7 @@ fn capability(number: u64) -> Result<u8> {
 fn drop_bounding(task: &Task, number: u64) -> SyscallResult {
     let number = capability(number)?;
     let old = task.credentials();
-    if !old.has(Capability::Setpcap) {
+    if !old.has_own(Capability::Setpcap) {
         return Err(Errno::EPERM.into());
     }
     let mut new = (*old).clone();
@@ -204,7 +204,7 @@ fn set_secure_bits(task: &Task, value: u64) -> SyscallResult {
     let locked = (old.secure_bits & locks).bits() >> 1;
     let changes_locked = (old.secure_bits.bits() ^ new_bits.bits()) & locked != 0;
     let unlocks = !new_bits.contains(old.secure_bits & locks);
-    if changes_locked || unlocks || !old.has(Capability::Setpcap) {
+    if changes_locked || unlocks || !old.has_own(Capability::Setpcap) {
         return Err(Errno::EPERM.into());
     }
     let mut new = (*old).clone();

@@ -80,7 +80,11 @@ pub(super) fn ranges(
 /// with real credentials); EPERM, ESRCH.
 pub(super) fn memory_of(task: &Task, target: &Task) -> Result<Arc<AddressSpace>> {
     let mm = target.mm_if_alive().ok_or(Errno::ESRCH)?;
-    if Arc::ptr_eq(task.group(), target.group()) || task.has_capability(Capability::SysPtrace) {
+    if Arc::ptr_eq(task.group(), target.group())
+        || task
+            .credentials()
+            .has_in(&target.credentials().user_ns, Capability::SysPtrace)
+    {
         return Ok(mm);
     }
     let (own, other) = (task.credentials(), target.credentials());

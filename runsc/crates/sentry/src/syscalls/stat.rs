@@ -13,6 +13,7 @@ use crate::kernel::task::Task;
 use crate::syscalls::args::SyscallArgs;
 use crate::syscalls::table::Call;
 use crate::vfs::attr::{Attr, FileType, Timestamp};
+use crate::vfs::mount::MountFlags;
 use crate::vfs::path::Path;
 use crate::vfs::permission;
 use crate::vfs::walk::{Resolver, WalkFlags};
@@ -70,7 +71,7 @@ fn lookup(task: &Task, args: &SyscallArgs, flags: WalkFlags) -> Result<Path> {
 }
 
 fn store(task: &Task, address: usize, path: &Path) -> SyscallResult {
-    task.mm().write_value(address, &encode(path)?)?;
+    task.mm().write_value(address, &encode(task, path)?)?;
     Ok(0)
 }
 
@@ -83,15 +84,16 @@ fn mode(path: &Path, attr: &Attr) -> u32 {
     }
 }
 
-fn encode(path: &Path) -> Result<Stat> {
+fn encode(task: &Task, path: &Path) -> Result<Stat> {
     let attr = path.inode().attr()?;
+    let user_ns = task.credentials().user_ns.clone();
     Ok(Stat {
         dev: path.mount.fs.device().encode(),
         ino: attr.ino,
         nlink: attr.nlink,
         mode: mode(path, &attr),
-        uid: attr.uid,
-        gid: attr.gid,
+        uid: user_ns.user_inward(attr.uid),
+        gid: user_ns.group_inward(attr.gid),
         rdev: attr.rdev.encode(),
         size: attr.size.cast_signed(),
         blksize: i64::from(attr.block_size),
@@ -115,13 +117,14 @@ fn statx(task: &Task, args: &SyscallArgs) -> SyscallResult {
     }
     let path = lookup(task, args, flags)?;
     let wants_unique_id = args.u32(3) & nr::STATX_MNT_ID_UNIQUE != 0;
-    let value = encode_statx(&path, wants_unique_id)?;
+    let value = encode_statx(task, &path, wants_unique_id)?;
     task.mm().write_value(args.usize(4), &value)?;
     Ok(0)
 }
 
-fn encode_statx(path: &Path, unique_id: bool) -> Result<Statx> {
+fn encode_statx(task: &Task, path: &Path, unique_id: bool) -> Result<Statx> {
     let attr = path.inode().attr()?;
+    let user_ns = task.credentials().user_ns.clone();
     let device = path.mount.fs.device();
     let is_mount_root = Arc::ptr_eq(path.mount.root(), &path.dentry);
     let id = if unique_id {
@@ -140,8 +143,8 @@ fn encode_statx(path: &Path, unique_id: bool) -> Result<Statx> {
         },
         attributes_mask: u64::from(nr::STATX_ATTR_MOUNT_ROOT),
         nlink: u32::try_from(attr.nlink).unwrap_or(u32::MAX),
-        uid: attr.uid,
-        gid: attr.gid,
+        uid: user_ns.user_inward(attr.uid),
+        gid: user_ns.group_inward(attr.gid),
         mode: u16::try_from(mode(path, &attr)).unwrap_or(0),
         ino: attr.ino,
         size: attr.size,
@@ -221,7 +224,7 @@ fn with_real_ids(credentials: &Credentials) -> Credentials {
     real.fsuid = real.uid;
     real.fsgid = real.gid;
     if !real.secure_bits.contains(SecureBits::NO_SETUID_FIXUP) {
-        real.effective = if real.uid == 0 {
+        real.effective = if Some(real.uid) == real.root_id() {
             real.permitted
         } else {
             CapabilitySet::EMPTY
@@ -255,7 +258,7 @@ fn store_statfs(task: &Task, address: usize, path: &Path) -> SyscallResult {
         fsid: path.mount.fs.device().encode(),
         namelen: stat.name_max,
         frsize: stat.block_size,
-        flags: VALID | u64::from(path.mount.flags().bits()),
+        flags: VALID | u64::from(path.mount.flags().difference(MountFlags::LOCKS).bits()),
         ..StatFs::default()
     };
     task.mm().write_value(address, &value)?;

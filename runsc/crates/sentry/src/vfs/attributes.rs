@@ -46,7 +46,9 @@ pub fn set_mode(task: &Task, path: &Path, mode: u32) -> Result<()> {
         return Err(Errno::EPERM);
     }
     let mut permissions = mode & 0o7777;
-    if !credentials.in_group(attr.gid) && !credentials.has(Capability::Fsetid) {
+    if !credentials.in_group(attr.gid)
+        && !credentials.has_over(Capability::Fsetid, attr.uid, attr.gid)
+    {
         permissions &= !0o2000;
     }
     path.inode().set_attr(&SetAttr {
@@ -69,7 +71,8 @@ pub fn set_owner(task: &Task, path: &Path, uid: Option<u32>, gid: Option<u32>) -
     if attr.file_type != FileType::Directory {
         let mut kept = attr.permissions & !0o4000;
         let drops_group_bit = attr.permissions & 0o010 != 0
-            || !(credentials.in_group(attr.gid) || credentials.has(Capability::Fsetid));
+            || !(credentials.in_group(attr.gid)
+                || credentials.has_over(Capability::Fsetid, attr.uid, attr.gid));
         if drops_group_bit {
             kept &= !0o2000;
         }
@@ -91,7 +94,7 @@ fn may_change_owner(
     uid: Option<u32>,
     gid: Option<u32>,
 ) -> bool {
-    if credentials.has(Capability::Chown) {
+    if credentials.has_over(Capability::Chown, attr.uid, attr.gid) {
         return true;
     }
     let owner = credentials.fsuid == attr.uid;

@@ -69,7 +69,7 @@ pub(crate) fn new_node<'a>(
             permissions |= 0o2000;
         } else if permissions & 0o2010 == 0o2010
             && !credentials.in_group(gid)
-            && !credentials.has(Capability::Fsetid)
+            && !credentials.has_over(Capability::Fsetid, parent.uid, gid)
         {
             permissions &= !0o2000;
         }

@@ -28,11 +28,11 @@ pub fn check(credentials: &Credentials, attr: &Attr, wanted: u32) -> Result<()> 
     }
     let directory = attr.file_type == FileType::Directory;
     let override_allows = wanted & EXECUTE == 0 || directory || attr.permissions & 0o111 != 0;
-    if credentials.has(Capability::DacOverride) && override_allows {
+    if credentials.has_over(Capability::DacOverride, attr.uid, attr.gid) && override_allows {
         return Ok(());
     }
     let only_reads = wanted == READ || (directory && wanted & WRITE == 0);
-    if credentials.has(Capability::DacReadSearch) && only_reads {
+    if credentials.has_over(Capability::DacReadSearch, attr.uid, attr.gid) && only_reads {
         return Ok(());
     }
     Err(Errno::EACCES)
@@ -41,7 +41,7 @@ pub fn check(credentials: &Credentials, attr: &Attr, wanted: u32) -> Result<()> 
 /// Whether `credentials` own the inode or may act as if they did (`CAP_FOWNER`).
 #[must_use]
 pub fn owns(credentials: &Credentials, attr: &Attr) -> bool {
-    credentials.fsuid == attr.uid || credentials.has(Capability::Fowner)
+    credentials.fsuid == attr.uid || credentials.has_over(Capability::Fowner, attr.uid, attr.gid)
 }
 
 /// Whether a sticky directory keeps `credentials` from removing or renaming an entry of it
@@ -63,7 +63,8 @@ pub fn without_set_id(credentials: &Credentials, attr: &Attr) -> Option<u32> {
     if attr.permissions & 0o2010 == 0o2010 {
         cleared |= 0o2000;
     }
-    let clears =
-        attr.file_type == FileType::Regular && cleared != 0 && !credentials.has(Capability::Fsetid);
+    let clears = attr.file_type == FileType::Regular
+        && cleared != 0
+        && !credentials.has_over(Capability::Fsetid, attr.uid, attr.gid);
     clears.then_some(attr.permissions & !cleared)
 }

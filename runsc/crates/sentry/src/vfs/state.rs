@@ -11,7 +11,7 @@ use crate::fs::devtmpfs;
 use crate::fs::host_fd::watcher::HostWatcher;
 use crate::fs::tmpfs::{TmpFs, TmpfsOptions};
 use crate::kernel::Kernel;
-use crate::kernel::namespaces::UserNamespace;
+use crate::kernel::user_namespace::UserNamespace;
 use crate::vfs::async_io::AsyncIo;
 use crate::vfs::attr::Device;
 use crate::vfs::dentry::DentryTree;

@@ -30,12 +30,13 @@ const MAGIC: u64 = 0x9fa0;
 /// A new instance that shows the processes of `namespace`.
 #[must_use]
 pub fn new(kernel: &Arc<Kernel>, namespace: &Arc<PidNamespace>) -> Arc<SyntheticFs> {
+    let myself = |which| {
+        let namespace = namespace.clone();
+        Entry::link(Arc::new(SelfLink { which, namespace }))
+    };
     let fixed = system::files().into_iter().chain([
-        ("self", Entry::link(Arc::new(SelfLink(Which::Process)))),
-        (
-            "thread-self",
-            Entry::link(Arc::new(SelfLink(Which::Thread))),
-        ),
+        ("self", myself(Which::Process)),
+        ("thread-self", myself(Which::Thread)),
         ("sys", Entry::directory(sysctl::root())),
         ("sysvipc", Entry::directory(sysvipc::directory())),
     ]);
@@ -110,17 +111,23 @@ enum Which {
     Thread,
 }
 
-/// `/proc/self` and `/proc/thread-self`.
+/// `/proc/self` and `/proc/thread-self`: the reader's number in the namespace that this instance shows; ENOENT
+/// if it has none there.
 #[derive(Debug)]
-struct SelfLink(Which);
+struct SelfLink {
+    which: Which,
+    namespace: Arc<PidNamespace>,
+}
 
 impl Link for SelfLink {
     fn target(&self, task: &Task) -> Result<LinkTarget> {
-        let namespace = task.pid_namespace();
-        let pid = task.group().pid_in(&namespace);
-        let text = match self.0 {
+        let pid = task.group().pid_in(&self.namespace);
+        if pid == 0 {
+            return Err(Errno::ENOENT);
+        }
+        let text = match self.which {
             Which::Process => pid.to_string(),
-            Which::Thread => format!("{pid}/task/{}", task.tid()),
+            Which::Thread => format!("{pid}/task/{}", task.tid_in(&self.namespace)),
         };
         Ok(LinkTarget::Path(text.into_bytes()))
     }

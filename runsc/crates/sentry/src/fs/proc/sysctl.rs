@@ -73,7 +73,8 @@ impl Content for Name {
     }
 
     fn write(&self, task: &Task, bytes: &[u8], _offset: u64) -> Result<usize> {
-        if !task.has_capability(Capability::SysAdmin) {
+        let owner = task.namespaces().uts.user_ns.clone();
+        if !task.credentials().has_in(&owner, Capability::SysAdmin) {
             return Err(Errno::EPERM);
         }
         let name = bytes

@@ -28,7 +28,7 @@ pub fn check_access(viewer: &Task, target: &Task) -> Result<()> {
             .all(|id| *id == mine.gid);
     let dumpable = target.mm_if_alive().is_none_or(|mm| mm.dumpable());
     let covered = theirs.permitted.is_subset_of(mine.permitted);
-    if (same_user && dumpable && covered) || mine.has(Capability::SysPtrace) {
+    if (same_user && dumpable && covered) || mine.has_in(&theirs.user_ns, Capability::SysPtrace) {
         Ok(())
     } else {
         Err(Errno::EPERM)

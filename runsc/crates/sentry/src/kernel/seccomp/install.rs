@@ -56,7 +56,7 @@ pub fn set_strict(task: &Task) -> Result<()> {
 
 /// Who may: a task that gains nothing by `execve`, or one with `CAP_SYS_ADMIN`; EACCES.
 pub fn check_permission(task: &Task) -> Result<()> {
-    if task.credentials().no_new_privs || task.has_capability(Capability::SysAdmin) {
+    if task.credentials().no_new_privs || task.credentials().has_own(Capability::SysAdmin) {
         Ok(())
     } else {
         Err(Errno::EACCES)

@@ -22,7 +22,7 @@ pub fn check(sender: &Task, receiver: &Task, signal: Option<Signal>) -> Result<(
     let same_user = [from.euid, from.uid]
         .iter()
         .any(|uid| *uid == to.suid || *uid == to.uid);
-    if same_user || from.has(Capability::Kill) {
+    if same_user || from.has_in(&to.user_ns, Capability::Kill) {
         return Ok(());
     }
     let session = |task: &Task| task.group().process_group().map(|of| of.session.clone());

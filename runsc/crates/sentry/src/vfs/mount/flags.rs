@@ -22,6 +22,14 @@ bitflags! {
         const RELATIME = 4096;
         /// ST_NOSYMFOLLOW
         const NO_SYMLINK_FOLLOW = 8192;
+        /// Hides something from those it was copied for: it can't be taken off or moved.
+        const LOCKED = 1 << 30;
+        /// What it forbids can't be allowed again.
+        const LOCKED_FLAGS = 1 << 29;
+        /// Both locks.
+        const LOCKS = 3 << 29;
+        /// What a mount may forbid.
+        const RESTRICTIONS = 1 | 2 | 4 | 8;
     }
 }
 

@@ -125,8 +125,21 @@ impl Mount {
         if becomes_read_only && self.writers.load(Ordering::Acquire) > 0 {
             return Err(Errno::EBUSY);
         }
-        self.flags.store(flags.bits(), Ordering::Relaxed);
+        let locks = self.flags() & MountFlags::LOCKS;
+        self.flags.store((flags | locks).bits(), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Locks the mount, which was copied into the namespace of others (`man 7 mount_namespaces`, *Restrictions on
+    /// mount namespaces*).
+    pub(crate) fn lock(&self, locks: MountFlags) {
+        self.flags
+            .fetch_or((locks & MountFlags::LOCKS).bits(), Ordering::Relaxed);
+    }
+
+    fn unlock(&self, locks: MountFlags) {
+        self.flags
+            .fetch_and(!(locks & MountFlags::LOCKS).bits(), Ordering::Relaxed);
     }
 
     /// Whether programs can't be executed from it (`MS_NOEXEC`).

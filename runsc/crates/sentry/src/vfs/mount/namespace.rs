@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::{Mount, MountFlags, Propagation};
 use crate::error::Result;
-use crate::kernel::namespaces::UserNamespace;
+use crate::kernel::user_namespace::UserNamespace;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::vfs::Vfs;
 use crate::vfs::path::Path;
@@ -142,9 +142,19 @@ impl MountNamespace {
         if from.mount.is_unbindable() {
             return Err(Errno::EINVAL);
         }
-        Ok(copy_tree(vfs, from, |mount| {
-            recursive && !mount.is_unbindable()
-        }))
+        // Without them it would show what they hide.
+        let shows_hidden = from.mount.children().iter().any(|child| {
+            child.flags().contains(MountFlags::LOCKED)
+                && child
+                    .mountpoint()
+                    .is_some_and(|place| place.dentry.is_within(&from.dentry))
+        });
+        if shows_hidden && !recursive {
+            return Err(Errno::EINVAL);
+        }
+        let copy = copy_tree(vfs, from, |mount| recursive && !mount.is_unbindable());
+        copy.unlock(MountFlags::LOCKED);
+        Ok(copy)
     }
 
     /// `MS_MOVE`.
@@ -155,6 +165,9 @@ impl MountNamespace {
         self.check_inside(&mount)?;
         self.check_inside(&to.mount)?;
         let parent = mount.mountpoint().ok_or(Errno::EINVAL)?;
+        if mount.flags().contains(MountFlags::LOCKED) {
+            return Err(Errno::EINVAL);
+        }
         if !Arc::ptr_eq(&from.dentry, mount.root()) || parent.mount.group_id().is_some() {
             return Err(Errno::EINVAL);
         }
@@ -180,6 +193,9 @@ impl MountNamespace {
             return Err(Errno::EINVAL);
         }
         self.check_inside(mount)?;
+        if mount.flags().contains(MountFlags::LOCKED) {
+            return Err(Errno::EINVAL);
+        }
         let Some(parent) = mount.mountpoint() else {
             return Err(Errno::EINVAL);
         };
@@ -277,6 +293,15 @@ impl MountNamespace {
         let topology = self.topology.lock();
         let old = self.root().subtree();
         let root = copy_tree(vfs, &self.root().root_path(), |_| true);
+        if !Arc::ptr_eq(&user_ns, &self.user_ns) {
+            for mount in root.subtree() {
+                let hides = !Arc::ptr_eq(&mount, &root);
+                mount.lock(MountFlags::LOCKED_FLAGS);
+                if hides {
+                    mount.lock(MountFlags::LOCKED);
+                }
+            }
+        }
         let pairs = old.into_iter().zip(root.subtree()).collect();
         drop(topology);
         (MountNamespace::new(vfs, ino, user_ns, root), pairs)

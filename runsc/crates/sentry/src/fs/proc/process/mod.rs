@@ -165,9 +165,21 @@ const ROWS: &[Row] = &[
     ),
     row("personality", 0o400, Kind::Private(settings::personality)),
     row("cgroup", 0o444, Kind::Text(settings::cgroup)),
-    row("uid_map", 0o444, Kind::Text(namespaces::uid_map)),
-    row("gid_map", 0o444, Kind::Text(namespaces::gid_map)),
-    row("setgroups", 0o444, Kind::Text(|_| Ok(b"allow\n".to_vec()))),
+    row(
+        "uid_map",
+        0o644,
+        Kind::Setting(namespaces::uid_map, namespaces::set_uid_map),
+    ),
+    row(
+        "gid_map",
+        0o644,
+        Kind::Setting(namespaces::gid_map, namespaces::set_gid_map),
+    ),
+    row(
+        "setgroups",
+        0o644,
+        Kind::Setting(namespaces::setgroups, namespaces::set_setgroups),
+    ),
     row("mounts", 0o444, Kind::Text(namespaces::mounts)),
     row("mountinfo", 0o444, Kind::Text(namespaces::mount_info)),
     row("mountstats", 0o400, Kind::Text(namespaces::mount_stats)),
@@ -305,7 +317,7 @@ pub(super) fn may_inspect(viewer: &Task, target: &Task) -> Result<()> {
     let dumpable = target.mm_if_alive().is_none_or(|mm| mm.dumpable());
     let covered = theirs.permitted.is_subset_of(mine.effective)
         || theirs.permitted.is_subset_of(mine.permitted);
-    if (same_user && dumpable && covered) || mine.has(Capability::SysPtrace) {
+    if (same_user && dumpable && covered) || mine.has_in(&theirs.user_ns, Capability::SysPtrace) {
         Ok(())
     } else {
         Err(Errno::EACCES)

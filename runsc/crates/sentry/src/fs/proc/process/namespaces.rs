@@ -7,36 +7,27 @@ use abi::Errno;
 use super::super::{alive, of_task};
 use super::{View, living, may_inspect};
 use crate::error::Result;
+use crate::fs::nsfs;
 use crate::fs::synthetic::{Body, Directory, Entry, Link};
+use crate::kernel::setns;
 use crate::kernel::task::Task;
+use crate::kernel::user_namespace::{self, Extent, Kind};
 use crate::vfs::attr::FileType;
 use crate::vfs::inode::LinkTarget;
 use crate::vfs::mount::{mount_info_text, mount_stats_text, mounts_text};
 
-/// The inode number of one of a task's namespaces.
-type Number = fn(&Task) -> u64;
-
-/// Link name, name in the link's text, number.
-const NAMESPACES: &[(&str, &str, Number)] = &[
-    ("cgroup", "cgroup", |task| task.namespaces().cgroup_ino),
-    ("ipc", "ipc", |task| task.namespaces().ipc_ino),
-    ("mnt", "mnt", |task| {
-        task.namespaces()
-            .mounts
-            .as_ref()
-            .map_or(0, |mounts| mounts.ino)
-    }),
-    ("net", "net", |task| task.namespaces().net_ino),
-    ("pid", "pid", |task| task.pid_namespace().ino),
-    ("pid_for_children", "pid", |task| {
-        task.child_pid_ns.lock().ino
-    }),
-    ("time", "time", |task| task.namespaces().time_ino),
-    ("time_for_children", "time", |task| {
-        task.namespaces().time_ino
-    }),
-    ("user", "user", |task| task.credentials().user_ns.ino),
-    ("uts", "uts", |task| task.namespaces().uts.ino),
+/// The links.
+const NAMESPACES: [&str; 10] = [
+    "cgroup",
+    "ipc",
+    "mnt",
+    "net",
+    "pid",
+    "pid_for_children",
+    "time",
+    "time_for_children",
+    "user",
+    "uts",
 ];
 
 #[derive(Debug)]
@@ -53,14 +44,13 @@ pub(super) fn directory(task: &Arc<Task>) -> Arc<dyn Directory> {
 impl Directory for NamespaceDirectory {
     fn entry(&self, name: &[u8]) -> Result<Entry> {
         let task = living(&self.task)?;
-        let (_, kind, number) = NAMESPACES
+        let name = NAMESPACES
             .iter()
-            .find(|(link, _, _)| link.as_bytes() == name)
+            .find(|link| link.as_bytes() == name)
             .ok_or(Errno::ENOENT)?;
         let link = NamespaceLink {
             task: self.task.clone(),
-            kind,
-            number: *number,
+            name,
         };
         Ok(of_task(&task, Body::Link(Arc::new(link)), 0o777))
     }
@@ -68,51 +58,110 @@ impl Directory for NamespaceDirectory {
     fn names(&self) -> Result<Vec<(Vec<u8>, FileType)>> {
         Ok(NAMESPACES
             .iter()
-            .map(|(link, _, _)| (link.as_bytes().to_vec(), FileType::Symlink))
+            .map(|link| (link.as_bytes().to_vec(), FileType::Symlink))
             .collect())
     }
 }
 
+#[derive(Debug)]
 struct NamespaceLink {
     task: Weak<Task>,
-    kind: &'static str,
-    number: Number,
-}
-
-impl std::fmt::Debug for NamespaceLink {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "NamespaceLink({})", self.kind)
-    }
+    name: &'static str,
 }
 
 impl Link for NamespaceLink {
-    /// The text alone: it says which namespace, and leads nowhere (there is no nsfs yet to open and `setns`).
     fn target(&self, viewer: &Task) -> Result<LinkTarget> {
         let task = alive(&self.task)?;
         may_inspect(viewer, &task)?;
-        Ok(LinkTarget::Path(
-            format!("{}:[{}]", self.kind, (self.number)(&task)).into_bytes(),
-        ))
+        let namespace = setns::of_task(&task, self.name.as_bytes()).ok_or(Errno::ENOENT)?;
+        Ok(LinkTarget::Jump(nsfs::path(task.kernel(), namespace)))
     }
 }
 
 pub(super) fn uid_map(view: &View<'_>) -> Result<Vec<u8>> {
-    Ok(id_map(&view.task.credentials().user_ns.uid_map))
+    Ok(map_text(view, Kind::User))
 }
 
 pub(super) fn gid_map(view: &View<'_>) -> Result<Vec<u8>> {
-    Ok(id_map(&view.task.credentials().user_ns.gid_map))
+    Ok(map_text(view, Kind::Group))
 }
 
-/// Without ranges, every id maps to itself.
-fn id_map(ranges: &[[u32; 3]]) -> Vec<u8> {
-    let row = |[inside, outside, count]: [u32; 3]| {
-        format!("{inside:>10} {outside:>10} {count:>10}\n").into_bytes()
-    };
-    match ranges {
-        [] => row([0, 0, u32::MAX]),
-        ranges => ranges.iter().flat_map(|range| row(*range)).collect(),
+/// The ids outside are named as the reader's namespace does, or its parent if it is the reader's own.
+fn map_text(view: &View<'_>, kind: Kind) -> Vec<u8> {
+    let user_ns = view.task.credentials().user_ns.clone();
+    let line =
+        |inside: u32, outside: u32, count: u32| format!("{inside:>10} {outside:>10} {count:>10}\n");
+    let shown = user_ns.shown(kind).iter();
+    let shown: String = shown
+        .map(|[inside, outside, count]| line(*inside, *outside, *count))
+        .collect();
+    if !shown.is_empty() {
+        return shown.into_bytes();
     }
+    let reader = view.viewer.credentials().user_ns.clone();
+    let outer = match &user_ns.parent {
+        Some(parent) if Arc::ptr_eq(&reader, &user_ns) => parent.clone(),
+        _ => reader,
+    };
+    let (maps, outer_maps) = (user_ns.maps(), outer.maps());
+    let (map, outer_map) = match kind {
+        Kind::User => (maps.users, outer_maps.users),
+        Kind::Group => (maps.groups, outer_maps.groups),
+    };
+    let lines = map.extents().iter().map(|extent| {
+        let outside = outer_map.inward(extent.outside).unwrap_or(u32::MAX);
+        line(extent.inside, outside, extent.count)
+    });
+    lines.collect::<String>().into_bytes()
+}
+
+pub(super) fn set_uid_map(view: &View<'_>, writer: &Task, bytes: &[u8]) -> Result<()> {
+    set_map(view, writer, Kind::User, bytes)
+}
+
+pub(super) fn set_gid_map(view: &View<'_>, writer: &Task, bytes: &[u8]) -> Result<()> {
+    set_map(view, writer, Kind::Group, bytes)
+}
+
+fn set_map(view: &View<'_>, writer: &Task, kind: Kind, bytes: &[u8]) -> Result<()> {
+    if bytes.len() >= abi::PAGE_SIZE {
+        return Err(Errno::EINVAL);
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
+    let lines: Vec<Extent> = text
+        .trim_end_matches(['\n', '\0'])
+        .split('\n')
+        .map(parse_extent)
+        .collect::<Option<_>>()
+        .ok_or(Errno::EINVAL)?;
+    let user_ns = view.task.credentials().user_ns.clone();
+    user_namespace::write_map(writer, &user_ns, kind, &lines)
+}
+
+fn parse_extent(line: &str) -> Option<Extent> {
+    let mut numbers = line.split_whitespace().map(|word| word.parse::<u32>().ok());
+    let extent = Extent {
+        inside: numbers.next()??,
+        outside: numbers.next()??,
+        count: numbers.next()??,
+    };
+    numbers.next().is_none().then_some(extent)
+}
+
+pub(super) fn setgroups(view: &View<'_>) -> Result<Vec<u8>> {
+    let denies = view.task.credentials().user_ns.maps().denies_setgroups;
+    let text: &[u8] = if denies { b"deny\n" } else { b"allow\n" };
+    Ok(text.to_vec())
+}
+
+pub(super) fn set_setgroups(view: &View<'_>, writer: &Task, bytes: &[u8]) -> Result<()> {
+    let allow = match bytes.trim_ascii_end() {
+        b"allow" => true,
+        b"deny" => false,
+        _ => return Err(Errno::EINVAL),
+    };
+    let user_ns = view.task.credentials().user_ns.clone();
+    user_namespace::set_setgroups(writer, &user_ns, allow)
 }
 
 pub(super) fn mounts(view: &View<'_>) -> Result<Vec<u8>> {

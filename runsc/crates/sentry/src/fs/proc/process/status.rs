@@ -51,8 +51,12 @@ fn identity(view: &View<'_>, text: &mut String) {
         .parent()
         .map_or(0, |parent| parent.pid_in(view.namespace));
     let own = task.credentials();
-    let groups: Vec<String> = own.groups.iter().map(ToString::to_string).collect();
+    let user_ns = view.viewer.credentials().user_ns.clone();
+    let group_name = |gid: &u32| user_ns.group_inward(*gid).to_string();
+    let groups: Vec<String> = own.groups.iter().map(group_name).collect();
     let groups = groups.join(" ");
+    let users = [own.uid, own.euid, own.suid, own.fsuid].map(|id| user_ns.user_inward(id));
+    let own_groups = [own.gid, own.egid, own.sgid, own.fsgid].map(|id| user_ns.group_inward(id));
     let slots = task.files().size();
     let _ = write!(
         text,
@@ -64,14 +68,14 @@ fn identity(view: &View<'_>, text: &mut String) {
         task.tid_in(view.namespace),
         task.tracer()
             .map_or(0, |tracer| tracer.tid_in(view.namespace)),
-        own.uid,
-        own.euid,
-        own.suid,
-        own.fsuid,
-        own.gid,
-        own.egid,
-        own.sgid,
-        own.fsgid,
+        users[0],
+        users[1],
+        users[2],
+        users[3],
+        own_groups[0],
+        own_groups[1],
+        own_groups[2],
+        own_groups[3],
     );
     let numbers = task.numbers();
     let levels = numbers
