@@ -6,12 +6,13 @@ use anyhow::{Result, bail};
 
 use crate::cli::{COMMANDS, Command, Invocation, print};
 use crate::config::{SPEC_VERSION, VERSION};
-use crate::flags::describe;
+use crate::flags::{Flag, Kind, describe, flag, parse};
+use sandbox::PlatformReport;
 
 pub(crate) const COMMAND: Command = Command {
     name: "help",
-    usage: "[SUBCOMMAND | syscalls]",
-    about: "describe a subcommand, or the system calls of the kernel",
+    usage: "[SUBCOMMAND | syscalls | platforms [--format json]]",
+    about: "describe a subcommand, the system calls of the kernel, or the platforms that work here",
     flags: &[],
     run,
 };
@@ -23,12 +24,50 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
             print(&sandbox::describe_syscalls());
             Ok(0)
         }
+        [topic, flags @ ..] if topic == "platforms" => platforms(flags),
         [topic] => match COMMANDS.iter().find(|command| command.name == topic) {
             Some(found) => command(found),
             None => bail!("unknown subcommand {topic:?}; see runsc help"),
         },
         _ => bail!("want one subcommand; see runsc help"),
     }
+}
+
+/// Prints which platforms there are, after trying each.
+fn platforms(flags: &[String]) -> Result<u8> {
+    const FLAGS: &[Flag] = &[flag("format", Kind::Text, "text", "text or json").or("f")];
+    let (values, rest) = parse(FLAGS, flags)?;
+    if !rest.is_empty() {
+        bail!("want no more than --format; see runsc help");
+    }
+    let render = match values.text("format") {
+        "text" => platforms_text,
+        "json" => platforms_json,
+        other => bail!("invalid value {other:?} for flag -format: want text or json"),
+    };
+    print(&render(&sandbox::try_platforms()));
+    Ok(0)
+}
+
+fn platforms_text(platforms: &[PlatformReport]) -> String {
+    let mut text = String::new();
+    for PlatformReport { name, reason } in platforms {
+        let outcome = reason.as_deref().unwrap_or("works");
+        let _ = writeln!(text, "{name:<8} {outcome}");
+    }
+    text
+}
+
+fn platforms_json(platforms: &[PlatformReport]) -> String {
+    let object = |report: &PlatformReport| {
+        serde_json::json!({
+            "name": report.name,
+            "works": report.reason.is_none(),
+            "reason": report.reason,
+        })
+    };
+    let all: Vec<_> = platforms.iter().map(object).collect();
+    format!("{}\n", serde_json::Value::from(all))
 }
 
 /// Prints what there is.
@@ -72,10 +111,28 @@ pub(crate) fn version() -> Result<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{command_text, overview_text};
+    use super::{PlatformReport, command_text, overview_text, platforms_json, platforms_text};
     use crate::cli::COMMANDS;
     use crate::config::FLAGS;
     use crate::flags::describe;
+
+    #[test]
+    fn platforms_say_why_they_do_not_work() {
+        let report = |name, reason: Option<&str>| PlatformReport {
+            name,
+            reason: reason.map(ToOwned::to_owned),
+        };
+        let both = [report("ptrace", None), report("kvm", Some("no device"))];
+        assert_eq!(
+            platforms_text(&both),
+            "ptrace   works\nkvm      no device\n"
+        );
+        assert_eq!(
+            platforms_json(&both),
+            "[{\"name\":\"ptrace\",\"reason\":null,\"works\":true},\
+             {\"name\":\"kvm\",\"reason\":\"no device\",\"works\":false}]\n"
+        );
+    }
 
     #[test]
     fn help_texts() {

@@ -19,6 +19,7 @@ mod kvm;
 mod limits;
 pub mod mock;
 mod ptrace;
+mod self_test;
 mod space;
 mod state;
 
@@ -27,6 +28,7 @@ pub use error::SetupError;
 pub use extended::{ExtendedLayout, ExtendedState};
 pub use limits::{HostCall, Limits};
 pub use ptrace::Config as PtraceConfig;
+pub use self_test::{NAMES, Unusable, device, self_test};
 pub use space::{CallGroup, Space};
 pub use state::{Access, Exception, Exit, Fault, FaultAccess, ThreadState};
 

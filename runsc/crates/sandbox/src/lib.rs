@@ -13,6 +13,7 @@ mod lifeline;
 mod lockdown;
 mod masks;
 mod mounts;
+mod platform_list;
 mod processes;
 mod server;
 mod start;
@@ -26,6 +27,7 @@ use control::{BootConfig, Connection, Report};
 use host::signal_fd::SignalFd;
 use host::spawn::take_donated;
 
+pub use platform_list::{PlatformReport, try_platforms};
 pub use syscall_list::describe_syscalls;
 
 use crate::end::End;

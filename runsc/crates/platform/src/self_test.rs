@@ -1,0 +1,89 @@
+//! Whether a platform works on this host: it is set up, and runs a first program.
+
+use crate::{Access, Exit, Platform, PtraceConfig, SetupError, Space, ThreadState};
+use abi::{Errno, PAGE_SIZE};
+use host::rustix;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// The names that `--platform` takes, the preferred one first.
+pub const NAMES: &[&str] = &["ptrace", "kvm", "systrap"];
+
+/// The device that a platform works with, if it needs one.
+#[must_use]
+pub fn device(name: &str) -> Option<&'static str> {
+    (name == "kvm").then_some("/dev/kvm")
+}
+
+/// Why a platform does not work here: one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is the sentence it displays")]
+pub enum Unusable {
+    #[error("not in this release")]
+    Unknown,
+    #[error("cannot open {path}: {errno}")]
+    Device { path: &'static str, errno: Errno },
+    #[error("cannot {0}")]
+    Setup(#[from] SetupError),
+    #[error("cannot run a first program: {0}")]
+    Program(Errno),
+    #[error("a first program stopped with {0:?} instead of its system call")]
+    Exit(Exit),
+}
+
+/// Sets a platform up and has it run a program of one system call, on a thread of its own.
+///
+/// # Errors
+/// What is missing.
+pub fn self_test(name: &'static str) -> Result<(), Unusable> {
+    let test = std::thread::spawn(move || {
+        let platform = open(name)?;
+        match first_exit(&platform).map_err(Unusable::Program)? {
+            Exit::Syscall => Ok(()),
+            other => Err(Unusable::Exit(other)),
+        }
+    });
+    test.join().unwrap_or(Err(Unusable::Program(Errno::EIO)))
+}
+
+fn open(name: &str) -> Result<Arc<Platform>, Unusable> {
+    match name {
+        "ptrace" => Ok(Platform::ptrace(PtraceConfig::default())?),
+        "kvm" => {
+            let path = device(name).unwrap_or_default();
+            let device = std::fs::File::options().read(true).write(true).open(path);
+            let device = device.map_err(|error| Unusable::Device {
+                path,
+                errno: error.into(),
+            })?;
+            Ok(Platform::kvm(device.into())?)
+        }
+        _ => Err(Unusable::Unknown),
+    }
+}
+
+fn first_exit(platform: &Arc<Platform>) -> crate::Result<Exit> {
+    const CODE: usize = 0x40_0000;
+    const SYSCALL: &[u8] = &[0x0f, 0x05];
+    let flags = rustix::fs::MemfdFlags::CLOEXEC;
+    let file = rustix::fs::memfd_create("runsc-self-test", flags).map_err(host::errno)?;
+    rustix::fs::ftruncate(&file, PAGE_SIZE as u64).map_err(host::errno)?;
+    rustix::io::pwrite(&file, SYSCALL, 0).map_err(host::errno)?;
+    let space: Arc<Space> = platform.new_space()?;
+    let access = Access::READ | Access::EXECUTE;
+    space.map(CODE..CODE + PAGE_SIZE, file.as_fd(), 0, access, false)?;
+    let mut context = platform.new_context();
+    context.switch_to(&space)?;
+    context.run(&mut ThreadState::initial(CODE as u64, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ptrace_works_and_what_there_is_not_says_so() {
+        assert_eq!(self_test("ptrace"), Ok(()));
+        assert_eq!(self_test("systrap"), Err(Unusable::Unknown));
+    }
+}
