@@ -1,6 +1,6 @@
 //! The table of cases and runtimes, and the run as TAP: made from runs of this very program.
 //!
-//! - `cargo test -p conformance --test validation -- --ignored table` writes `conformance/README.md`: a row per topic and
+//! - `cargo test -p conformance --test validation -- --ignored table_of` writes `conformance/README.md`: a row per topic and
 //!   a line per case that differs, for the runtime of this workspace and for those of `TABLE_RUNTIMES` (default `runc`).
 //! - `cargo test -p conformance --test validation -- --ignored --nocapture as_tap` prints TAP.
 
@@ -152,7 +152,7 @@ fn differences(runs: &[(String, Run)]) -> String {
 }
 
 const START: &str =
-    "<!-- table: made by `cargo test -p conformance --test validation -- --ignored table` -->";
+    "<!-- table: made by `cargo test -p conformance --test validation -- --ignored table_of` -->";
 const END: &str = "<!-- end of table -->";
 
 /// Puts what was made between its marks.
