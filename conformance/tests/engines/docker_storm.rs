@@ -185,3 +185,37 @@ fn shim_is_killed_and_the_container_can_be_removed() {
         .unwrap();
     assert_gone(&[id]);
 }
+
+#[rstest]
+fn docker_run_takes_at_most_a_third_longer_than_with_runc() {
+    needs_root!();
+    let docker = Docker::shared().unwrap();
+    let runtime = fixtures::runtime::Runtime::under_test().unwrap();
+    if !runtime
+        .program
+        .components()
+        .any(|part| part.as_os_str() == "release")
+    {
+        // A build for debugging says nothing.
+        return;
+    }
+    let time = |name: &str| {
+        let before = std::time::Instant::now();
+        docker
+            .run(&["--runtime", name], &["true"])
+            .unwrap()
+            .success()
+            .unwrap();
+        before.elapsed()
+    };
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    for _ in 0..9 {
+        // In turns: other tests run meanwhile.
+        ours.push(time(fixtures::engines::RUNTIME_NAME));
+        theirs.push(time("runc"));
+    }
+    ours.sort_unstable();
+    theirs.sort_unstable();
+    assert!(ours[4] <= theirs[4].mul_f64(1.3), "{ours:?}\n{theirs:?}");
+}

@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "the table is made of what cases say")]
 
 mod annotations;
+mod cgroups;
 mod common;
 mod create;
 mod delete;
