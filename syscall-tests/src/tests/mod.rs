@@ -23,6 +23,7 @@ families!(
     lock,
     madvise,
     mmap,
+    mqueue,
     namespace,
     openat,
     path,

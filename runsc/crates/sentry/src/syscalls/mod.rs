@@ -30,6 +30,7 @@ mod mempolicy;
 mod mlock;
 mod mmap;
 mod mount;
+mod mqueue;
 mod names;
 mod namespace;
 mod open;

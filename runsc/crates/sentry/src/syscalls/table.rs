@@ -114,6 +114,7 @@ const SUBJECTS: &[&[Call]] = &[
     super::memfd::CALLS,
     super::mmap::CALLS,
     super::mount::CALLS,
+    super::mqueue::CALLS,
     super::names::CALLS,
     super::open::CALLS,
     super::pidfd::CALLS,

@@ -1,8 +1,9 @@
-//! System V IPC (`man 7 sysvipc`): message queues, semaphore sets, shared memory segments.
+//! System V IPC (`man 7 sysvipc`): message queues, semaphore sets, shared memory segments; POSIX message queues.
 //!
 //! Each kind has a [`table::Table`] of objects per IPC namespace. A table's lock, or an object's, is held for
 //! a moment only: never while a task sleeps or user memory is copied.
 
+pub mod mq;
 pub mod msg;
 pub mod permission;
 pub mod sem;
@@ -20,6 +21,8 @@ use table::Table;
 /// What an IPC namespace holds.
 #[derive(Debug, Default)]
 pub struct IpcNamespace {
+    /// POSIX message queues.
+    pub(crate) named: mq::NamedQueues,
     /// Message queues.
     pub(crate) queues: Mutex<Table<Arc<msg::Queue>>>,
     /// Semaphore sets.

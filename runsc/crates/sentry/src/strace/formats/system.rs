@@ -66,6 +66,18 @@ pub(super) const ROWS: &[Row] = &[
     row(nr::__NR_semop, &[Int, Pointer, Size]),
     row(nr::__NR_semtimedop, &[Int, Pointer, Size, Pointer]),
     row(nr::__NR_semctl, &[Int, Int, Int, Hex]),
+    row(nr::__NR_mq_open, &[Text, Hex, Hex, Pointer]),
+    row(nr::__NR_mq_unlink, &[Text]),
+    row(
+        nr::__NR_mq_timedsend,
+        &[Int, Buffer(2), Size, Unsigned, Pointer],
+    ),
+    row(
+        nr::__NR_mq_timedreceive,
+        &[Int, Filled, Size, Pointer, Pointer],
+    ),
+    row(nr::__NR_mq_notify, &[Int, Pointer]),
+    row(nr::__NR_mq_getsetattr, &[Int, Pointer, Pointer]),
     row(nr::__NR_msgget, &[Hex, Hex]),
     row(nr::__NR_msgsnd, &[Int, Pointer, Size, Hex]),
     row(nr::__NR_msgrcv, &[Int, Pointer, Size, Int, Hex]),
