@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use crate::case::{Case, Failure, Outcome};
 use crate::support::process::{self, Waited};
+use crate::support::signal;
 use crate::tests;
 
 /// The longest a test may take.
@@ -49,6 +50,10 @@ fn report(case: &Case, outcome: &Outcome) -> bool {
 fn run_case(case: &Case) -> Outcome {
     let mut child = process::Reporting::spawn(|| {
         process::new_group();
+        // Whoever started this may ignore some, as nohup(1) does.
+        for signo in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            signal::set_disposition(signo, libc::SIG_DFL)?;
+        }
         (case.run)()
     })?;
     let outcome = child.finish(TIME_LIMIT_MS);
