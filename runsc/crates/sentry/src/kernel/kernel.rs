@@ -39,9 +39,9 @@ pub struct KernelConfig {
     pub processor_description: String,
     /// What strace logs.
     pub strace: strace::Settings,
-    /// [`UserNamespace::uid_map`] of the first user namespace.
+    /// What `uid_map` of the first user namespace shows.
     pub uid_map: Vec<[u32; 3]>,
-    /// [`UserNamespace::gid_map`] of the first user namespace.
+    /// What its `gid_map` shows.
     pub gid_map: Vec<[u32; 3]>,
     /// Called before a process is killed for want of memory.
     pub on_oom: Option<OomNotice>,

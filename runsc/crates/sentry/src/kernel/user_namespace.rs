@@ -1,7 +1,7 @@
 //! User namespaces (`man 7 user_namespaces`): which ids and which capabilities count where.
 //!
 //! Credentials and inodes hold ids of the outermost namespace; a namespace's maps say what they are called
-//! in it. [`UserNamespace::ids_in`] and its like stand where ids cross to the application.
+//! in it. [`UserNamespace::user_inward`] and its like stand where ids cross to the application.
 
 use std::sync::Arc;
 
