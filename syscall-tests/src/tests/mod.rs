@@ -10,6 +10,7 @@ macro_rules! families {
 }
 
 families!(
+    aio,
     clone,
     creds,
     dup,

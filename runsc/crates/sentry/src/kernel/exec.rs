@@ -196,6 +196,7 @@ fn commit(task: &Task, image: Image, new: New) {
         image.mm.set_dumpable(false);
     }
     task.set_credentials(new.credentials);
+    group.aio.clear();
     group.membarrier.store(0, Ordering::Relaxed);
     group.has_execed.store(true, Ordering::Relaxed);
     group.exit_signal.store(

@@ -89,6 +89,8 @@ pub struct ThreadGroup {
     pub exit_event: WaitQueue,
     /// Timers: `setitimer(2)`, `timer_create(2)`.
     pub timers: crate::kernel::timers::GroupTimers,
+    /// Contexts of asynchronous I/O.
+    pub(crate) aio: crate::kernel::aio::Contexts,
     /// What threads that are gone have read and written.
     pub(crate) io: crate::kernel::io_count::IoCount,
     /// `/proc/[pid]/oom_score_adj`
@@ -156,6 +158,7 @@ impl ThreadGroup {
             child_events: WaitQueue::new(),
             exit_event: WaitQueue::new(),
             timers: crate::kernel::timers::GroupTimers::default(),
+            aio: crate::kernel::aio::Contexts::default(),
             io: crate::kernel::io_count::IoCount::default(),
             oom_score_adj: AtomicI32::new(0),
             membarrier: AtomicU32::new(0),

@@ -3,6 +3,7 @@
 //! A handler decodes its arguments, checks them, makes one call into a kernel object, and encodes the
 //! result. Each file exports its `CALLS`; [`table`] puts them together.
 
+mod aio;
 pub mod args;
 mod at;
 mod attributes;

@@ -96,6 +96,7 @@ impl Call {
 
 /// The rows of every subject. Each file of this folder is named here.
 const SUBJECTS: &[&[Call]] = &[
+    super::aio::CALLS,
     super::attributes::CALLS,
     super::clock::CALLS,
     super::descriptor::CALLS,

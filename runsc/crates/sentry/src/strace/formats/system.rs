@@ -66,6 +66,11 @@ pub(super) const ROWS: &[Row] = &[
     row(nr::__NR_semop, &[Int, Pointer, Size]),
     row(nr::__NR_semtimedop, &[Int, Pointer, Size, Pointer]),
     row(nr::__NR_semctl, &[Int, Int, Int, Hex]),
+    row(nr::__NR_io_setup, &[Unsigned, Pointer]),
+    row(nr::__NR_io_destroy, &[Hex]),
+    row(nr::__NR_io_submit, &[Hex, Int, Pointer]),
+    row(nr::__NR_io_getevents, &[Hex, Int, Int, Pointer, Pointer]),
+    row(nr::__NR_io_cancel, &[Hex, Pointer, Pointer]),
     row(nr::__NR_mq_open, &[Text, Hex, Hex, Pointer]),
     row(nr::__NR_mq_unlink, &[Text]),
     row(
