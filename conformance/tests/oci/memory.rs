@@ -66,11 +66,27 @@ fn the_adjustment_decides_who_dies() {
 #[rstest]
 fn the_kernel_log_tells() {
     if Runtime::under_test().unwrap().kind == Kind::Host {
-        // The host's own log, which a container may not read (`kernel.dmesg_restrict`).
+        // The host's own log, in which other tests' processes are too.
         return;
     }
     let script = "tail /dev/zero; dmesg | grep -q 'Memory cgroup out of memory: Killed process [0-9]* (tail)' \
                   && echo told";
     let bundle = bundle(script).capability("CAP_SYSLOG");
     assert_eq!(run(bundle).0, "told\n");
+}
+
+/// What is in a tmpfs has no process that could be killed for it: its writers are.
+#[rstest]
+fn a_tmpfs_counts_and_its_writer_dies() {
+    let script = "mount | grep -q /dev/shm || mkdir -p /dev/shm; \
+                  dd if=/dev/zero of=/dev/shm/x bs=1M count=200 2>/dev/null; echo $?; rm /dev/shm/x; \
+                  dd if=/dev/zero of=/dev/null bs=32M count=1 2>/dev/null && echo fits";
+    assert_eq!(limited(script).0, "137\nfits\n");
+}
+
+#[rstest]
+fn hogs_that_grow_at_once_all_die_and_nobody_else() {
+    let script = "sleep 100 & s=$!; for i in 1 2 3 4; do tail /dev/zero & p=\"$p $!\"; done; \
+                  for q in $p; do wait $q; echo $?; done; kill -0 $s && echo sibling lives";
+    assert_eq!(limited(script).0, "137\n137\n137\n137\nsibling lives\n");
 }

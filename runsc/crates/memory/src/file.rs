@@ -68,10 +68,14 @@ struct Shared {
     state: Mutex<State>,
     /// Signalled when there is work for the reclaimer.
     work: Condvar,
+    /// Signalled when a thread has given memory back.
+    cleaned: Condvar,
 }
 
 struct State {
     allocator: Allocator,
+    /// How many threads give memory back at the moment.
+    cleaning: u32,
     /// The reclaimer sleeps without a deadline.
     idle: bool,
     stopping: bool,
@@ -290,8 +294,11 @@ impl MemoryFile {
 
     /// Gives all freed frames back to the host now.
     pub fn reclaim(&self) {
-        let state = self.shared.state.lock();
-        drop(self.shared.clean(state));
+        let mut state = self.shared.clean(self.shared.state.lock());
+        // What another thread has taken is not yet there for others.
+        while state.cleaning > 0 {
+            self.shared.cleaned.wait(&mut state);
+        }
     }
 
     /// Drops the Sentry's own view of everything, to be faulted in again: so that the host's OOM killer
@@ -370,6 +377,7 @@ impl Shared {
             .map_err(host::errno)?;
         let state = State {
             allocator: Allocator::new(size),
+            cleaning: 0,
             idle: false,
             stopping: false,
         };
@@ -379,6 +387,7 @@ impl Shared {
             size,
             state: Mutex::new(state),
             work: Condvar::new(),
+            cleaned: Condvar::new(),
         })
     }
 
@@ -422,6 +431,7 @@ impl Shared {
     /// Gives all dirty ranges back to the host, without the lock, and makes them available again.
     fn clean<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let dirty = state.allocator.take_dirty();
+        state.cleaning += 1;
         for range in dirty {
             let clean = MutexGuard::unlocked(&mut state, || self.make_zero(range));
             if clean {
@@ -430,6 +440,8 @@ impl Shared {
                 state.allocator.put_dirty(range);
             }
         }
+        state.cleaning -= 1;
+        self.cleaned.notify_all();
         state
     }
 

@@ -31,6 +31,8 @@ use crate::time::NANOS_PER_SEC;
 const NEVER: i32 = -1000;
 /// How long a victim may take to give its memory back before another is chosen.
 const PATIENCE_NS: u64 = 2 * NANOS_PER_SEC;
+/// How long the host may take to count as free what a victim has given back.
+const SETTLE_NS: u64 = NANOS_PER_SEC / 5;
 /// How often those who wait look.
 const POLL: Duration = Duration::from_millis(2);
 /// How often memory that others take at once is fought for.
@@ -66,16 +68,27 @@ struct Victim {
     id: u64,
     group: Weak<ThreadGroup>,
     killed_ns: u64,
+    /// When it was first seen without memory.
+    gone_ns: Option<u64>,
 }
 
 impl Victim {
-    /// Whether it still has its memory and may be expected to give it back.
-    fn is_leaving(&self, now_ns: u64) -> bool {
+    /// Whether it still has its memory, or what it had may not have reached the host yet.
+    fn is_leaving(&mut self, now_ns: u64) -> bool {
+        if let Some(gone_ns) = self.gone_ns {
+            return now_ns.saturating_sub(gone_ns) < SETTLE_NS;
+        }
+        if now_ns.saturating_sub(self.killed_ns) >= PATIENCE_NS {
+            return false;
+        }
         let has_memory = self.group.upgrade().is_some_and(|group| {
             let mut tasks = group.tasks().into_iter();
             tasks.any(|task| is_of(&task, self.id))
         });
-        has_memory && now_ns.saturating_sub(self.killed_ns) < PATIENCE_NS
+        if !has_memory {
+            self.gone_ns = Some(now_ns);
+        }
+        true
     }
 }
 
@@ -166,16 +179,16 @@ fn make_room(kernel: &Kernel, shortage: Shortage) -> bool {
         let Some(victim) = current_victim(kernel, shortage) else {
             return false;
         };
-        if victim.id == shortage.space {
+        if victim.id == shortage.space && victim.gone_ns.is_none() {
             // The asker itself is to go: waiting for that would keep it.
             return false;
         }
-        wait_for(kernel, &victim, shortage.bytes);
+        wait_for(kernel, victim, shortage.bytes);
     }
     true
 }
 
-fn wait_for(kernel: &Kernel, victim: &Victim, bytes: u64) {
+fn wait_for(kernel: &Kernel, mut victim: Victim, bytes: u64) {
     while victim.is_leaving(kernel.clock().monotonic_ns()) && !kernel.memory().has_room(bytes) {
         std::thread::park_timeout(POLL);
     }
@@ -184,7 +197,7 @@ fn wait_for(kernel: &Kernel, victim: &Victim, bytes: u64) {
 /// The process that is leaving, or one that is chosen now.
 fn current_victim(kernel: &Kernel, shortage: Shortage) -> Option<Victim> {
     let mut slot = kernel.oom.victim.lock();
-    if let Some(victim) = slot.as_ref()
+    if let Some(victim) = slot.as_mut()
         && victim.is_leaving(kernel.clock().monotonic_ns())
     {
         return Some(victim.clone());
@@ -199,6 +212,7 @@ fn current_victim(kernel: &Kernel, shortage: Shortage) -> Option<Victim> {
         id: chosen.space.id(),
         group: Arc::downgrade(chosen.task.group()),
         killed_ns: kernel.clock().monotonic_ns(),
+        gone_ns: None,
     };
     if let Some(OomNotice(notice)) = &kernel.oom.notice {
         notice();
