@@ -7,9 +7,15 @@ use abi::Errno;
 use host::ptrace;
 use host::wait::{self, Event};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-/// How often a new process is let run before it has to be asleep.
-const SETTLE_TRIES: usize = 10_000;
+/// How often a new process is let run before it has to be asleep: some 20 seconds in all.
+const SETTLE_TRIES: u32 = 2_000;
+/// After how many of them it is waited for asleep: on a busy processor, yielding may never let it run
+/// between being let go and being stopped.
+const SETTLE_YIELDS: u32 = 16;
+const SETTLE_PAUSE: Duration = Duration::from_micros(50);
+const SETTLE_LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// A stopped thread, traced by the OS thread that holds this. It is not bound to a lifetime: it has
 /// to be given back with [`Tracee::release`], or ended.
@@ -55,12 +61,18 @@ impl Tracee {
     /// # Errors
     /// `ESRCH` when it is gone, `EAGAIN` when it does not get there.
     pub(super) fn settle(&self, settled: impl Fn(u64) -> bool) -> Result<()> {
-        for _ in 0..SETTLE_TRIES {
+        for nr_tries in 0..SETTLE_TRIES {
             if settled(self.registers()?.rip) {
                 return Ok(());
             }
             self.alive(ptrace::cont(self.tid))?;
-            host::rustix::thread::sched_yield();
+            match nr_tries.checked_sub(SETTLE_YIELDS) {
+                None => host::rustix::thread::sched_yield(),
+                Some(nr_pauses) => {
+                    let pause = SETTLE_PAUSE * (nr_pauses + 1);
+                    std::thread::sleep(pause.min(SETTLE_LONGEST_PAUSE));
+                }
+            }
             self.stop()?;
         }
         Err(Errno::EAGAIN)
