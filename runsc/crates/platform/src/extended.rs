@@ -123,6 +123,13 @@ impl ExtendedState {
         u64_at(&self.image, XSTATE_BV_AT)
     }
 
+    /// Leaves components out that the layout has not: KVM tells of protection keys even where the
+    /// guest has none.
+    pub(crate) fn keep_own_features(&mut self) {
+        let present = self.present() & self.layout.features;
+        put(&mut self.image, XSTATE_BV_AT, &present.to_le_bytes());
+    }
+
     /// Where the kernel writes the image; it gives what [`set`](ExtendedState::set) accepts.
     pub(crate) fn kernel_buffer(&mut self) -> &mut [u8] {
         &mut self.image

@@ -235,6 +235,7 @@ impl Vcpu {
         for (bytes, word) in image.chunks_exact_mut(4).zip(xsave.region) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
+        extended.keep_own_features();
         Ok(())
     }
 }
