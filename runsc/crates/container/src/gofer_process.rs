@@ -79,6 +79,8 @@ fn prepare(config: &GoferConfig) -> Result<Prepared> {
         .collect::<Result<Vec<_>>>()?;
     // Where no copy of it can be made, files without a name can't be opened again, and no more.
     let own_descriptors = detach(Path::new("/proc/self/fd"), false).ok();
+    // Before Linux 6.4 rustix reads it from /proc, when first asked.
+    let _ = host::rustix::param::page_size();
     empty_root::enter().map_err(step("enter an empty root"))?;
     if let Some((uid, gid)) = config.user {
         privilege::become_user(uid, gid)

@@ -42,6 +42,8 @@ pub(crate) fn give_up_privilege(
     has_sacrifice: bool,
 ) -> Result<(), SandboxError> {
     let step = SandboxError::host;
+    // Before Linux 6.4 rustix reads it from /proc, when first asked.
+    let _ = host::rustix::param::page_size();
     let _ = set_name(c"runsc-sandbox");
     if let Some(terminal) = inputs
         .stdio
