@@ -134,3 +134,14 @@ fn missing_socket_fails_create() {
     std::thread::sleep(Duration::from_millis(50));
     assert_ne!(container.call(&["state", &container.id]).unwrap().code, 0);
 }
+
+/// config-linux.md, *Default Devices*: */dev/console is set up if terminal is enabled*
+#[rstest]
+fn console_is_the_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "test -c /dev/console && echo shown >/dev/console; tty";
+    let (container, mut terminal) = with_terminal(script, &directory.path().join("socket"));
+    container.start().unwrap().success().unwrap();
+    let text = read_until(&mut terminal, "pts/0\r\n");
+    assert_eq!(text, "shown\r\n/dev/pts/0\r\n");
+}

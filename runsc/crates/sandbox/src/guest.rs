@@ -185,6 +185,9 @@ impl Guest {
             Failure::new(FailureKind::WrongState, "the container was started before")
         })?;
         let (spec, terminal) = self.spec(&self.container.process, files)?;
+        if let Some(terminal) = &terminal {
+            terminal.be_console(&self.kernel, &self.namespace);
+        }
         let process = self.kernel.new_process(spec)?;
         for (hook, files) in hooks.iter().zip(hook_files) {
             self.run_hook(hook, files)?;

@@ -17,7 +17,7 @@ use sentry::fs::tty::host::HostTerminal;
 use sentry::fs::tty::slave::SlaveFile;
 use sentry::kernel::kernel::Kernel;
 use sentry::vfs::file::{OpenFile, OpenFlags};
-use sentry::vfs::mount::MountNamespace;
+use sentry::vfs::mount::{MountFlags, MountNamespace};
 use sentry::vfs::walk::{Resolver, WalkFlags};
 
 use crate::error::SandboxError;
@@ -31,6 +31,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Terminal {
     host: Arc<HostTerminal>,
     slave: Arc<OpenFile>,
+    name: String,
 }
 
 impl Terminal {
@@ -59,7 +60,21 @@ impl Terminal {
         let slave = OpenFile::new(path, inode, file, OpenFlags::RDWR);
         let host = HostTerminal::start(tty, fd)?;
         tracing::debug!(processors = kernel.processors(), "terminal {name}");
-        Ok(Some(Terminal { host, slave }))
+        Ok(Some(Terminal { host, slave, name }))
+    }
+
+    /// Shows it as `/dev/console` too, as the init process's terminal is (runtime-spec, *Default Devices*).
+    pub(crate) fn be_console(&self, kernel: &Kernel, namespace: &Arc<MountNamespace>) {
+        let console = b"/dev/console";
+        let bound = kernel.bind_at(
+            namespace,
+            self.name.as_bytes(),
+            console,
+            MountFlags::empty(),
+        );
+        if let Err(errno) = bound {
+            tracing::info!(%errno, "no /dev/console");
+        }
     }
 
     /// The pseudo terminal.
