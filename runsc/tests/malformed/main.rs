@@ -254,6 +254,35 @@ fn damaged_state_files() {
     assert!(fixture.left().is_empty(), "{:?}", fixture.left());
 }
 
+/// What can't be read can be deleted all the same, with the sandbox behind it.
+#[test]
+fn a_lost_state_can_be_deleted() {
+    if !is_root() {
+        return;
+    }
+    let fixture = Fixture::new();
+    fixture.configure(configuration().to_string().as_bytes());
+    let pid_file = fixture.root().with_extension("pid");
+    let flag = format!("--pid-file={}", pid_file.display());
+    assert!(fixture.check(&["create", &flag, "c"], "whole"));
+    let sandbox = format!("/proc/{}", fs::read_to_string(&pid_file).unwrap());
+    let left = fixture.left();
+    let name = left.iter().find(|name| name.ends_with(".json")).unwrap();
+    fs::write(fixture.root().join(name), "{").unwrap();
+    assert!(!fixture.check(&["delete", "c"], "without force"));
+    assert!(fixture.check(&["delete", "--force", "c"], "with force"));
+    assert!(fixture.left().is_empty(), "{:?}", fixture.left());
+    let ended = || {
+        let status = fs::read_to_string(format!("{sandbox}/status")).unwrap_or_default();
+        status.is_empty() || status.contains("State:\tZ")
+    };
+    let gone = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        ended()
+    });
+    assert!(gone, "the sandbox lives on");
+}
+
 /// What a command would send, or near it; nothing that is meant to end the container.
 fn requests() -> Vec<Value> {
     let process = json!({

@@ -437,7 +437,13 @@ pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
         Err(ContainerError::DoesNotExist(_)) if force => return Ok(()),
         lock => lock?,
     };
-    let state = directory.load(id)?;
+    let state = match directory.load(id) {
+        Err(error) if force => {
+            tracing::warn!("the state of {id} is deleted unread: {error}");
+            return delete_unread(&directory, id, lock);
+        }
+        state => state?,
+    };
     if matches!(state.status(), Status::Running | Status::Paused) && !force {
         return Err(ContainerError::NotStopped(id.to_owned()));
     }
@@ -457,6 +463,25 @@ pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
     directory.remove(id, lock)?;
     hooks::run_each(&state.hooks.poststop, &state, "stopped");
     Ok(())
+}
+
+/// Deletes a container whose state can't be read: its sandbox, if it lives, is found by its socket.
+fn delete_unread(directory: &StateDir, id: &str, lock: Lock) -> Result<()> {
+    if let Ok(endpoint) = Endpoint::new(directory.path(), id) {
+        if let Ok(connection) = endpoint.connect() {
+            let kill = Request::Signal {
+                id: id.to_owned(),
+                target: Target::Init,
+                signal: signal::KILL,
+            };
+            // Its end is what matters, not that it can still answer.
+            let _ = ask(&connection, &kill, id);
+        }
+        endpoint
+            .remove()
+            .map_err(ContainerError::host("remove the control socket"))?;
+    }
+    directory.remove(id, lock)
 }
 
 /// Waits for a process of the container to end: its init process, or the guest process `pid`.
