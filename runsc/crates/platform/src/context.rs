@@ -2,6 +2,7 @@
 
 use crate::{Exit, ExtendedState, Result, Space, ThreadState, kvm, mock, ptrace};
 use abi::Errno;
+use host::rustix::thread::{CpuSet, sched_setaffinity};
 use std::sync::Arc;
 
 /// One thread of application code.
@@ -86,6 +87,23 @@ impl Context {
             Kind::Ptrace(context) => context.run(state),
             Kind::Kvm(context) => context.run(state),
             Kind::Mock(context) => Ok(context.run(state)),
+        }
+    }
+
+    /// Binds the context, and its OS thread with it, to processors: bit *n* of the mask is the host's
+    /// processor *n*. None that this process may use leaves it where it is.
+    pub fn run_on(&mut self, mask: &[u64]) {
+        let mut processors = CpuSet::new();
+        for n in 0..CpuSet::MAX_CPU.min(mask.len() * 64) {
+            if mask[n / 64] >> (n % 64) & 1 != 0 {
+                processors.set(n);
+            }
+        }
+        match &mut self.kind {
+            Kind::Ptrace(context) => context.run_on(processors),
+            // Refused, as for processors that there are not, the thread stays as it was.
+            Kind::Kvm(_) => drop(sched_setaffinity(None, &processors)),
+            Kind::Mock(_) => {}
         }
     }
 

@@ -27,8 +27,8 @@
 //! there are not. The kick is the reserved signal plus `immediate_exit` ([`interrupt`]).
 //!
 //! **Quirks of hosts.** A nested hypervisor without hardware help (`kvm_pvm`) delivers `SYSCALL` to
-//! `LSTAR` in ring 3, which shows as a page fault there; set-up finds that out with a first program
-//! ([`machine`]). It also makes `int 0x80` an invalid opcode, `vmcall` a protection fault, and has
+//! `LSTAR` in ring 3, which shows as a page fault there: it is taken as the call ([`vcpu`]), so that a
+//! program that jumps there makes one too. It also makes `int 0x80` an invalid opcode, `vmcall` a protection fault, and has
 //! `icebp` leave `rip` before it; [`exit`] gives what a processor gives. `vmmcall` is answered by
 //! KVM (`rax` is `-EPERM`), as on any KVM guest, and the application goes on.
 //!

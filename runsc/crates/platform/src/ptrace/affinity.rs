@@ -38,17 +38,25 @@ pub(super) struct Follower {
     runs: AtomicU32,
     /// Runs to go until an unbound thread is bound again, plus 1; written by the tracer only.
     free_runs: AtomicU32,
+    /// Where its tracer may go, and it if it is not bound.
+    allowed: Mutex<CpuSet>,
 }
 
 impl Follower {
     /// For a thread that is bound to `cpu`, as far as is known.
-    pub(super) fn new(tid: i32, cpu: Option<i32>) -> Follower {
+    pub(super) fn new(tid: i32, cpu: Option<i32>, allowed: CpuSet) -> Follower {
         Follower {
             tid,
             cpu: AtomicI32::new(cpu.unwrap_or(ANYWHERE)),
             runs: AtomicU32::new(0),
             free_runs: AtomicU32::new(1),
+            allowed: Mutex::new(allowed),
         }
+    }
+
+    /// Changes where it may go.
+    pub(super) fn allow(&self, processors: CpuSet) {
+        *self.allowed.lock() = processors;
     }
 
     /// The processor that the thread is bound to.
@@ -88,10 +96,8 @@ impl Follower {
     }
 
     fn unbind(&self) {
-        if let Ok(anywhere) = sched_getaffinity(None) {
-            // A thread that is gone needs no processor.
-            let _gone = sched_setaffinity(Pid::from_raw(self.tid), &anywhere);
-        }
+        // A thread that is gone needs no processor.
+        let _gone = sched_setaffinity(Pid::from_raw(self.tid), &self.allowed.lock());
         // After the call: if the tracer has bound the thread again meanwhile, it does so once more.
         self.cpu.store(ANYWHERE, Ordering::Relaxed);
     }
@@ -145,6 +151,18 @@ pub(super) fn follow(tid: i32, bound: &mut Option<i32>) {
         bind(tid, cpu);
         *bound = Some(cpu);
     }
+}
+
+/// Where the calling thread may go.
+pub(super) fn anywhere() -> CpuSet {
+    sched_getaffinity(None).unwrap_or_default()
+}
+
+/// Lets the calling thread go to these processors. A new one begins where the thread that made it was
+/// bound to.
+pub(super) fn allow(processors: &CpuSet) {
+    // Refused, as for processors that there are not, it stays as it was.
+    let _unchanged = sched_setaffinity(None, processors);
 }
 
 /// The processor that the calling thread is on.
@@ -249,7 +267,7 @@ mod tests {
     #[test]
     fn a_thread_that_runs_through_two_ticks_is_unbound() {
         let balancer = Balancer::default();
-        let follower = Arc::new(Follower::new(0, None));
+        let follower = Arc::new(Follower::new(0, None, anywhere()));
         balancer.watch(&follower);
         assert!(balancer.park());
         assert!(follower.cpu().is_none());
@@ -280,7 +298,7 @@ mod tests {
 
     #[test]
     fn an_unbound_thread_is_bound_again_after_some_runs() {
-        let follower = Follower::new(0, None);
+        let follower = Follower::new(0, None, anywhere());
         follower.follow();
         assert!(follower.cpu().is_some(), "a new thread is bound at once");
         follower.cpu.store(ANYWHERE, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! A thread of application code: a stub thread, and the OS thread that traces it.
 
-use super::affinity::{Stay, current_cpu};
+use super::affinity::{self, Stay, current_cpu};
 use super::exit;
 use super::interrupt::{Flag, Interrupter};
 use super::keeper::Keeper;
@@ -10,6 +10,7 @@ use super::space::Space;
 use crate::{Exit, ExtendedState, Result, ThreadState};
 use abi::Errno;
 use host::ptrace;
+use host::rustix::thread::CpuSet;
 use host::wait::Event;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(crate) struct Context {
     extended: ExtendedState,
     /// Which of `extended` and the stub thread has the extended registers.
     extended_at: ExtendedAt,
+    /// Where the context may run.
+    allowed: CpuSet,
 }
 
 /// The stub thread that a context runs on.
@@ -48,7 +51,17 @@ impl Context {
             bound: None,
             extended: ExtendedState::initial(machine.extended_layout()),
             extended_at: ExtendedAt::Here,
+            allowed: machine.anywhere(),
         }
+    }
+
+    pub(crate) fn run_on(&mut self, processors: CpuSet) {
+        self.allowed = processors;
+        if let Some(bound) = &mut self.bound {
+            bound.stay.end();
+            bound.own.follower().allow(processors);
+        }
+        affinity::allow(&processors);
     }
 
     pub(crate) fn interrupter(&self) -> Interrupter {
@@ -69,9 +82,12 @@ impl Context {
             _ => Errno::EAGAIN,
         })?;
         let tid = claimed.tracee.tid();
+        if self.bound.is_none() {
+            affinity::allow(&self.allowed);
+        }
         self.leave();
         self.flag.set_thread(space.stub().pid(), tid);
-        let own = Own::enter(space.stub(), claimed);
+        let own = Own::enter(space.stub(), claimed, self.allowed);
         self.machine.keeper().balancer().watch(own.follower());
         self.bound = Some(Bound {
             own,

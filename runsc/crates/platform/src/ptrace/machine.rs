@@ -1,6 +1,7 @@
 //! The platform's own state: the master, the keeper, and the pool of empty stubs.
 
 use super::USER_END;
+use super::affinity;
 use super::batch::{CommandFile, Commands};
 use super::code::{self, Entry};
 use super::keeper::Keeper;
@@ -8,6 +9,7 @@ use super::stub::Stub;
 use super::tracee::Tracee;
 use crate::{ExtendedLayout, Limits, Result, SetupError};
 use abi::Errno;
+use host::rustix::thread::CpuSet;
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,6 +46,8 @@ pub(crate) struct Machine {
     pool: Mutex<Vec<Arc<Stub>>>,
     layout: ExtendedLayout,
     lowest: usize,
+    /// The processors that this process may use.
+    anywhere: CpuSet,
 }
 
 impl Machine {
@@ -67,6 +71,7 @@ impl Machine {
             pool: Mutex::default(),
             layout: master.layout,
             lowest: lowest_address(),
+            anywhere: affinity::anywhere(),
         }))
     }
 
@@ -85,6 +90,10 @@ impl Machine {
     /// Whether a range is all that application code can have mapped.
     pub(super) fn is_everything(&self, range: &Range<usize>) -> bool {
         range.start <= self.lowest && range.end >= USER_END
+    }
+
+    pub(super) fn anywhere(&self) -> CpuSet {
+        self.anywhere
     }
 
     pub(super) fn keeper(&self) -> &Keeper {

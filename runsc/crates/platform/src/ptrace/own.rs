@@ -3,6 +3,7 @@
 use super::affinity::Follower;
 use super::stub::{Claimed, Stub};
 use super::tracee::Tracee;
+use host::rustix::thread::CpuSet;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -24,12 +25,12 @@ thread_local! {
 }
 
 impl Own {
-    /// Takes note of a thread that the calling OS thread has claimed.
-    pub(super) fn enter(stub: &Arc<Stub>, claimed: Claimed) -> Arc<Own> {
+    /// Takes note of a thread that the calling OS thread, which may go where `allowed` says, has claimed.
+    pub(super) fn enter(stub: &Arc<Stub>, claimed: Claimed, allowed: CpuSet) -> Arc<Own> {
         let Claimed { tracee, cpu } = claimed;
         let own = Arc::new(Own {
             stub: Arc::clone(stub),
-            follower: Arc::new(Follower::new(tracee.tid(), cpu)),
+            follower: Arc::new(Follower::new(tracee.tid(), cpu, allowed)),
             tracee,
             clobbered: AtomicBool::new(true),
             nr_groups: AtomicU32::new(0),

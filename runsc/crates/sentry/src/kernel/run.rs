@@ -110,6 +110,9 @@ fn step(task: &Arc<Task>) -> Option<Restart> {
     if steps {
         registers.eflags |= TRAP_FLAG;
     }
+    if task.affinity_changed.swap(false, Ordering::AcqRel) {
+        context.run_on(&task.own.lock().affinity);
+    }
     task.cpu.enter_user(clock.monotonic_ns());
     let exit = context.run(&mut registers);
     task.cpu.enter_system(clock.monotonic_ns());

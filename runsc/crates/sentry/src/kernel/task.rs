@@ -54,6 +54,8 @@ pub struct Task {
     /// A signal is to be handled, or a stop to be joined (`Task::is_interrupted`). Set at first, so that a
     /// new thread looks at what its group has for it.
     pub(crate) signal_pending: AtomicBool,
+    /// [`OwnState::affinity`] is not where the task runs yet.
+    pub(crate) affinity_changed: AtomicBool,
     /// The task is to exit as soon as it can: set before a kick.
     pub(crate) exit_requested: AtomicBool,
     /// What `exit(2)` was given.
@@ -220,6 +222,7 @@ impl Task {
             host_thread: OnceLock::new(),
             context: Mutex::new(Some(parts.context)),
             signal_pending: AtomicBool::new(true),
+            affinity_changed: AtomicBool::new(!parts.own.affinity.is_empty()),
             exit_requested: AtomicBool::new(false),
             exit_status: Mutex::new(None),
             vfork_done: Mutex::new(parts.vfork_done),

@@ -1,6 +1,7 @@
 //! Scheduling: policies, affinity, yielding (`man 7 sched`).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use abi::Errno;
 use abi::raw::general as nr;
@@ -16,17 +17,15 @@ const NOT_SCHEDULED: &str = "the values do not reach the host's scheduler";
 
 pub(super) const CALLS: &[Call] = &[
     Call::full(nr::__NR_sched_yield, "sched_yield", sched_yield),
-    Call::partial(
+    Call::full(
         nr::__NR_sched_getaffinity,
         "sched_getaffinity",
         sched_getaffinity,
-        NOT_SCHEDULED,
     ),
-    Call::partial(
+    Call::full(
         nr::__NR_sched_setaffinity,
         "sched_setaffinity",
         sched_setaffinity,
-        NOT_SCHEDULED,
     ),
     Call::partial(
         nr::__NR_sched_getscheduler,
@@ -139,6 +138,10 @@ fn sched_setaffinity(task: &Task, args: &SyscallArgs) -> SyscallResult {
         return Err(Errno::EINVAL.into());
     }
     target.own.lock().affinity = mask;
+    target.affinity_changed.store(true, Ordering::Release);
+    if !std::ptr::eq(task, Arc::as_ptr(&target)) {
+        target.kick();
+    }
     Ok(0)
 }
 
