@@ -101,12 +101,16 @@ fn values_of_resources(
     #[case] expected: &[(&str, &str, &str)],
     #[values(true, false)] absolute: bool,
 ) {
-    let root = if absolute { "/" } else { "" };
-    let path = format!("{root}{}/inner", unique(expected[0].1));
+    let (root, kind) = if absolute {
+        ("/", "absolute")
+    } else {
+        ("", "relative")
+    };
+    let above = unique(&format!("{kind}-{}", expected[0].1));
+    let path = format!("{root}{above}/inner");
     check(&resources, &path, expected);
     if version_1() {
         // The container's own group is gone; the one above it was made along with it, as `mkdir -p` does.
-        let above = unique(expected[0].1);
         for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
             let own = hierarchy.path().join(&above);
             let _ = fs::remove_dir(own);

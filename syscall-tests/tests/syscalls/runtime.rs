@@ -22,7 +22,10 @@ fn behaves_like_linux_inside_the_runtime() {
                 .into_iter()
                 .chain(names.iter().map(String::as_str))
                 .collect();
-            let bundle = Bundle::empty().unwrap().args(&args);
+            let bundle = Bundle::empty()
+                .unwrap()
+                .args(&args)
+                .capability("CAP_SYS_ADMIN");
             build::install(&program, bundle.rootfs(), "syscall-tests").unwrap();
             let container = Container::of(runtime.clone(), bundle).unwrap();
             let command = container.run_command(&[]);
