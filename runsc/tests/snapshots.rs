@@ -393,7 +393,9 @@ fn json_of_state_list_ps_and_events() {
     assert_shown("json_of_state_list_ps_and_events", &shown);
     let table = fixture.run(&["ps", "c"]);
     let header = String::from_utf8_lossy(&table.stdout);
-    assert_shown("header_of_ps", header.lines().next().unwrap());
+    // Columns are as wide as what is in them.
+    let columns: Vec<&str> = header.lines().next().unwrap().split_whitespace().collect();
+    assert_shown("header_of_ps", &columns.join(" "));
     let table = fixture.run(&["list"]);
     let header = String::from_utf8_lossy(&table.stdout);
     let words: Vec<&str> = header.lines().next().unwrap().split_whitespace().collect();

@@ -1,7 +1,9 @@
 # What the tools that look at the system say, without the numbers that differ from one moment to the next.
 id; id -un; groups
-ps aux | awk '{ print $1, $2, $7, $11, $12, $13 }' | sed "s/pts.[0-9]*/pts/" | grep -v ' ps \| awk \| sed \| grep \|program.sh' | sed 's/^root [0-9]* /root PID /'
-ps -eo comm= | sort | uniq -c | awk '$2 == "sleep"'
+# Listed before there is a pipeline, whose own processes come and go.
+processes=$(ps aux); names=$(ps -eo comm=)
+awk '{ print $1, $2, $7, $11, $12, $13 }' <<<"$processes" | grep -v ' ps aux' | sed 's/^root [0-9]* /root PID /'
+grep -c sleep <<<"$names"
 df -P /dev/shm | awk '{ print ($1 != ""), $6 }'
 df --output=target / /dev /dev/shm /sys /proc
 free | awk '{ print $1, ($2 > 0), NF }'
