@@ -49,6 +49,46 @@ pub(super) struct Row {
     pub(super) store: Store,
 }
 
+/// Always the same.
+pub(super) const fn fixed(name: &'static str, text: &'static str) -> Row {
+    Row {
+        name,
+        show: Show::Fixed(text),
+        store: Store::Never,
+    }
+}
+
+/// Made when it is read.
+pub(super) const fn live(name: &'static str, show: fn(&View<'_>) -> String) -> Row {
+    Row {
+        name,
+        show: Show::By(show),
+        store: Store::Never,
+    }
+}
+
+/// A number that is remembered, from `least` to `most`.
+pub(super) const fn kept(name: &'static str, default: &'static str, least: u64, most: u64) -> Row {
+    Row {
+        name,
+        show: Show::Kept(default),
+        store: Store::Number(least, most),
+    }
+}
+
+/// A limit that is the container's in the root, and can't be set below.
+pub(super) const fn limit(
+    name: &'static str,
+    show: fn(&View<'_>) -> String,
+    none: &'static [&'static str],
+) -> Row {
+    Row {
+        name,
+        show: Show::By(show),
+        store: Store::NoLimit(none),
+    }
+}
+
 /// How a file is read.
 #[derive(Clone, Copy)]
 pub(super) enum Show {

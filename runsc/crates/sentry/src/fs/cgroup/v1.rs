@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::files::{Row, Show, Store, View};
+use super::files::{Row, Show, Store, View, fixed, kept, limit, live};
 use super::procs;
 use crate::kernel::cgroup::Controller;
 use crate::time::NANOS_PER_SEC;
@@ -11,43 +11,6 @@ use crate::time::NANOS_PER_SEC;
 const UNLIMITED: &str = "9223372036854771712\n";
 /// Ways to say so.
 const NO_MEMORY_LIMIT: &[&str] = &["-1", "9223372036854771712", "9223372036854775807"];
-
-const fn fixed(name: &'static str, text: &'static str) -> Row {
-    Row {
-        name,
-        show: Show::Fixed(text),
-        store: Store::Never,
-    }
-}
-
-const fn live(name: &'static str, show: fn(&View<'_>) -> String) -> Row {
-    Row {
-        name,
-        show: Show::By(show),
-        store: Store::Never,
-    }
-}
-
-const fn kept(name: &'static str, default: &'static str, least: u64, most: u64) -> Row {
-    Row {
-        name,
-        show: Show::Kept(default),
-        store: Store::Number(least, most),
-    }
-}
-
-/// A limit that is the container's in the root, and can't be set below.
-const fn limit(
-    name: &'static str,
-    show: fn(&View<'_>) -> String,
-    none: &'static [&'static str],
-) -> Row {
-    Row {
-        name,
-        show: Show::By(show),
-        store: Store::NoLimit(none),
-    }
-}
 
 const COMMON: &[Row] = &[
     Row {
@@ -212,7 +175,8 @@ fn memory_usage(view: &View<'_>) -> String {
     format!("{}\n", view.usage().memory())
 }
 
-fn memory_peak(view: &View<'_>) -> String {
+/// The most memory that was in use, as far as it is known.
+pub(super) fn memory_peak(view: &View<'_>) -> String {
     let now = view.usage().memory();
     if view.group.is_root() {
         format!("{}\n", now.max(view.kernel().memory().peak()))

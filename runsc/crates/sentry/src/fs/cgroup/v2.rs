@@ -6,41 +6,13 @@ use std::sync::Arc;
 
 use abi::Errno;
 
-use super::files::{Row, Show, Store, View};
+use super::files::{Row, Show, Store, View, fixed, kept, limit, live};
 use super::{procs, v1};
 use crate::error::Result;
 use crate::kernel::cgroup::{Controller, Group};
 
 /// The file that gives controllers to the groups below.
 pub(super) const SUBTREE_CONTROL: &str = "cgroup.subtree_control";
-
-const fn fixed(name: &'static str, text: &'static str) -> Row {
-    Row {
-        name,
-        show: Show::Fixed(text),
-        store: Store::Never,
-    }
-}
-
-const fn live(name: &'static str, show: fn(&View<'_>) -> String) -> Row {
-    Row {
-        name,
-        show: Show::By(show),
-        store: Store::Never,
-    }
-}
-
-const fn limit(
-    name: &'static str,
-    show: fn(&View<'_>) -> String,
-    none: &'static [&'static str],
-) -> Row {
-    Row {
-        name,
-        show: Show::By(show),
-        store: Store::NoLimit(none),
-    }
-}
 
 const CORE: &[Row] = &[
     live("cgroup.controllers", |view| {
@@ -74,11 +46,7 @@ const CORE: &[Row] = &[
         show: Show::By(procs::threads),
         store: Store::By(procs::take_in),
     },
-    Row {
-        name: "cgroup.type",
-        show: Show::Fixed("domain\n"),
-        store: Store::Never,
-    },
+    fixed("cgroup.type", "domain\n"),
     // Every group has it, whichever controllers it has.
     live("cpu.stat", cpu_stat),
 ];
@@ -91,11 +59,7 @@ const CPU: &[Row] = &[
         show: Show::By(cpu_weight),
         store: Store::Number(1, 10_000),
     },
-    Row {
-        name: "cpu.idle",
-        show: Show::Kept("0\n"),
-        store: Store::Number(0, 1),
-    },
+    kept("cpu.idle", "0\n", 0, 1),
 ];
 
 const CPUSET: &[Row] = &[
@@ -108,11 +72,7 @@ const CPUSET: &[Row] = &[
 const IO: &[Row] = &[
     fixed("io.stat", ""),
     limit("io.max", |_| String::new(), &[]),
-    Row {
-        name: "io.weight",
-        show: Show::Kept("default 100\n"),
-        store: Store::Number(1, 10_000),
-    },
+    kept("io.weight", "default 100\n", 1, 10_000),
 ];
 
 const MEMORY: &[Row] = &[
@@ -126,7 +86,7 @@ const MEMORY: &[Row] = &[
     limit("memory.max", memory_max, &["max"]),
     limit("memory.min", |_| "0\n".to_owned(), &["0"]),
     limit("memory.oom.group", |_| "0\n".to_owned(), &["0"]),
-    live("memory.peak", memory_peak),
+    live("memory.peak", v1::memory_peak),
     live("memory.stat", memory_stat),
     fixed("memory.swap.current", "0\n"),
     limit("memory.swap.max", |_| "max\n".to_owned(), &["max", "0"]),
@@ -284,15 +244,6 @@ fn memory_max(view: &View<'_>) -> String {
         format!("{limit}\n")
     } else {
         "max\n".to_owned()
-    }
-}
-
-fn memory_peak(view: &View<'_>) -> String {
-    let now = view.usage().memory();
-    if view.group.is_root() {
-        format!("{}\n", now.max(view.kernel().memory().peak()))
-    } else {
-        format!("{now}\n")
     }
 }
 
