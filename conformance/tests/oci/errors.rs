@@ -107,39 +107,14 @@ fn missing_root_file_system() {
 }
 
 #[rstest]
-fn program_not_found_in_path() {
-    let container = container(&["no-such-program"]);
+#[case::not_found_in_path("no-such-program", "executable file not found in $PATH")]
+#[case::path_that_does_not_exist("/no/such/program", "no such file or directory")]
+#[case::not_executable("/etc/passwd", "permission denied")]
+fn program_that_cannot_run(#[case] program: &str, #[case] reason: &str) {
+    let container = container(&[program]);
     let output = container.run().unwrap();
     fails(&container, &output);
-    assert!(
-        output.stderr.contains("executable file not found in $PATH"),
-        "{}",
-        output.stderr
-    );
-}
-
-#[rstest]
-fn program_path_that_does_not_exist() {
-    let container = container(&["/no/such/program"]);
-    let output = container.run().unwrap();
-    fails(&container, &output);
-    assert!(
-        output.stderr.contains("no such file or directory"),
-        "{}",
-        output.stderr
-    );
-}
-
-#[rstest]
-fn program_that_is_not_executable() {
-    let container = container(&["/etc/passwd"]);
-    let output = container.run().unwrap();
-    fails(&container, &output);
-    assert!(
-        output.stderr.contains("permission denied"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.stderr.contains(reason), "{}", output.stderr);
 }
 
 #[rstest]

@@ -20,6 +20,11 @@ fn ticking() -> (Container, std::path::PathBuf) {
     (container, file)
 }
 
+fn succeed(container: &Container, verb: &str) {
+    let output = container.call(&[verb, &container.id]).unwrap();
+    output.success().unwrap();
+}
+
 fn length(file: &std::path::Path) -> u64 {
     file.metadata().map_or(0, |data| data.len())
 }
@@ -27,22 +32,14 @@ fn length(file: &std::path::Path) -> u64 {
 #[rstest]
 fn paused_processes_do_nothing_until_resume() {
     let (container, file) = ticking();
-    container
-        .call(&["pause", &container.id])
-        .unwrap()
-        .success()
-        .unwrap();
+    succeed(&container, "pause");
     assert_eq!(container.status(), "paused");
     // What is under way when it stops may still be written.
     std::thread::sleep(Duration::from_millis(200));
     let before = length(&file);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(length(&file), before);
-    container
-        .call(&["resume", &container.id])
-        .unwrap()
-        .success()
-        .unwrap();
+    succeed(&container, "resume");
     assert_eq!(container.status(), "running");
     wait_until("more ticks", SOON, || length(&file) > before).unwrap();
 }
@@ -50,30 +47,18 @@ fn paused_processes_do_nothing_until_resume() {
 #[rstest]
 fn paused_container_runs_no_other_process() {
     let (container, _) = ticking();
-    container
-        .call(&["pause", &container.id])
-        .unwrap()
-        .success()
-        .unwrap();
+    succeed(&container, "pause");
     let output = container.exec(&[], &["true"]).unwrap();
     assert_ne!(output.code, 0);
     assert!(output.stderr.contains("paused"), "{output:?}");
-    container
-        .call(&["resume", &container.id])
-        .unwrap()
-        .success()
-        .unwrap();
+    succeed(&container, "resume");
     container.exec(&[], &["true"]).unwrap().success().unwrap();
 }
 
 #[rstest]
 fn paused_container_can_be_killed_and_deleted() {
     let (container, _) = ticking();
-    container
-        .call(&["pause", &container.id])
-        .unwrap()
-        .success()
-        .unwrap();
+    succeed(&container, "pause");
     assert_ne!(container.delete(&[]).unwrap().code, 0);
     container.kill("KILL").unwrap().success().unwrap();
     container.wait_for_status("stopped").unwrap();
