@@ -110,7 +110,10 @@ fn step(task: &Arc<Task>) -> Option<Restart> {
     if steps {
         registers.eflags |= TRAP_FLAG;
     }
-    if task.affinity_changed.swap(false, Ordering::AcqRel) {
+    // Hardly ever set: a look costs less than an exchange on the way into every run.
+    if task.affinity_changed.load(Ordering::Acquire)
+        && task.affinity_changed.swap(false, Ordering::AcqRel)
+    {
         context.run_on(&task.own.lock().affinity);
     }
     task.cpu.enter_user(clock.monotonic_ns());
