@@ -1,4 +1,26 @@
-//! What the host's processor offers to programs.
+//! What the host's processor offers to programs, and which of several a thread runs on.
+
+use rustix::thread::{CpuSet, Pid, sched_getcpu, sched_setaffinity};
+
+/// The processor that the calling thread runs on now.
+#[must_use]
+pub fn current() -> u32 {
+    u32::try_from(sched_getcpu()).unwrap_or(0)
+}
+
+/// Binds a thread, or the calling one, to processor `cpu`. One that there is not, or that it may not use,
+/// leaves it where it is: whoever binds a thread wants it to be faster, and it is only slower then.
+pub fn bind(thread: Option<Pid>, cpu: u32) {
+    let Some(cpu) = usize::try_from(cpu)
+        .ok()
+        .filter(|cpu| *cpu < CpuSet::MAX_CPU)
+    else {
+        return;
+    };
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    let _slower = sched_setaffinity(thread, &set);
+}
 
 /// The capability words of the auxiliary vector (`man 3 getauxval`).
 #[derive(Clone, Copy, Debug)]

@@ -8,15 +8,13 @@
 //! whoever it talks to next on the first one again, for ever. So a client that was moved in the middle
 //! of a request stays where it is during the next ones.
 
-use host::rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+pub(crate) use host::cpu::current;
+
+use host::cpu::bind;
+use host::rustix::thread::{sched_getaffinity, sched_setaffinity};
 
 /// For how many requests a client that was moved stays on its CPU before it is tried without.
 const STAYS: u32 = 64;
-
-/// The CPU that the calling thread runs on now.
-pub(crate) fn current() -> u32 {
-    u32::try_from(sched_getcpu()).unwrap_or(0)
-}
 
 /// Whether a client stays on its CPU while it waits for an answer.
 #[derive(Debug, Default)]
@@ -32,7 +30,7 @@ impl Stay {
             .flatten();
         if before.is_some() {
             self.left -= 1;
-            bind(here);
+            bind(None, here);
         }
         let answer = ask();
         match before {
@@ -59,20 +57,6 @@ impl Follower {
             return;
         }
         self.at = Some(cpu);
-        bind(cpu);
+        bind(None, cpu);
     }
-}
-
-/// Binds the calling thread to `cpu`, if there is such a one.
-fn bind(cpu: u32) {
-    let Some(cpu) = usize::try_from(cpu)
-        .ok()
-        .filter(|cpu| *cpu < CpuSet::MAX_CPU)
-    else {
-        return;
-    };
-    let mut set = CpuSet::new();
-    set.set(cpu);
-    // A hint: without it answers are slower, and that is all.
-    let _ = sched_setaffinity(None, &set);
 }

@@ -11,7 +11,7 @@
 //! during one shortly before, stays where it is for the next ones ([`Stay`]), unless the thread runs for
 //! long.
 
-use host::rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use host::rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -71,7 +71,7 @@ impl Follower {
         if cpu == bound || (bound == ANYWHERE && !self.is_due()) {
             return;
         }
-        bind(self.tid, cpu);
+        bind(Pid::from_raw(self.tid), cpu);
         self.cpu.store(cpu, Ordering::Relaxed);
     }
 
@@ -129,7 +129,7 @@ impl Stay {
             return;
         }
         if let Ok(anywhere) = sched_getaffinity(None) {
-            bind_thread(None, current_cpu());
+            bind(None, current_cpu());
             self.bound = Some((STAY_RUNS, anywhere));
         }
     }
@@ -148,7 +148,7 @@ impl Stay {
 pub(super) fn follow(tid: i32, bound: &mut Option<i32>) {
     let cpu = current_cpu();
     if *bound != Some(cpu) {
-        bind(tid, cpu);
+        bind(Pid::from_raw(tid), cpu);
         *bound = Some(cpu);
     }
 }
@@ -167,22 +167,12 @@ pub(super) fn allow(processors: &CpuSet) {
 
 /// The processor that the calling thread is on.
 pub(super) fn current_cpu() -> i32 {
-    i32::try_from(sched_getcpu()).unwrap_or_default()
+    i32::try_from(host::cpu::current()).unwrap_or_default()
 }
 
-/// Where it is not possible, the thread only runs slower.
-fn bind(tid: i32, cpu: i32) {
-    bind_thread(Pid::from_raw(tid), cpu);
-}
-
-fn bind_thread(thread: Option<Pid>, cpu: i32) {
-    let mut set = CpuSet::new();
-    if let Some(cpu) = usize::try_from(cpu)
-        .ok()
-        .filter(|&cpu| cpu < CpuSet::MAX_CPU)
-    {
-        set.set(cpu);
-        let _slower = sched_setaffinity(thread, &set);
+fn bind(thread: Option<Pid>, cpu: i32) {
+    if let Ok(cpu) = u32::try_from(cpu) {
+        host::cpu::bind(thread, cpu);
     }
 }
 

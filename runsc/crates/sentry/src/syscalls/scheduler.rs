@@ -235,7 +235,7 @@ fn sched_rr_get_interval(task: &Task, args: &SyscallArgs) -> SyscallResult {
 }
 
 fn getcpu(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let cpu = u32::try_from(host::rustix::thread::sched_getcpu()).unwrap_or(0);
+    let cpu = host::cpu::current();
     let mm = task.mm();
     if args.usize(0) != 0 {
         args.ptr(0).write(&mm, &cpu)?;
