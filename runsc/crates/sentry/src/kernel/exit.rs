@@ -397,7 +397,9 @@ pub(crate) fn reap_locked(group: &Arc<ThreadGroup>) {
         let mut links = group.links.lock();
         links.process_group = None;
         links.tasks.clear();
-        (links.parent.take(), links.leader.upgrade())
+        // Its thread may still be on its way out, but has no number any more.
+        let leader = std::mem::take(&mut links.leader);
+        (links.parent.take(), leader.upgrade())
     };
     if let Some(leader) = leader {
         if let Some(tracer) = leader.tracer() {
