@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "test code")]
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -64,11 +63,7 @@ fn run_do(runtime: &Runtime, program: Program) -> Seen {
 }
 
 fn runc() -> Runtime {
-    Runtime {
-        program: PathBuf::from("runc"),
-        kind: Kind::Host,
-        platform: None,
-    }
+    Runtime::runc().unwrap()
 }
 
 /// Programs that see nothing of the container they are in.

@@ -1,8 +1,33 @@
 //! Runs the guest program of behaviour tests on the host kernel and inside the runtime under test.
+//!
+//! `$SYSCALL_TESTS` selects the tests whose names contain it.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 
-mod harness;
 mod native;
-mod report;
 mod runtime;
+
+use std::path::Path;
+
+use fixtures::behaviour::{Expectations, Place};
+
+/// Runs the tests in a place, prints a summary, and panics with a list of what differs from the expectations.
+fn check(place: &Place, program: &Path) {
+    let name = place.name();
+    let filter = std::env::var("SYSCALL_TESTS").unwrap_or_default();
+    let results = place.run(program, &filter).unwrap();
+    let verdict = Expectations::read(&name)
+        .unwrap()
+        .judge(&results, filter.is_empty());
+    println!(
+        "{name}: {} passed, {} known differences, {} skipped",
+        verdict.passed, verdict.known, verdict.skipped
+    );
+    assert!(
+        verdict.problems.is_empty(),
+        "{name}: {} problems, {} passed\n{}",
+        verdict.problems.len(),
+        verdict.passed,
+        verdict.problems.join("\n")
+    );
+}

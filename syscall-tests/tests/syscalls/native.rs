@@ -1,16 +1,11 @@
 //! Every behaviour test passes on the host kernel, however the guest program is linked.
 
-use crate::{harness, report};
+use fixtures::behaviour::Place;
 use fixtures::build::{self, Linkage};
 
 fn passes_natively(linkage: Linkage) {
     let program = build::guest("syscall-tests", linkage).unwrap();
-    let results = harness::run_all(&program, |names| {
-        let mut command = std::process::Command::new(&program);
-        command.arg("run").args(names);
-        command
-    });
-    report::check("the host kernel", &results, &report::Expectations::none());
+    crate::check(&Place::Host, &program);
 }
 
 #[test]

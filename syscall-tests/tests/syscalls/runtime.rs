@@ -1,10 +1,9 @@
 //! The behaviour tests inside the runtime under test, on each of its platforms.
 //!
-//! The container's root file system holds the program alone. `expectations/<runtime>.txt` lists known differences, a
-//! line `name: reason` each; a test that passes although it is listed fails the run, unless its
-//! reason begins with `sometimes: `.
+//! `expectations/<runtime>.txt` lists known differences, a line `name: reason` each; a test that passes although it is
+//! listed fails the run, unless its reason begins with `sometimes: `.
 
-use crate::{harness, report};
+use fixtures::behaviour::Place;
 use fixtures::build::{self, Linkage};
 use fixtures::bundle::Bundle;
 use fixtures::container::Container;
@@ -14,25 +13,7 @@ use fixtures::runtime::Runtime;
 fn behaves_like_linux_inside_the_runtime() {
     let program = build::guest("syscall-tests", Linkage::StaticPie).unwrap();
     for runtime in Runtime::matrix().unwrap() {
-        let name = runtime.name();
-        let expectations = report::Expectations::read(&name);
-        let mut containers = Vec::new();
-        let results = harness::run_all(&program, |names| {
-            let args: Vec<&str> = ["/syscall-tests", "run"]
-                .into_iter()
-                .chain(names.iter().map(String::as_str))
-                .collect();
-            let bundle = Bundle::empty()
-                .unwrap()
-                .args(&args)
-                .capability("CAP_SYS_ADMIN");
-            build::install(&program, bundle.rootfs(), "syscall-tests").unwrap();
-            let container = Container::of(runtime.clone(), bundle).unwrap();
-            let command = container.run_command(&[]);
-            containers.push(container);
-            command
-        });
-        report::check(&name, &results, &expectations);
+        crate::check(&Place::Runtime(runtime), &program);
     }
 }
 

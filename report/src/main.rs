@@ -1,0 +1,46 @@
+//! Reports on platforms and runtimes beside the host kernel.
+//!
+//! [`matrix`]: the behaviour tests in every place. [`compare`]: costs, programs and tests as one page. [`repro`]: the
+//! first system call of a program whose result differs.
+
+mod escape;
+mod matrix;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+/// Reports on the platforms of the workspace's runsc, and on other runtimes, beside the host kernel. Needs root.
+#[derive(Debug, Parser)]
+#[command(name = "report")]
+enum Command {
+    /// Runs every behaviour test in every place; the exit code is 1 if one differs that is not listed.
+    Matrix(matrix::Options),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Command::parse() {
+        Command::Matrix(options) => matrix::run(&options),
+    }
+}
+
+/// Writes a report to a file, or to standard output if none is named.
+#[expect(clippy::print_stdout, reason = "the report is the program's output")]
+fn deliver(text: &str, output: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) = output else {
+        print!("{text}");
+        return Ok(());
+    };
+    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+/// Progress and failures, apart from the report.
+#[expect(
+    clippy::print_stderr,
+    reason = "the report is alone on standard output"
+)]
+fn say(text: &str) {
+    eprintln!("report: {text}");
+}
