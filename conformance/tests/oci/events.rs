@@ -122,23 +122,41 @@ fn running_out_of_memory_is_told() {
 #[rstest]
 fn limits_are_changed_while_it_runs() {
     let container = running(json!({"pids": {"limit": 100}}), "sleep 1000");
-    let new = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 5}}).to_string();
+    let new = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 30}}).to_string();
     let mut command = container.command(&["update", "--resources=-", &container.id]);
     run_with_input(&mut command, new.as_bytes(), Duration::from_secs(30))
         .unwrap()
         .success()
         .unwrap();
     let data = stats(&container)["data"].clone();
-    assert_eq!(data["pids"]["limit"], 5);
+    assert_eq!(data["pids"]["limit"], 30);
     assert_eq!(data["memory"]["usage"]["limit"], 64 << 20);
-    let script = "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait";
+    let script = "for i in $(seq 40); do sleep 1 & done; wait";
     let output = container.exec(&[], &["sh", "-c", script]).unwrap();
     assert!(output.stderr.contains("fork"), "{output:?}");
     container
-        .call(&["update", "--pids-limit", "50", &container.id])
+        .call(&["update", "--pids-limit", "90", &container.id])
         .unwrap()
         .success()
         .unwrap();
     let output = container.exec(&[], &["sh", "-c", script]).unwrap();
     assert_eq!(output.stderr, "");
+}
+
+/// The threads of a sandbox that runs already are not the application's.
+#[rstest]
+fn a_limit_on_processes_is_set_while_it_runs() {
+    let container = running(json!({}), "sleep 1000");
+    let update = |limit: &str| {
+        let output = container.call(&["update", "--pids-limit", limit, &container.id]);
+        output.unwrap().success().unwrap();
+    };
+    let script = "for i in $(seq 40); do sleep 1 & done; wait";
+    update("30");
+    let output = container.exec(&[], &["sh", "-c", script]).unwrap();
+    assert!(output.stderr.contains("fork"), "{output:?}");
+    update("90");
+    let output = container.exec(&[], &["sh", "-c", script]).unwrap();
+    assert_eq!(output.stderr, "");
+    assert_eq!(stats(&container)["data"]["pids"]["limit"], 90);
 }

@@ -11,51 +11,46 @@ use serde_json::{Value, json};
 
 use crate::common::shell;
 
-/// Whether this host has version 1, and this user may make groups.
-fn version_1() -> bool {
-    rustix::process::geteuid().is_root() && Path::new("/sys/fs/cgroup/memory/cgroup.procs").exists()
+/// Whether this host has that version, and this user may make groups.
+pub(crate) fn host_has(version: u8) -> bool {
+    let file = match version {
+        1 => "/sys/fs/cgroup/memory/cgroup.procs",
+        _ => "/sys/fs/cgroup/cgroup.controllers",
+    };
+    rustix::process::geteuid().is_root() && Path::new(file).exists()
 }
 
 /// A path that no other test has.
-fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     format!("runsc-validation-{}-{name}", std::process::id())
 }
 
-fn created(bundle: Bundle, path: &str, flags: &[&str]) -> Container {
+pub(crate) fn created(bundle: Bundle, path: &str) -> Container {
     let container = Container::new(bundle.set("/linux/cgroupsPath", json!(path))).unwrap();
-    let output = container.create(flags).unwrap();
+    let output = container.create(&[]).unwrap();
     output.success().unwrap();
     container
 }
 
-/// Where the container's process is in the hierarchy of a controller.
-fn directory(container: &Container, controller: &str) -> PathBuf {
+/// Where the container's process is in the hierarchy of a controller; that of version 2 has no name.
+pub(crate) fn directory(container: &Container, controller: &str) -> PathBuf {
     let pid = container.state().unwrap()["pid"].as_i64().unwrap();
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let place = groups.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);
         let of = fields.next()?.split(',').any(|name| name == controller);
-        of.then(|| {
-            fields
-                .next()
-                .unwrap_or_default()
-                .trim_start_matches('/')
-                .to_owned()
-        })
+        of.then(|| fields.next().unwrap_or_default().trim_start_matches('/'))
     });
     Path::new("/sys/fs/cgroup")
         .join(controller)
         .join(place.unwrap())
 }
 
-fn check(resources: &Value, path: &str, expected: &[(&str, &str, &str)]) {
-    if !version_1() {
-        return;
-    }
+/// The container's groups have the values, and are gone when it is deleted.
+pub(crate) fn check(resources: &Value, path: &str, expected: &[(&str, &str, &str)]) {
     let container = created(
         shell("sleep 1000").set("/linux/resources", resources.clone()),
         path,
-        &[],
     );
     let mut made = Vec::new();
     for (controller, file, value) in expected {
@@ -72,6 +67,35 @@ fn check(resources: &Value, path: &str, expected: &[(&str, &str, &str)]) {
     container.delete(&["--force"]).unwrap().success().unwrap();
     let left: Vec<&PathBuf> = made.iter().filter(|directory| directory.exists()).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// The path of a group in another, which is made along with it as `mkdir -p` does.
+pub(crate) struct Nested {
+    pub(crate) path: String,
+    above: String,
+}
+
+impl Nested {
+    pub(crate) fn new(name: &str, absolute: bool) -> Nested {
+        let (root, kind) = if absolute {
+            ("/", "absolute")
+        } else {
+            ("", "relative")
+        };
+        let above = unique(&format!("{kind}-{name}"));
+        let path = format!("{root}{above}/inner");
+        Nested { path, above }
+    }
+}
+
+impl Drop for Nested {
+    fn drop(&mut self) {
+        let hierarchies = Path::new("/sys/fs/cgroup");
+        let _ = fs::remove_dir(hierarchies.join(&self.above));
+        for hierarchy in fs::read_dir(hierarchies).into_iter().flatten().flatten() {
+            let _ = fs::remove_dir(hierarchy.path().join(&self.above));
+        }
+    }
 }
 
 #[rstest]
@@ -101,20 +125,9 @@ fn values_of_resources(
     #[case] expected: &[(&str, &str, &str)],
     #[values(true, false)] absolute: bool,
 ) {
-    let (root, kind) = if absolute {
-        ("/", "absolute")
-    } else {
-        ("", "relative")
-    };
-    let above = unique(&format!("{kind}-{}", expected[0].1));
-    let path = format!("{root}{above}/inner");
-    check(&resources, &path, expected);
-    if version_1() {
-        // The container's own group is gone; the one above it was made along with it, as `mkdir -p` does.
-        for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-            let own = hierarchy.path().join(&above);
-            let _ = fs::remove_dir(own);
-        }
+    if host_has(1) {
+        let nested = Nested::new(expected[0].1, absolute);
+        check(&resources, &nested.path, expected);
     }
 }
 
@@ -125,11 +138,11 @@ fn device_rules_are_added_to_those_of_every_container() {
         {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"},
         {"allow": true, "type": "b", "major": 8, "minor": 20, "access": "rw"},
     ]);
-    if !version_1() {
+    if !host_has(1) {
         return;
     }
     let bundle = shell("sleep 1000").set("/linux/resources", json!({"devices": rules}));
-    let container = created(bundle, &format!("/{}", unique("devices")), &[]);
+    let container = created(bundle, &format!("/{}", unique("devices")));
     let list = fs::read_to_string(directory(&container, "devices").join("devices.list")).unwrap();
     for rule in ["c 10:229 rwm", "b 8:20 rw", "c 1:3 rwm"] {
         assert!(
@@ -146,7 +159,7 @@ fn device_rules_are_added_to_those_of_every_container() {
 #[case::no_such_controller(json!({"hugepageLimits": [{"pageSize": "77KB", "limit": 1}]}))]
 #[case::version_2_alone(json!({"unified": {"memory.max": "1000000"}}))]
 fn values_that_cannot_be_set_are_errors_and_leave_nothing(#[case] resources: Value) {
-    if !version_1() {
+    if !host_has(1) {
         return;
     }
     let path = unique("refused");

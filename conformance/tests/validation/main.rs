@@ -10,6 +10,7 @@
 
 mod annotations;
 mod cgroups;
+mod cgroups_v2;
 mod common;
 mod create;
 mod delete;

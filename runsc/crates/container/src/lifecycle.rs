@@ -399,11 +399,16 @@ pub fn set_paused(settings: &Settings, id: &str, paused: bool) -> Result<()> {
 /// [`ContainerError::Cgroup`] and the kernel's own reason.
 pub fn update(settings: &Settings, id: &str, resources: &LinuxResources) -> Result<()> {
     let directory = StateDir::new(&settings.root);
-    let _lock = directory.lock_existing(id)?;
-    let state = directory.load(id)?;
+    let lock = directory.lock_existing(id)?;
+    let mut state = directory.load(id)?;
     let connection = connect(&directory, &state)?;
-    match &state.cgroup {
-        Some(cgroup) => cgroup.update(resources)?,
+    let sandbox = state.sandbox.pid;
+    match &mut state.cgroup {
+        Some(cgroup) => {
+            let updated = cgroup.update(resources, sandbox);
+            directory.save(&state, &lock)?;
+            updated?;
+        }
         None => tracing::warn!("without control groups, only limits of the kernel's own change"),
     }
     let limit = |value: Option<i64>| {

@@ -12,6 +12,7 @@ mod hierarchies;
 mod place;
 mod setting;
 pub mod stats;
+mod threads;
 mod v1;
 mod v2;
 
@@ -33,10 +34,6 @@ use setting::Step;
 
 /// How long processes that were killed may keep a group from being removed.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// What the sandbox may need in threads for each of the guest's, and for itself: only the guest's
-/// own are counted against the spec's limit.
-const THREADS_PER_TASK: i64 = 2;
-const THREADS_OF_SANDBOX: i64 = 64;
 
 /// Versions of the control groups' interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +131,9 @@ impl Cgroup {
                 ) {
                     v1::inherit_cpuset(root, directory);
                 }
-                cgroup.threads = self.count_threads_apart(resources)?;
+                if let Some(resources) = resources {
+                    cgroup.count_threads_apart(resources)?;
+                }
             }
             Version::V2 => {
                 if let Some(directory) = self.directories.get("") {
@@ -146,34 +145,17 @@ impl Cgroup {
         Ok(Some(cgroup))
     }
 
-    /// The group for the sandbox's threads beside the one whose limit is the guest's.
-    fn count_threads_apart(&self, resources: Option<&LinuxResources>) -> Result<Option<PathBuf>> {
-        let limit = resources
-            .and_then(|r| r.pids().as_ref())
-            .map_or(0, |p| p.limit());
-        let Some(directory) = self.directories.get("pids").filter(|_| limit > 0) else {
-            return Ok(None);
-        };
-        let mut name = directory.file_name().unwrap_or_default().to_owned();
-        name.push(".runsc");
-        let threads = directory.with_file_name(name);
-        fs::create_dir_all(&threads)
-            .map_err(ContainerError::path("make control group", &threads))?;
-        set_thread_limit(&threads, limit)?;
-        Ok(Some(threads))
-    }
-
-    /// Sets limits anew.
+    /// Sets limits anew, for a container whose sandbox is the process `sandbox`.
     ///
     /// # Errors
-    /// [`ContainerError::Cgroup`], naming the file.
-    pub fn update(&self, resources: &LinuxResources) -> Result<()> {
-        setting::apply(self, &steps(self.version, resources)?)?;
-        let limit = resources.pids().as_ref().map_or(0, |pids| pids.limit());
-        match &self.threads {
-            Some(threads) if limit != 0 => set_thread_limit(threads, limit),
-            _ => Ok(()),
+    /// [`ContainerError::Cgroup`] and [`ContainerError::Path`], naming the file.
+    pub fn update(&mut self, resources: &LinuxResources, sandbox: i32) -> Result<()> {
+        let steps = steps(self.version, resources)?;
+        if self.version == Version::V1 {
+            self.count_threads_apart(resources)?;
+            self.move_threads_apart(sandbox)?;
         }
+        setting::apply(self, &steps)
     }
 
     /// The files that take the id of a process that is to be in all groups.
@@ -202,16 +184,6 @@ impl Cgroup {
                     .map_err(ContainerError::path("open", path))
             })
             .collect()
-    }
-
-    /// Puts the sandbox's first thread where the spec's limit on processes is.
-    pub fn count_sandbox(&self, pid: i32) {
-        if let (Some(_), Some(directory)) = (&self.threads, self.directories.get("pids")) {
-            let path = directory.join("tasks");
-            if let Err(error) = fs::write(&path, pid.to_string()) {
-                tracing::warn!(path = %path.display(), %error, "the sandbox is not counted");
-            }
-        }
     }
 
     /// Removes the groups, once what was in them has ended.
@@ -261,16 +233,6 @@ fn steps(version: Version, resources: &LinuxResources) -> Result<Vec<Step>> {
         Version::V1 => v1::steps(resources),
         Version::V2 => v2::steps(resources),
     }
-}
-
-fn set_thread_limit(threads: &Path, limit: i64) -> Result<()> {
-    let value = if limit < 0 {
-        "max".to_owned()
-    } else {
-        let most = limit.saturating_mul(THREADS_PER_TASK);
-        most.saturating_add(THREADS_OF_SANDBOX).to_string()
-    };
-    files::write(&threads.join("pids.max"), &value)
 }
 
 /// Removes a group and those below it. Processes that are just ending keep it for a moment.

@@ -139,7 +139,7 @@ fn cpu_steps(cpu: &LinuxCpu) -> Vec<Step> {
     steps
 }
 
-pub(super) fn pids_step(limit: i64) -> Option<Step> {
+fn pids_step(limit: i64) -> Option<Step> {
     match limit {
         0 => None,
         limit if limit < 0 => Some(one("pids", "pids.max", "max")),

@@ -10,7 +10,7 @@ use oci_spec::runtime::{
 use crate::Result;
 use crate::cgroups::hierarchies::Hierarchy;
 use crate::cgroups::setting::{Missing, Setting, Step};
-use crate::cgroups::v1::pids_step;
+use crate::cgroups::threads::limit_with_room;
 use crate::spec::invalid;
 
 /// All writes, in order. Device rules would need a BPF program, and are left out: only the gofer
@@ -24,7 +24,8 @@ pub(super) fn steps(resources: &LinuxResources) -> Result<Vec<Step>> {
         steps.extend(cpu_steps(cpu)?);
     }
     if let Some(pids) = resources.pids() {
-        steps.extend(pids_step(pids.limit()));
+        let limit = Some(pids.limit()).filter(|limit| *limit != 0);
+        steps.extend(limit.map(|limit| one("pids.max", limit_with_room(limit))));
     }
     if let Some(block) = resources.block_io() {
         steps.extend(block_steps(block));
