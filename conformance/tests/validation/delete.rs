@@ -1,9 +1,15 @@
 //! runtime.md, *Delete*.
 
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use fixtures::command;
 use fixtures::container::Container;
 use rstest::rstest;
+use serde_json::json;
 
-use crate::common::{is_gone, shell, started};
+use crate::common::{differs, host_shell, is_gone, shell, started};
 
 #[rstest]
 fn without_an_id_is_an_error() {
@@ -78,4 +84,45 @@ fn what_the_container_did_not_make_stays() {
     assert!(shared.path().join("kept").exists());
     assert!(container.bundle.path().join("config.json").exists());
     assert!(container.bundle.rootfs().join("bin/busybox").exists());
+}
+
+/// What a killed `create` leaves is found by the next `delete`, or by the next `create` of that id.
+#[rstest]
+fn killed_create_leaves_nothing_for_good(#[values("delete", "create")] next: &str) {
+    let version_1 = Path::new("/sys/fs/cgroup/pids/cgroup.procs").exists();
+    if !version_1 || differs("runc", "its groups stay, and its state, if it came so far") {
+        return;
+    }
+    let group = format!("runsc-killed-{}-{next}", std::process::id());
+    let reached = tempfile::tempdir().unwrap();
+    let mark = reached.path().join("mark");
+    let first = format!("test -e {0} || {{ touch {0}; sleep 20; }}", mark.display());
+    let hook = host_shell(&first);
+    let bundle = shell("sleep 100")
+        .set("/linux/cgroupsPath", json!(format!("/{group}")))
+        .set("/linux/resources", json!({"pids": {"limit": 50}}))
+        .set("/hooks", json!({"createRuntime": [hook]}));
+    let container = Container::new(bundle).unwrap();
+    let mut command = container.command(&["create"]);
+    command
+        .arg("--bundle")
+        .arg(container.bundle.path())
+        .arg(&container.id)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    command::wait_until("the hook", Duration::from_secs(20), || mark.exists()).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if next == "create" {
+        container.create(&[]).unwrap().success().unwrap();
+        assert_eq!(container.status(), "created");
+    }
+    container.delete(&["--force"]).unwrap().success().unwrap();
+    is_gone(&container);
+    for controller in ["pids", "memory"] {
+        let left = Path::new("/sys/fs/cgroup").join(controller).join(&group);
+        assert!(!left.exists(), "{}", left.display());
+    }
 }

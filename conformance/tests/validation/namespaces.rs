@@ -45,6 +45,7 @@ fn pid_of(container: &Container) -> u64 {
 #[case::ipc("ipc", "ipc")]
 #[case::uts("uts", "uts")]
 #[case::mount("mount", "mnt")]
+#[case::control_groups("cgroup", "cgroup")]
 fn without_a_path_it_is_new(#[case] kind: &str, #[case] file: &str) {
     let container = started(with(shell("sleep 100"), kind, None));
     let own = u64::from(std::process::id());
@@ -203,11 +204,15 @@ fn unknown_type_is_an_error() {
 }
 
 /// *If a namespace type is not specified in the namespaces array, the container MUST inherit the runtime namespace of that
-/// type*: the network is; the sandbox's host process keeps apart otherwise, and the application sees its own kernel.
+/// type*: the network is, and the view of
+/// the control groups; the sandbox's host process keeps apart otherwise, and the application sees its own kernel.
 #[rstest]
 #[case::network("network", "net")]
 #[case::uts("uts", "uts")]
 #[case::ipc("ipc", "ipc")]
+#[case::pid("pid", "pid")]
+#[case::user("user", "user")]
+#[case::control_groups("cgroup", "cgroup")]
 fn absent_type_is_inherited(#[case] kind: &str, #[case] file: &str) {
     let bundle = shell("sleep 100").set("/hostname", json!(null));
     let mut namespaces = bundle.config()["linux"]["namespaces"]
@@ -218,7 +223,9 @@ fn absent_type_is_inherited(#[case] kind: &str, #[case] file: &str) {
     let container = started(bundle.set("/linux/namespaces", json!(namespaces)));
     let same =
         namespace(pid_of(&container), file) == namespace(u64::from(std::process::id()), file);
-    if kind != "network" && differs("runsc", "the sandbox's host process has its own, always") {
+    if !matches!(kind, "network" | "cgroup")
+        && differs("runsc", "the sandbox's host process has its own, always")
+    {
         assert!(!same);
         return;
     }

@@ -130,6 +130,17 @@ impl Bundle {
         joined.collect()
     }
 
+    /// Whether the sandbox's host process is to have a namespace of the control groups of its own.
+    #[must_use]
+    pub fn new_cgroup_namespace(&self) -> bool {
+        let linux = self.spec.linux().as_ref();
+        let namespaces = linux.and_then(|l| l.namespaces().as_deref());
+        namespaces.unwrap_or_default().iter().any(|n| {
+            let at = n.path().as_ref().filter(|p| !p.as_os_str().is_empty());
+            n.typ() == LinuxNamespaceType::Cgroup && at.is_none()
+        })
+    }
+
     /// Host and domain name of the UTS namespace that the spec names, else of the caller's.
     ///
     /// # Errors

@@ -285,8 +285,9 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
     let uids = vec![one(NOBODY, outside("uid_map", geteuid().as_raw()))];
     let gids = vec![one(NOBODY, outside("gid_map", getegid().as_raw()))];
     spawn.map_ids(uids, gids).keep_capabilities();
-    let namespaces =
+    let mut namespaces =
         Namespaces::USER | Namespaces::PID | Namespaces::MOUNT | Namespaces::IPC | Namespaces::UTS;
+    namespaces.set(Namespaces::CGROUP, bundle.new_cgroup_namespace());
     let joined = bundle.joined_namespaces();
     let new = joined.iter().fold(namespaces, |new, (kind, _)| new - *kind);
     namespaces::inside(&joined, || {

@@ -64,6 +64,7 @@ pub fn create(settings: &Settings, request: Create<'_>) -> Result<Created> {
     if directory.exists(request.id) {
         return Err(ContainerError::AlreadyExists(request.id.to_owned()));
     }
+    remove_unfinished(&directory, request.id);
     let endpoint = Endpoint::new(directory.path(), request.id)
         .map_err(ContainerError::host("open the state directory"))?;
     let made = create_locked(settings, &directory, &endpoint, &request, &lock);
@@ -85,7 +86,7 @@ fn create_locked(
     let resolved = spec::resolve(request.id, bundle, settings)?;
     program::check(&resolved.container, bundle.rootfs())?;
     mount_points::make(&resolved.container, bundle.rootfs());
-    let cgroup = make_cgroup(settings, request)?;
+    let cgroup = make_cgroup(settings, directory, request, lock)?;
     let made = create_in(
         cgroup.as_ref(),
         resolved,
@@ -102,7 +103,12 @@ fn create_locked(
     made
 }
 
-fn make_cgroup(settings: &Settings, request: &Create<'_>) -> Result<Option<Cgroup>> {
+fn make_cgroup(
+    settings: &Settings,
+    directory: &StateDir,
+    request: &Create<'_>,
+    lock: &Lock,
+) -> Result<Option<Cgroup>> {
     if settings.ignore_cgroups {
         return Ok(None);
     }
@@ -113,6 +119,7 @@ fn make_cgroup(settings: &Settings, request: &Create<'_>) -> Result<Option<Cgrou
         systemd: settings.systemd_cgroup,
         lenient: !geteuid().is_root(),
     };
+    directory.note_groups(request.id, &Cgroup::planned(&place)?, lock)?;
     Cgroup::create(&place, linux.and_then(|linux| linux.resources().as_ref()))
 }
 
@@ -439,6 +446,9 @@ pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
     let directory = StateDir::new(&settings.root);
     id::validate(id)?;
     let lock = match directory.lock_existing(id) {
+        Err(ContainerError::DoesNotExist(_)) if directory.noted_groups(id).is_some() => {
+            return delete_unfinished(&directory, id);
+        }
         Err(ContainerError::DoesNotExist(_)) if force => return Ok(()),
         lock => lock?,
     };
@@ -468,6 +478,31 @@ pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
     directory.remove(id, lock)?;
     hooks::run_each(&state.hooks.poststop, &state, "stopped");
     Ok(())
+}
+
+/// Deletes what was left when the `create` of a container was killed.
+fn delete_unfinished(directory: &StateDir, id: &str) -> Result<()> {
+    let lock = directory.lock(id)?;
+    // It was being created until now, or is deleted already: neither is ours to touch.
+    if directory.exists(id) {
+        return Err(ContainerError::NotStopped(id.to_owned()));
+    }
+    remove_unfinished(directory, id);
+    if let Ok(endpoint) = Endpoint::new(directory.path(), id) {
+        endpoint
+            .remove()
+            .map_err(ContainerError::host("remove the control socket"))?;
+    }
+    directory.remove(id, lock)
+}
+
+/// Removes the control groups of a container whose creation did not end. Its processes end with the command.
+fn remove_unfinished(directory: &StateDir, id: &str) {
+    if let Some(groups) = directory.noted_groups(id)
+        && let Err(error) = groups.remove()
+    {
+        tracing::warn!("{error}");
+    }
 }
 
 /// Deletes a container whose state can't be read: its sandbox, if it lives, is found by its socket.

@@ -15,6 +15,8 @@ use crate::hooks::SavedHooks;
 use crate::process_ref::ProcessRef;
 use crate::{ContainerError, Result, id};
 
+/// What the name of a file ends with that names control groups without a container.
+const GROUPS: &str = "groups";
 /// Version of the file's form.
 const VERSION: u32 = 1;
 
@@ -224,12 +226,33 @@ impl StateDir {
         write_atomically(&path, &text, 0o600)
     }
 
+    /// Writes down which control groups a container is about to be given: should whoever creates it be killed, they are
+    /// known until [`StateDir::remove`], or until its state, which has them too, is saved.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`].
+    pub fn note_groups(&self, id: &str, groups: &Cgroup, _lock: &Lock) -> Result<()> {
+        let path = self.file(id, GROUPS);
+        let text = serde_json::to_vec(groups).map_err(|e| ContainerError::Parse {
+            path: path.clone(),
+            reason: e.to_string(),
+        })?;
+        write_atomically(&path, &text, 0o600)
+    }
+
+    /// The control groups of a container whose creation began and did not end.
+    #[must_use]
+    pub fn noted_groups(&self, id: &str) -> Option<Cgroup> {
+        let text = fs::read(self.file(id, GROUPS)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
     /// Forgets a container.
     ///
     /// # Errors
     /// [`ContainerError::Path`].
     pub fn remove(&self, id: &str, _lock: Lock) -> Result<()> {
-        for extension in ["json", "lock"] {
+        for extension in ["json", GROUPS, "lock"] {
             let path = self.file(id, extension);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

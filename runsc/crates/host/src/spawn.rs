@@ -83,6 +83,8 @@ struct Prepared {
     sources: Vec<RawFd>,
     go: RawFd,
     keep_capabilities: bool,
+    /// Makes a namespace of the control groups, once it is in those that it is to see as the root.
+    unshare_cgroup: bool,
 }
 
 impl Spawn {
@@ -182,8 +184,9 @@ impl Spawn {
             sources: held.iter().map(AsRawFd::as_raw_fd).collect(),
             go: go.as_raw_fd(),
             keep_capabilities: self.keep_capabilities,
+            unshare_cgroup: self.namespaces.contains(Namespaces::CGROUP),
         };
-        let pid = clone_child(self.namespaces, &prepared)?;
+        let pid = clone_child(self.namespaces - Namespaces::CGROUP, &prepared)?;
         drop((held, go, go_read));
         let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
@@ -322,6 +325,9 @@ fn run_child(prepared: &Prepared) -> ! {
     // writable byte, `argv` and `envp` are null-terminated arrays of C strings that outlive execve.
     unsafe {
         if libc::read(prepared.go, (&raw mut byte).cast(), 1) != 1 {
+            libc::_exit(128);
+        }
+        if prepared.unshare_cgroup && libc::unshare(libc::CLONE_NEWCGROUP) < 0 {
             libc::_exit(128);
         }
         libc::setsid();

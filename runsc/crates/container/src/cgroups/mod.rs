@@ -81,6 +81,29 @@ impl Cgroup {
         }
     }
 
+    /// Every directory that [`Cgroup::create`] might make at this place.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`] when the host's control groups can't be read.
+    pub fn planned(place: &Place<'_>) -> Result<Cgroup> {
+        let hierarchies = Hierarchies::of_host()?;
+        let directories: BTreeMap<String, PathBuf> = hierarchies
+            .all
+            .iter()
+            .flat_map(|h| {
+                h.names
+                    .iter()
+                    .map(|name| (name.clone(), place.directory(h)))
+            })
+            .collect();
+        let threads = directories.get("pids").map(|pids| threads::apart(pids));
+        Ok(Cgroup {
+            version: hierarchies.version,
+            directories,
+            threads,
+        })
+    }
+
     /// Makes a directory in each hierarchy where that is possible.
     fn make(hierarchies: &Hierarchies, place: &Place<'_>, steps: &[Step]) -> Result<Cgroup> {
         let mut cgroup = Cgroup {

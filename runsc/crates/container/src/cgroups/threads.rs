@@ -6,7 +6,7 @@
 //! hierarchy for all, so that the group's limit must leave room for them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
 
@@ -43,9 +43,7 @@ impl Cgroup {
             let Some(directory) = self.directories.get("pids") else {
                 return Ok(());
             };
-            let mut name = directory.file_name().unwrap_or_default().to_owned();
-            name.push(".runsc");
-            let threads = directory.with_file_name(name);
+            let threads = apart(directory);
             fs::create_dir_all(&threads)
                 .map_err(ContainerError::path("make control group", &threads))?;
             self.threads = Some(threads);
@@ -82,6 +80,13 @@ impl Cgroup {
             }
         }
     }
+}
+
+/// The group for those threads, beside the container's.
+pub(super) fn apart(directory: &Path) -> PathBuf {
+    let mut name = directory.file_name().unwrap_or_default().to_owned();
+    name.push(".runsc");
+    directory.with_file_name(name)
 }
 
 /// A process with threads in the group, other than one whose first thread alone is there.
