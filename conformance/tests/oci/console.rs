@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fixtures::bundle::Bundle;
 use fixtures::container::Container;
+use fixtures::runtime::Kind;
 use rstest::rstest;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
@@ -144,4 +145,19 @@ fn console_is_the_terminal() {
     container.start().unwrap().success().unwrap();
     let text = read_until(&mut terminal, "pts/0\r\n");
     assert_eq!(text, "shown\r\n/dev/pts/0\r\n");
+}
+
+#[rstest]
+fn process_table_names_the_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    // man 5 proc_pid_stat, tty_nr and tpgid: character device 136:0, and the init process's group.
+    let script = "cut -d' ' -f7,8 /proc/self/stat; read line";
+    let (container, mut terminal) = with_terminal(script, &directory.path().join("socket"));
+    container.start().unwrap().success().unwrap();
+    assert_eq!(read_until(&mut terminal, "\n"), "34816 1\r\n");
+    let table = container.call(&["ps", &container.id]).unwrap();
+    let table = table.success().unwrap().stdout;
+    // The host's ps, which runc calls, can't name a terminal of the container's own /dev.
+    let host = fixtures::runtime::Runtime::under_test().unwrap().kind == Kind::Host;
+    assert!(host || table.contains(" pts/0 "), "{table}");
 }

@@ -92,8 +92,9 @@ fn samples_come_until_the_container_is_gone() {
 }
 
 #[rstest]
-fn running_out_of_memory_is_told() {
-    let script = "sleep 2; head -c 100000000 /dev/zero | tail >/dev/null; sleep 1000";
+fn each_time_that_memory_runs_out_is_told() {
+    let hog = "head -c 100000000 /dev/zero | tail >/dev/null";
+    let script = &format!("sleep 2; {hog}; sleep 2; {hog}; sleep 1000");
     let limit = json!({"memory": {"limit": 32 << 20, "swap": 32 << 20}});
     let container = running(limit, script);
     let mut command = container.command(&["events", "--interval", "60s", &container.id]);
@@ -109,12 +110,14 @@ fn running_out_of_memory_is_told() {
             let _ = sender.send(line);
         }
     });
-    let line = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
-    let event: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(
-        (&event["type"], &event["id"]),
-        (&json!("oom"), &json!(container.id))
-    );
+    for _ in 0..2 {
+        let line = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
+        let event: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&event["type"], &event["id"]),
+            (&json!("oom"), &json!(container.id))
+        );
+    }
     events.kill().unwrap();
     events.wait().unwrap();
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use control::{Reply, Request};
 use host::rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use crate::cgroups::stats::Stats;
+use crate::cgroups::stats::{self, Stats};
 use crate::cgroups::{Cgroup, Version};
 use crate::lifecycle::{ask, connect};
 use crate::state::{State, StateDir, Status};
@@ -76,6 +76,7 @@ impl Watch {
             .as_ref()
             .map(Stats::read)
             .unwrap_or_default();
+        stats.network_interfaces = stats::interfaces(self.state.sandbox.pid);
         let id = &self.state.id;
         let usage = connect(&self.directory, &self.state)
             .and_then(|connection| ask(&connection, &Request::Usage { id: id.clone() }, id));

@@ -29,7 +29,11 @@ const SACRIFICE_BYTES: usize = 1 << 40;
 /// one thread.
 pub(crate) fn prepare_sacrifice(inputs: &Inputs) -> Option<Sacrifice> {
     inputs.host_memory.group.as_ref()?;
-    Sacrifice::prepare(SACRIFICE_BYTES)
+    let confine = || {
+        let filter = Filter::new(seccomp::sacrifice::ENTRIES, &[]);
+        filter.and_then(Filter::install).is_ok()
+    };
+    Sacrifice::prepare(SACRIFICE_BYTES, confine)
         .inspect_err(|error| tracing::warn!("running out of memory will not be told: {error}"))
         .ok()
 }

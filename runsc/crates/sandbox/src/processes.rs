@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use control::ProcessInfo;
+use sentry::fs::tty::control::terminal_of;
 use sentry::kernel::kernel::Kernel;
 use sentry::kernel::thread_group::ThreadGroup;
 
@@ -44,10 +45,15 @@ fn describe(kernel: &Kernel, pid: u32, group: &Arc<ThreadGroup>) -> Option<Proce
         ppid: group.parent().map_or(0, |parent| number(parent.pid())),
         pgid: group.process_group().map_or(0, |g| number(g.numbers.own())),
         cpu_percent: u32::try_from(used_ns.saturating_mul(100) / age_ns).unwrap_or(0),
-        tty: "?".to_owned(),
+        tty: terminal(group),
         start_seconds: started_ns / NS_PER_SECOND,
         time_ms: used_ns / 1_000_000,
         command: String::from_utf8_lossy(&name).into_owned(),
         host_pid: space.and_then(|space| space.host_pid()),
     })
+}
+
+/// The controlling terminal as `ps` names it; slave ends have major numbers from 136 on.
+fn terminal(group: &ThreadGroup) -> String {
+    terminal_of(group).map_or_else(|| "?".to_owned(), |tty| format!("pts/{}", tty.device.minor))
 }

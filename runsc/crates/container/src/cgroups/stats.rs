@@ -20,7 +20,7 @@ pub struct Stats {
     pub pids: Pids,
     pub blkio: BTreeMap<String, Vec<BlockEntry>>,
     pub hugetlb: BTreeMap<String, Entry>,
-    pub network_interfaces: Vec<serde_json::Value>,
+    pub network_interfaces: Vec<Interface>,
 }
 
 /// Processor time.
@@ -98,6 +98,22 @@ pub struct BlockEntry {
     pub value: u64,
 }
 
+/// One interface's counters, as the host sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the fields are those of runc's events")]
+pub struct Interface {
+    pub name: String,
+    pub rx_bytes: u64,
+    pub rx_packets: u64,
+    pub rx_errors: u64,
+    pub rx_dropped: u64,
+    pub tx_bytes: u64,
+    pub tx_packets: u64,
+    pub tx_errors: u64,
+    pub tx_dropped: u64,
+}
+
 fn is_zero(value: &u64) -> bool {
     *value == 0
 }
@@ -170,9 +186,83 @@ fn v1(cgroup: &Cgroup) -> Stats {
             limit: number("pids", "pids.max"),
         },
         blkio: cgroup.directory("blkio").map(block_v1).unwrap_or_default(),
-        hugetlb: BTreeMap::new(),
+        hugetlb: cgroup
+            .directory("hugetlb")
+            .map(|directory| huge_pages(directory, Version::V1))
+            .unwrap_or_default(),
         network_interfaces: Vec::new(),
     }
+}
+
+/// Each size's use of huge pages; a size is known by the file of its use.
+fn huge_pages(directory: &Path, version: Version) -> BTreeMap<String, Entry> {
+    let usage = match version {
+        Version::V1 => ".usage_in_bytes",
+        Version::V2 => ".current",
+    };
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names
+        .filter_map(|name| {
+            let size = name.strip_prefix("hugetlb.")?.strip_suffix(usage)?;
+            // `hugetlb.2MB.rsvd.current`: reserved, not used.
+            let is_size = !size.contains('.');
+            is_size.then(|| (size.to_owned(), huge_page_entry(directory, size, version)))
+        })
+        .collect()
+}
+
+fn huge_page_entry(directory: &Path, size: &str, version: Version) -> Entry {
+    let path = |file: &str| directory.join(format!("hugetlb.{size}.{file}"));
+    let number = |file: &str| files::number(&path(file)).unwrap_or(0);
+    match version {
+        Version::V1 => Entry {
+            limit: number("limit_in_bytes"),
+            usage: number("usage_in_bytes"),
+            max: number("max_usage_in_bytes"),
+            failcnt: number("failcnt"),
+        },
+        Version::V2 => Entry {
+            limit: number("max"),
+            usage: number("current"),
+            max: 0,
+            failcnt: files::table(&path("events")).remove("max").unwrap_or(0),
+        },
+    }
+}
+
+/// The interfaces of the network namespace of process `pid` (`man 5 proc_pid_net`, dev), unless that is
+/// this process's own, whose traffic is not the container's alone.
+#[must_use]
+pub fn interfaces(pid: i32) -> Vec<Interface> {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    let theirs = namespace(&pid.to_string());
+    if theirs.is_none() || theirs == namespace("self") {
+        return Vec::new();
+    }
+    let text = fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap_or_default();
+    text.lines().filter_map(interface).collect()
+}
+
+/// `  eth0: 1296 16 0 0 0 0 0 0 1296 16 0 0 0 0 0 0`: eight counters each of what came and went.
+fn interface(line: &str) -> Option<Interface> {
+    let (name, counters) = line.split_once(':')?;
+    let counters: Vec<u64> = counters
+        .split_whitespace()
+        .map_while(|counter| counter.parse().ok())
+        .collect();
+    let at = |index: usize| counters.get(index).copied();
+    Some(Interface {
+        name: name.trim().to_owned(),
+        rx_bytes: at(0)?,
+        rx_packets: at(1)?,
+        rx_errors: at(2)?,
+        rx_dropped: at(3)?,
+        tx_bytes: at(8)?,
+        tx_packets: at(9)?,
+        tx_errors: at(10)?,
+        tx_dropped: at(11)?,
+    })
 }
 
 fn per_cpu(directory: Option<&Path>) -> Vec<u64> {
@@ -259,6 +349,7 @@ fn v2(directory: &Path) -> Stats {
             current: number("pids.current"),
             limit: number("pids.max"),
         },
+        hugetlb: huge_pages(directory, Version::V2),
         ..Stats::default()
     }
 }
@@ -267,7 +358,7 @@ fn v2(directory: &Path) -> Stats {
 mod tests {
     use std::fs;
 
-    use super::Stats;
+    use super::{Entry, Stats, interface};
     use crate::cgroups::{Cgroup, Version};
 
     #[test]
@@ -286,10 +377,15 @@ mod tests {
                 "blkio.throttle.io_service_bytes_recursive",
                 "8:0 Read 4096\nTotal 4096\n",
             ),
+            ("hugetlb.2MB.limit_in_bytes", "4194304\n"),
+            ("hugetlb.2MB.usage_in_bytes", "2097152\n"),
+            ("hugetlb.2MB.max_usage_in_bytes", "4194304\n"),
+            ("hugetlb.2MB.failcnt", "1\n"),
+            ("hugetlb.2MB.rsvd.usage_in_bytes", "0\n"),
         ] {
             fs::write(directory.path().join(file), text).unwrap();
         }
-        let names = ["cpuacct", "memory", "pids", "blkio"];
+        let names = ["cpuacct", "memory", "pids", "blkio", "hugetlb"];
         let cgroup = Cgroup {
             version: Version::V1,
             directories: names
@@ -304,6 +400,60 @@ mod tests {
         assert_eq!((stats.memory.cache, stats.memory.usage.usage), (7, 100));
         assert_eq!((stats.pids.current, stats.pids.limit), (3, 0));
         assert_eq!(stats.blkio["ioServiceBytesRecursive"].len(), 1);
+        let huge = Entry {
+            limit: 4_194_304,
+            usage: 2_097_152,
+            max: 4_194_304,
+            failcnt: 1,
+        };
+        assert_eq!(stats.hugetlb, [("2MB".to_owned(), huge)].into());
         assert_eq!(Stats::read(&Cgroup::default()).memory.usage.limit, 0);
+    }
+
+    #[test]
+    fn version_2_counts_huge_pages() {
+        let directory = tempfile::tempdir().unwrap();
+        for (file, text) in [
+            ("hugetlb.1GB.current", "0\n"),
+            ("hugetlb.1GB.max", "max\n"),
+            ("hugetlb.1GB.events", "max 3\n"),
+            ("hugetlb.1GB.rsvd.current", "0\n"),
+        ] {
+            fs::write(directory.path().join(file), text).unwrap();
+        }
+        let cgroup = Cgroup {
+            version: Version::V2,
+            directories: [(String::new(), directory.path().to_owned())].into(),
+            threads: None,
+        };
+        let huge = Entry {
+            limit: u64::MAX,
+            failcnt: 3,
+            ..Entry::default()
+        };
+        assert_eq!(
+            Stats::read(&cgroup).hugetlb,
+            [("1GB".to_owned(), huge)].into()
+        );
+    }
+
+    #[test]
+    fn lines_of_interfaces() {
+        let line = "  eth0:    1296      16    1    2    0     0          0         0     900      10    3    4    0     0       0          0";
+        let found = interface(line).unwrap();
+        assert_eq!(
+            (found.name.as_str(), found.rx_bytes, found.rx_packets),
+            ("eth0", 1296, 16)
+        );
+        assert_eq!((found.rx_errors, found.rx_dropped), (1, 2));
+        assert_eq!((found.tx_bytes, found.tx_packets), (900, 10));
+        assert_eq!((found.tx_errors, found.tx_dropped), (3, 4));
+        for other in [
+            "Inter-|   Receive                    |  Transmit",
+            "lo: 1 2 3",
+            "a:b",
+        ] {
+            assert_eq!(interface(other), None, "{other}");
+        }
     }
 }

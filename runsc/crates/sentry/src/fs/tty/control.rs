@@ -9,7 +9,7 @@ use super::{Tty, signal_process_group};
 use crate::error::{Restart, Result, SysError};
 use crate::kernel::credentials::Capability;
 use crate::kernel::job_control;
-use crate::kernel::pids::Session;
+use crate::kernel::pids::{PidNamespace, Session};
 use crate::kernel::signal::{Signal, SignalInfo, state};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
@@ -45,7 +45,13 @@ fn leads(group: &Arc<ThreadGroup>, session: &Session) -> bool {
 /// The terminal that controls the task's session: what `/dev/tty` is.
 #[must_use]
 pub fn controlling_terminal(task: &Task) -> Option<Arc<Tty>> {
-    session(task)?.terminal.lock().clone()
+    terminal_of(task.group())
+}
+
+/// The terminal that controls the session of a process.
+#[must_use]
+pub fn terminal_of(group: &ThreadGroup) -> Option<Arc<Tty>> {
+    session_of(group)?.terminal.lock().clone()
 }
 
 impl Tty {
@@ -162,10 +168,11 @@ impl Tty {
         std::mem::take(&mut state.foreground).upgrade()
     }
 
-    /// TIOCGPGRP: the foreground process group as the caller's namespace numbers it, 0 for none.
-    pub(super) fn foreground(&self, task: &Task) -> u32 {
+    /// TIOCGPGRP: the foreground process group as a namespace numbers it, 0 for none.
+    #[must_use]
+    pub fn foreground(&self, namespace: &Arc<PidNamespace>) -> u32 {
         let foreground = self.state.lock().foreground.upgrade();
-        foreground.map_or(0, |group| group.numbers.in_namespace(&task.pid_namespace()))
+        foreground.map_or(0, |group| group.numbers.in_namespace(namespace))
     }
 
     /// TIOCSPGRP. ENOTTY: it is not the caller's; EINVAL, ESRCH: no such group; EPERM: of another session.

@@ -129,7 +129,7 @@ fn common(
             if end == End::Slave && !tty.controls(task) {
                 return Err(Errno::ENOTTY.into());
             }
-            mm.write_value(at, &tty.foreground(task))?;
+            mm.write_value(at, &tty.foreground(&task.pid_namespace()))?;
         }
         request::TIOCSPGRP => tty.set_foreground(task, mm.read_value(at)?)?,
         request::TIOCGSID => {

@@ -7,6 +7,7 @@ use abi::PAGE_SIZE;
 
 use super::View;
 use crate::error::Result;
+use crate::fs::tty::control::terminal_of;
 use crate::kernel::exit::status_of;
 use crate::kernel::pids::ProcessGroup;
 use crate::kernel::task::RunState;
@@ -53,8 +54,11 @@ fn times(view: &View<'_>) -> (u64, u64) {
 }
 
 /// Device number of the controlling terminal and its foreground process group; 0 and −1 without one.
-fn terminal(_view: &View<'_>) -> (u64, i64) {
-    (0, -1)
+fn terminal(view: &View<'_>) -> (u64, i64) {
+    terminal_of(view.task.group()).map_or((0, -1), |tty| {
+        let foreground = tty.foreground(view.namespace);
+        (tty.device.encode(), i64::from(foreground))
+    })
 }
 
 /// The 52 fields of `man 5 proc_pid_stat`.
