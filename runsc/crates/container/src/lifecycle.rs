@@ -64,7 +64,7 @@ pub fn create(settings: &Settings, request: Create<'_>) -> Result<Created> {
     if directory.exists(request.id) {
         return Err(ContainerError::AlreadyExists(request.id.to_owned()));
     }
-    remove_unfinished(&directory, request.id);
+    remove_noted(&directory, request.id);
     let endpoint = Endpoint::new(directory.path(), request.id)
         .map_err(ContainerError::host("open the state directory"))?;
     let made = create_locked(settings, &directory, &endpoint, &request, &lock);
@@ -487,7 +487,7 @@ fn delete_unfinished(directory: &StateDir, id: &str) -> Result<()> {
     if directory.exists(id) {
         return Err(ContainerError::NotStopped(id.to_owned()));
     }
-    remove_unfinished(directory, id);
+    remove_noted(directory, id);
     if let Ok(endpoint) = Endpoint::new(directory.path(), id) {
         endpoint
             .remove()
@@ -496,8 +496,8 @@ fn delete_unfinished(directory: &StateDir, id: &str) -> Result<()> {
     directory.remove(id, lock)
 }
 
-/// Removes the control groups of a container whose creation did not end. Its processes end with the command.
-fn remove_unfinished(directory: &StateDir, id: &str) {
+/// Removes the control groups of a container that has no state, once its processes have ended.
+fn remove_noted(directory: &StateDir, id: &str) {
     if let Some(groups) = directory.noted_groups(id)
         && let Err(error) = groups.remove()
     {
@@ -521,6 +521,7 @@ fn delete_unread(directory: &StateDir, id: &str, lock: Lock) -> Result<()> {
             .remove()
             .map_err(ContainerError::host("remove the control socket"))?;
     }
+    remove_noted(directory, id);
     directory.remove(id, lock)
 }
 
