@@ -1,6 +1,9 @@
 //! config.md, *Linux mount options*: what each does, and its recursive form.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+use fixtures::container::Container;
 
 use rstest::rstest;
 
@@ -77,7 +80,7 @@ fn recursive_read_only_covers_the_mounts_below() {
         &source,
         &["rbind", "rro"],
     );
-    let ran = fixtures::container::Container::new(bundle).unwrap().run();
+    let ran = Container::new(bundle).unwrap().run();
     assert!(run(&["umount", &path]));
     assert_eq!(ran.unwrap().success().unwrap().stdout, "1\n");
 }
@@ -137,7 +140,7 @@ fn tmpfs_takes_over_the_mode_of_what_it_covers() {
     let bundle = shell("stat -c %a /covered").mount("/covered", "tmpfs", "tmpfs", &["nosuid"]);
     let covered = bundle.rootfs().join("covered");
     fs::create_dir(&covered).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o710);
+    let mode = PermissionsExt::from_mode(0o710);
     fs::set_permissions(covered, mode).unwrap();
     assert_eq!(output(bundle), "710\n");
 }
@@ -174,4 +177,51 @@ fn devpts_modes() {
         &["newinstance", "ptmxmode=0640"],
     );
     assert_eq!(output(bundle), "640\n");
+}
+
+/// `tmpcopyup`: *copy up the contents to a tmpfs*. The image stays as it is.
+#[rstest]
+#[case::content(
+    "cat /image/file /image/below/link; stat -c '%a %u:%g' /image/file",
+    "text\ntext\n640 3:4\n"
+)]
+#[case::writable(
+    "echo more >>/image/file; cat /image/file; rm -r /image/below; ls /image",
+    "text\nmore\nfile\n"
+)]
+#[case::type_is_tmpfs(
+    "grep -c ' /image .* - tmpfs ' /proc/self/mountinfo; stat -f -c %t /image",
+    "1\n1021994\n"
+)]
+#[case::rename(
+    "mv /image/below /image/above; cat /image/above/link; mkdir /image/below; ls /image/below",
+    "text\n"
+)]
+fn tmpcopyup(#[case] script: &str, #[case] wanted: &str) {
+    let bundle = shell(script);
+    let image = bundle.rootfs().join("image");
+    fs::create_dir_all(image.join("below")).unwrap();
+    fs::write(image.join("file"), "text\n").unwrap();
+    fs::set_permissions(image.join("file"), fs::Permissions::from_mode(0o640)).unwrap();
+    chown(image.join("file"), Some(3), Some(4)).unwrap();
+    symlink("../file", image.join("below/link")).unwrap();
+    let options = ["rprivate", "nosuid", "nodev", "tmpcopyup"];
+    let container = Container::new(bundle.mount("/image", "tmpfs", "tmpfs", &options)).unwrap();
+    let shown = container.run().unwrap().success().unwrap().stdout;
+    assert_eq!(shown, wanted);
+    assert_eq!(fs::read_to_string(image.join("file")).unwrap(), "text\n");
+    assert!(image.join("below/link").exists());
+}
+
+#[rstest]
+fn tmpcopyup_of_nothing_is_empty() {
+    let bundle = shell("ls -a /new /tmp/new").mount("/new", "tmpfs", "tmpfs", &["tmpcopyup"]);
+    let bundle = bundle.mount("/tmp", "tmpfs", "tmpfs", &[]).mount(
+        "/tmp/new",
+        "tmpfs",
+        "tmpfs",
+        &["tmpcopyup"],
+    );
+    let none = ".\n..\n";
+    assert_eq!(output(bundle), format!("/new:\n{none}\n/tmp/new:\n{none}"));
 }

@@ -1,8 +1,8 @@
 //! Mount points that a read-only root lacks: made in the root's directory beforehand, as other
 //! runtimes make them before they lock the root. The sandbox itself never can.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
 
 use control::{Container, Mount, MountKind, Overlay};
 use host::rustix::fs::{self, Mode, OFlags, ResolveFlags, mkdirat, openat2};
@@ -45,6 +45,19 @@ fn is_file(mount: &Mount) -> bool {
     )
 }
 
+/// The directory of the host that a mount on `destination` covers, if it is in the image rather than on a mount made
+/// before.
+pub(crate) fn covered(rootfs: &Path, earlier: &[Mount], destination: &Path) -> Option<PathBuf> {
+    if earlier.iter().any(|other| covers(other, destination)) {
+        return None;
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = fs::open(rootfs, flags, Mode::empty()).ok()?;
+    let found = open(root.as_fd(), destination).ok()?;
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()?;
+    path.is_dir().then_some(path)
+}
+
 fn make_one(root: BorrowedFd<'_>, path: &Path, file: bool) -> Result<(), Errno> {
     let names: Vec<_> = path
         .components()
@@ -59,7 +72,7 @@ fn make_one(root: BorrowedFd<'_>, path: &Path, file: bool) -> Result<(), Errno> 
     if open(root, path).is_ok() {
         return Ok(());
     }
-    let mut so_far = std::path::PathBuf::from(".");
+    let mut so_far = PathBuf::from(".");
     for name in above {
         let parent = open(root, &so_far)?;
         ignore_existing(mkdirat(
@@ -125,6 +138,7 @@ mod tests {
                 mode: None,
                 uid: None,
                 gid: None,
+                copied: None,
             },
             flags: MountFlags::default(),
             source: String::new(),

@@ -186,6 +186,7 @@ mod tests {
                 mode: None,
                 uid: None,
                 gid: None,
+                copied: None,
             },
             flags: control::MountFlags::default(),
             source: String::new(),

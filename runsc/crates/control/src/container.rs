@@ -223,6 +223,8 @@ pub enum MountKind {
         uid: Option<u32>,
         /// Group of its root.
         gid: Option<u32>,
+        /// The tree of the gofer's that it starts with a copy of.
+        copied: Option<u32>,
     },
     /// `/proc`.
     Proc,

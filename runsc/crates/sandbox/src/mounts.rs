@@ -8,11 +8,11 @@ use host::Errno;
 use sentry::fs::cgroup;
 use sentry::fs::devpts::{DevPts, DevPtsOptions};
 use sentry::fs::gofer::{GoferFs, Options};
-use sentry::fs::overlay::OverlayFs;
+use sentry::fs::overlay::{OverlayFs, Shown};
 use sentry::fs::tmpfs::{TmpFs, TmpfsOptions};
 use sentry::kernel::cgroup::Kind;
 use sentry::kernel::kernel::Kernel;
-use sentry::vfs::attr::FileType;
+use sentry::vfs::attr::{FileType, SetAttr};
 use sentry::vfs::inode::{CachePolicy, FileSystem};
 use sentry::vfs::mount::{MountFlags as Flags, MountNamespace, Propagation};
 use sentry::vfs::path::Path;
@@ -133,6 +133,29 @@ fn file_system(
             mode,
             uid,
             gid,
+            copied: Some(id),
+        } => {
+            // The number of inodes is not limited: those of the image are not counted.
+            let _ = max_inodes;
+            let lower = host_files(kernel, tree, id, CachePolicy::Keep)?;
+            let device = kernel.vfs.anonymous_device();
+            let memory = kernel.memory().clone();
+            let fs = OverlayFs::shown_as(Shown::Tmpfs, lower, memory, size_bytes, device);
+            fs.root().set_attr(&SetAttr {
+                permissions: mode,
+                uid,
+                gid,
+                ..SetAttr::default()
+            })?;
+            fs
+        }
+        MountKind::Tmpfs {
+            size_bytes,
+            max_inodes,
+            mode,
+            uid,
+            gid,
+            copied: None,
         } => {
             let options = TmpfsOptions {
                 size_bytes,

@@ -9,7 +9,7 @@ use oci_spec::runtime::Mount as SpecMount;
 use crate::bundle::Bundle;
 use crate::spec::mount_options::Options;
 use crate::spec::{invalid, overlay};
-use crate::{ContainerError, Result, Settings};
+use crate::{ContainerError, Result, Settings, mount_points};
 
 /// Converts the spec's mounts; the trees that the gofer must serve for them are added to `trees`.
 pub(super) fn convert(
@@ -18,10 +18,11 @@ pub(super) fn convert(
     trees: &mut Vec<GoferTree>,
 ) -> Result<Vec<Mount>> {
     let mounts = bundle.spec().mounts().as_deref().unwrap_or_default();
-    let mut converted = mounts
-        .iter()
-        .map(|mount| convert_one(mount, bundle, settings, trees))
-        .collect::<Result<Vec<Mount>>>()?;
+    let mut converted = Vec::with_capacity(mounts.len());
+    for mount in mounts {
+        let one = convert_one(mount, &converted, bundle, settings, trees)?;
+        converted.push(one);
+    }
     if !converted.iter().any(|mount| mount.destination == "/dev") {
         converted.insert(0, default_dev());
     }
@@ -30,6 +31,7 @@ pub(super) fn convert(
 
 fn convert_one(
     mount: &SpecMount,
+    earlier: &[Mount],
     bundle: &Bundle,
     settings: &Settings,
     trees: &mut Vec<GoferTree>,
@@ -43,11 +45,17 @@ fn convert_one(
     let mut options = Options::parse(mount.options().as_deref().unwrap_or_default())?;
     let typ = mount.typ().as_deref().unwrap_or_default();
     let is_bind = options.bind || matches!(typ, "bind" | "rbind");
-    let kind = if is_bind {
+    let mut kind = if is_bind {
         bind(mount, &options, bundle, settings, trees)?
     } else {
         internal(typ, &destination, &mut options)?
     };
+    if options.copy_up
+        && let MountKind::Tmpfs { copied, .. } = &mut kind
+    {
+        let covered = mount_points::covered(bundle.rootfs(), earlier, destination.as_ref());
+        *copied = covered.map(|path| copied_tree(path, trees)).transpose()?;
+    }
     let source = mount.source().as_ref().filter(|_| !is_bind);
     Ok(Mount {
         destination,
@@ -106,6 +114,17 @@ fn bind(
     })
 }
 
+/// The image's content that a tmpfs starts with (`tmpcopyup`).
+fn copied_tree(path: PathBuf, trees: &mut Vec<GoferTree>) -> Result<u32> {
+    let tree = u32::try_from(trees.len()).map_err(|_| invalid("too many mounts"))?;
+    trees.push(GoferTree {
+        path: utf8(path)?,
+        read_only: true,
+        recursive: false,
+    });
+    Ok(tree)
+}
+
 fn utf8(path: PathBuf) -> Result<String> {
     path.into_os_string()
         .into_string()
@@ -143,9 +162,6 @@ fn internal(typ: &str, destination: &str, options: &mut Options) -> Result<Mount
 }
 
 fn tmpfs(options: &mut Options) -> Result<MountKind> {
-    if options.copy_up {
-        tracing::warn!("tmpcopyup: the new tmpfs starts empty");
-    }
     let blocks = options.take_size("nr_blocks")?;
     let size_bytes = options.take_size("size")?;
     ignore(options, &["huge", "mpol", "inode32", "inode64", "noswap"]);
@@ -155,6 +171,7 @@ fn tmpfs(options: &mut Options) -> Result<MountKind> {
         mode: options.take_mode("mode")?,
         uid: options.take_number("uid")?,
         gid: options.take_number("gid")?,
+        copied: None,
     })
 }
 

@@ -36,6 +36,7 @@ pub use self::inode::OverlayInode;
 use crate::error::Result;
 use crate::fs::gofer::{GoferFs, GoferInode};
 use crate::fs::page_store::Quota;
+use crate::fs::tmpfs;
 use crate::vfs::attr::{Device, StatFs};
 use crate::vfs::inode::{FileSystem, InodeRef};
 
@@ -49,6 +50,33 @@ const MAGIC: u64 = 0x794c_7630;
 pub struct OverlayFs {
     core: Arc<Core>,
     root: Arc<OverlayInode>,
+    shown: Shown,
+}
+
+/// What an overlay says that it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// An overlay.
+    #[default]
+    Overlay,
+    /// A tmpfs that was filled with a copy of the lower tree: nobody can tell, but by how soon it is there.
+    Tmpfs,
+}
+
+impl Shown {
+    fn type_name(self) -> &'static str {
+        match self {
+            Shown::Overlay => "overlay",
+            Shown::Tmpfs => "tmpfs",
+        }
+    }
+
+    fn magic(self) -> u64 {
+        match self {
+            Shown::Overlay => MAGIC,
+            Shown::Tmpfs => tmpfs::MAGIC,
+        }
+    }
 }
 
 /// What inodes need of their instance; it does not keep the root alive.
@@ -94,6 +122,18 @@ impl OverlayFs {
         limit: Option<u64>,
         device: Device,
     ) -> Arc<OverlayFs> {
+        OverlayFs::shown_as(Shown::Overlay, lower, memory, limit, device)
+    }
+
+    /// As [`OverlayFs::new`], for a view that says that it is something else.
+    #[must_use]
+    pub fn shown_as(
+        shown: Shown,
+        lower: Arc<GoferFs>,
+        memory: Arc<MemoryFile>,
+        limit: Option<u64>,
+        device: Device,
+    ) -> Arc<OverlayFs> {
         Arc::new_cyclic(|fs| {
             let lower_root = lower.root_inode().clone();
             let core = Arc::new(Core {
@@ -107,7 +147,7 @@ impl OverlayFs {
                 by_lower: Mutex::default(),
             });
             let root = core.over(&lower_root);
-            OverlayFs { core, root }
+            OverlayFs { core, root, shown }
         })
     }
 
@@ -128,7 +168,7 @@ impl Drop for OverlayFs {
 
 impl FileSystem for OverlayFs {
     fn type_name(&self) -> &'static str {
-        "overlay"
+        self.shown.type_name()
     }
 
     fn root(&self) -> InodeRef {
@@ -143,14 +183,14 @@ impl FileSystem for OverlayFs {
         let lower = self.core.lower.stat()?;
         let Some(limit) = self.core.quota.limit() else {
             return Ok(StatFs {
-                magic: MAGIC,
+                magic: self.shown.magic(),
                 ..lower
             });
         };
         let page = abi::PAGE_SIZE as u64;
         let free = limit.saturating_sub(self.core.quota.used()) / page;
         Ok(StatFs {
-            magic: MAGIC,
+            magic: self.shown.magic(),
             block_size: page,
             blocks: limit / page,
             blocks_free: free,
@@ -167,6 +207,7 @@ impl Core {
             Arc::new(OverlayFs {
                 core: self.clone(),
                 root: inode.clone(),
+                shown: Shown::default(),
             })
         })
     }

@@ -30,7 +30,7 @@ pub use inode::TmpInode;
 pub use options::TmpfsOptions;
 
 /// `TMPFS_MAGIC`
-const MAGIC: u64 = 0x0102_1994;
+pub(crate) const MAGIC: u64 = 0x0102_1994;
 const PAGE: u64 = PAGE_SIZE as u64;
 
 /// What the inodes of one instance share.
