@@ -21,11 +21,18 @@ impl TempDir {
     /// Makes it, mode 0777.
     pub(crate) fn new() -> Result<Self, Failure> {
         let owner = process::getpid();
-        let path = format!("/tmp/st-{owner}-{}", SERIAL.fetch_add(1, Ordering::Relaxed));
-        let _ = std::fs::remove_dir_all(&path);
-        sys!(SYS_mkdir, &cstring(&path), 0o777)?;
-        sys!(SYS_chmod, &cstring(&path), 0o777)?;
-        Ok(Self { path, owner })
+        loop {
+            let path = format!("/tmp/st-{owner}-{}", SERIAL.fetch_add(1, Ordering::Relaxed));
+            match sys!(SYS_mkdir, &cstring(&path), 0o777) {
+                // Of a run that was killed.
+                Err(error) if error.errno == libc::EEXIST => {}
+                made => {
+                    made?;
+                    sys!(SYS_chmod, &cstring(&path), 0o777)?;
+                    return Ok(Self { path, owner });
+                }
+            }
+        }
     }
 
     /// The directory's path.

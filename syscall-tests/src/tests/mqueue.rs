@@ -17,6 +17,8 @@ cases! {
     queues_are_polled,
     waiting_receiver_gets_the_message,
     unlinked_queues_live_on,
+    descriptors_are_files,
+    queues_are_files_of_a_file_system,
 }
 
 const RDWR: i32 = libc::O_RDWR | libc::O_CREAT;
@@ -164,4 +166,48 @@ fn unlinked_queues_live_on() -> Outcome {
     send(&queue, b"x", 0)?;
     check_eq!(receive(&queue)?.0, b"x");
     Ok(())
+}
+
+fn descriptors_are_files() -> Outcome {
+    let name = format!("file-{}", process::getpid());
+    let queue = open(&crate::support::file::cstring(&name), RDWR, None)?;
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", queue.number()))?;
+    check_eq!(link.to_string_lossy(), format!("/{name}"));
+    let stat = queue.stat()?;
+    check_eq!((stat.st_mode, stat.st_size), (libc::S_IFREG | 0o600, 80));
+    sys!(SYS_fchmod, &queue, 0o640)?;
+    sys!(SYS_mq_unlink, &crate::support::file::cstring(&name))?;
+    check_eq!(queue.stat()?.st_mode, libc::S_IFREG | 0o640);
+    Ok(())
+}
+
+fn queues_are_files_of_a_file_system() -> Outcome {
+    process::in_child(|| {
+        sys!(SYS_unshare, libc::CLONE_NEWIPC | libc::CLONE_NEWNS)?;
+        sys!(SYS_mount, c"none", c"/", 0, libc::MS_REC | libc::MS_PRIVATE, 0)?;
+        let directory = crate::support::file::TempDir::new()?;
+        let at = crate::support::file::cstring(directory.path());
+        sys!(SYS_mount, c"mqueue", &at, c"mqueue", 0, 0)?;
+        let queue = open(c"one", RDWR, Some([0, 2, 16, 0, 0, 0, 0, 0]))?;
+        send(&queue, b"hello", 3)?;
+        let path = |name: &str| format!("{}/{name}", directory.path());
+        let text = std::fs::read_to_string(path("one"))?;
+        check_eq!(text, "QSIZE:5          NOTIFY:0     SIGNO:0     NOTIFY_PID:0     \n");
+        std::fs::write(path("two"), "")?;
+        let mut attributes = [0_i64; 8];
+        let two = open(c"two", libc::O_RDWR, None)?;
+        sys!(SYS_mq_getsetattr, &two, 0, &mut attributes)?;
+        check_eq!(attributes[..4], [0, 10, 8192, 0]);
+        let mut names: Vec<_> = std::fs::read_dir(directory.path())?.flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        check_eq!(names, ["one", "two"]);
+        std::fs::remove_file(path("one"))?;
+        errno_is!(open(c"one", libc::O_RDWR, None), ENOENT);
+        check_eq!(receive(&queue)?, (b"hello".to_vec(), 3));
+        errno_is!(sys!(SYS_mkdir, &crate::support::file::cstring(&path("three")), 0o700), EPERM);
+        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(directory.path())?);
+        check_eq!(mode, libc::S_IFDIR | 0o1777);
+        sys!(SYS_umount2, &at, 0)?;
+        Ok(())
+    })
 }

@@ -232,17 +232,16 @@ fn user_namespace_owns_what_is_made_with_it() -> Outcome {
 
 fn capabilities_do_not_reach_the_parent() -> Outcome {
     let uts = open_ns("self", "uts")?;
+    let dir = file::TempDir::new()?;
+    let secret = dir.file("secret", b"x")?;
+    sys!(SYS_chmod, &secret, 0o600)?;
     in_child(|| {
-        let dir = file::TempDir::new()?;
-        let secret = dir.file("secret", b"x")?;
-        sys!(SYS_chmod, &secret, 0o600)?;
-        let path = secret.clone();
         unprivileged()?;
         sys!(SYS_unshare, libc::CLONE_NEWUSER)?;
         map_own(1000)?;
         errno_is!(sys!(SYS_sethostname, b"x", 1), EPERM);
         errno_is!(sys!(SYS_setns, &uts, 0), EPERM);
-        check!(fd::open(&path, libc::O_RDONLY, 0).is_err());
+        check!(fd::open(&secret, libc::O_RDONLY, 0).is_err());
         errno_is!(sys!(SYS_mount, c"none", c"/tmp", c"tmpfs", 0, 0), EPERM);
         errno_is!(sys!(SYS_kill, 1, 0), EPERM);
         Ok(())
@@ -291,9 +290,9 @@ fn clone_into_a_user_namespace() -> Outcome {
 }
 
 fn mounts_are_locked() -> Outcome {
+    let dir = file::TempDir::new()?;
+    let (below, other) = (dir.dir("below")?, dir.dir("other")?);
     in_child(|| {
-        let dir = file::TempDir::new()?;
-        let (below, other) = (dir.dir("below")?, dir.dir("other")?);
         sys!(SYS_unshare, libc::CLONE_NEWNS)?;
         sys!(SYS_mount, 0, c"/", 0, libc::MS_REC | libc::MS_PRIVATE, 0)?;
         sys!(SYS_mount, c"none", &below, c"tmpfs", libc::MS_RDONLY, 0)?;

@@ -198,11 +198,7 @@ fn file_system(
             };
             DevPts::new(kernel, options)
         }
-        // The files are there; mq_open(2) does not know them yet.
-        MountKind::Mqueue => {
-            let options = TmpfsOptions::default();
-            TmpFs::with_type(kernel, "mqueue", &options)
-        }
+        MountKind::Mqueue => sentry::fs::mqueue::of(kernel, &kernel.namespaces().ipc),
         MountKind::Cgroup { unified: true } => cgroup::new(kernel, &Kind::Unified)?,
         MountKind::Cgroup { unified: false } => cgroup::v1_root(kernel),
     })

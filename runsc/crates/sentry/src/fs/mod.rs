@@ -9,6 +9,7 @@ pub mod gofer;
 pub mod host_fd;
 pub mod inotify;
 pub mod memfd;
+pub mod mqueue;
 pub mod nsfs;
 pub mod overlay;
 pub mod page_store;

@@ -8,7 +8,7 @@ use abi::Errno;
 use crate::error::Result;
 use crate::fs::devpts::{DevPts, DevPtsOptions};
 use crate::fs::tmpfs::{TmpFs, TmpfsOptions};
-use crate::fs::{cgroup, devtmpfs, proc, sysfs};
+use crate::fs::{cgroup, devtmpfs, mqueue, proc, sysfs};
 use crate::kernel::task::Task;
 use crate::vfs::inode::FileSystem;
 
@@ -26,6 +26,7 @@ pub fn make(task: &Task, name: &[u8], options: &[u8]) -> Result<Arc<dyn FileSyst
         b"cgroup" => cgroup::mount(kernel, false, options),
         b"cgroup2" => cgroup::mount(kernel, true, options),
         b"devpts" => Ok(DevPts::new(kernel, DevPtsOptions::default())),
+        b"mqueue" => Ok(mqueue::of(kernel, &task.namespaces().ipc)),
         _ => Err(Errno::ENODEV),
     }
 }

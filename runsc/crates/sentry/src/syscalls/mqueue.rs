@@ -1,7 +1,5 @@
 //! POSIX message queues: `mq_open(2)` and its kin.
 
-use std::sync::Arc;
-
 use abi::Errno;
 use abi::raw::general as nr;
 use abi::time::Timespec;
@@ -9,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::install;
 use crate::error::{Result, SyscallResult};
-use crate::fs::anon::Anonymous;
+use crate::fs::mqueue;
 use crate::kernel::ipc::mq::{self, OpenRequest, PRIORITIES, QueueFile, Size};
 use crate::kernel::ipc::permission;
 use crate::kernel::signal::Signal;
@@ -19,11 +17,9 @@ use crate::syscalls::{Call, SyscallArgs};
 use crate::time::Deadline;
 use crate::vfs::file::{OpenFile, OpenFlags};
 
-const NOT_LISTED: &str = "the queues are not listed in an mqueue file system";
-
 pub(super) const CALLS: &[Call] = &[
-    Call::partial(nr::__NR_mq_open, "mq_open", mq_open, NOT_LISTED),
-    Call::partial(nr::__NR_mq_unlink, "mq_unlink", mq_unlink, NOT_LISTED),
+    Call::full(nr::__NR_mq_open, "mq_open", mq_open),
+    Call::full(nr::__NR_mq_unlink, "mq_unlink", mq_unlink),
     Call::full(nr::__NR_mq_timedsend, "mq_timedsend", mq_timedsend),
     Call::full(nr::__NR_mq_timedreceive, "mq_timedreceive", mq_timedreceive),
     Call::partial(
@@ -71,8 +67,9 @@ fn mq_open(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let kept = OpenFlags::from_bits_retain(
         flags.bits() & (nr::O_ACCMODE | nr::O_NONBLOCK) | nr::O_CLOEXEC,
     );
-    let what = Anonymous::Inode("[mqueue]");
-    install::anonymous(task, what, Arc::new(QueueFile::new(queue)), kept)
+    let open = mqueue::open(task, &name, queue, kept);
+    let fd = install::descriptor(task, open, kept)?;
+    Ok(u64::from(fd.unsigned_abs()))
 }
 
 fn size(task: &Task, address: usize) -> Result<Option<Size>> {

@@ -81,7 +81,7 @@ impl Inode for SyntheticInode {
         let (uid, gid) = self.owner();
         let size = match &self.entry.body {
             Body::File(content) => content.size(),
-            Body::Directory(_) | Body::Link(_) => 0,
+            Body::Directory(_) | Body::Link(_) | Body::Inode(_) => 0,
         };
         let file_type = self.entry.body.file_type();
         Ok(Attr {
@@ -120,6 +120,9 @@ impl Inode for SyntheticInode {
             return Err(Errno::ENOTDIR);
         };
         let entry = directory.entry(name)?;
+        if let Body::Inode(inode) = entry.body {
+            return Ok(inode);
+        }
         let mut children = self.children.lock();
         if let Some(known) = children.get(name).and_then(Weak::upgrade)
             && known.entry.identity == entry.identity
@@ -137,11 +140,19 @@ impl Inode for SyntheticInode {
         let Body::Directory(directory) = &self.entry.body else {
             return Err(Errno::ENOTDIR);
         };
-        if node.kind != NewKind::Directory {
-            return Err(Errno::EACCES);
+        match node.kind {
+            NewKind::Directory => directory.make_directory(name)?,
+            NewKind::Regular => directory.make_file(name, node)?,
+            _ => return Err(Errno::EACCES),
         }
-        directory.make_directory(name)?;
         self.lookup(name)
+    }
+
+    fn unlink(&self, name: &[u8]) -> Result<()> {
+        match &self.entry.body {
+            Body::Directory(directory) => directory.remove_file(name),
+            _ => Err(Errno::ENOTDIR),
+        }
     }
 
     fn rmdir(&self, name: &[u8]) -> Result<()> {
@@ -156,11 +167,11 @@ impl Inode for SyntheticInode {
     fn read_link(&self, task: &Task) -> Result<LinkTarget> {
         match &self.entry.body {
             Body::Link(link) => link.target(task),
-            Body::Directory(_) | Body::File(_) => Err(Errno::EINVAL),
+            Body::Directory(_) | Body::File(_) | Body::Inode(_) => Err(Errno::EINVAL),
         }
     }
 
-    fn open(self: Arc<Self>, _flags: OpenFlags, task: &Task) -> Result<Arc<dyn File>> {
+    fn open(self: Arc<Self>, flags: OpenFlags, task: &Task) -> Result<Arc<dyn File>> {
         match &self.entry.body {
             Body::Directory(directory) => Ok(Arc::new(DirectoryFile::new(
                 self.clone(),
@@ -171,6 +182,7 @@ impl Inode for SyntheticInode {
                 Ok(Arc::new(SyntheticFile::new(content.clone())))
             }
             Body::Link(_) => Err(Errno::ELOOP),
+            Body::Inode(inode) => inode.clone().open(flags, task),
         }
     }
 }

@@ -16,7 +16,7 @@ use abi::Errno;
 use crate::error::Result;
 use crate::kernel::task::Task;
 use crate::vfs::attr::{Device, FileType, StatFs};
-use crate::vfs::inode::{CachePolicy, FileSystem, InodeRef, LinkTarget};
+use crate::vfs::inode::{CachePolicy, FileSystem, InodeRef, LinkTarget, NewNode};
 
 pub use inode::SyntheticInode;
 pub use tree::StaticDirectory;
@@ -36,6 +36,16 @@ pub trait Directory: Send + Sync + fmt::Debug {
 
     /// What `rmdir(2)` does.
     fn remove_directory(&self, _name: &[u8]) -> Result<()> {
+        Err(Errno::EPERM)
+    }
+
+    /// What `open(2)` with `O_CREAT` does.
+    fn make_file(&self, _name: &[u8], _node: &NewNode<'_>) -> Result<()> {
+        Err(Errno::EACCES)
+    }
+
+    /// What `unlink(2)` does.
+    fn remove_file(&self, _name: &[u8]) -> Result<()> {
         Err(Errno::EPERM)
     }
 }
@@ -81,13 +91,17 @@ pub enum Body {
     File(Arc<dyn Content>),
     /// A symbolic link.
     Link(Arc<dyn Link>),
+    /// A regular file whose inode somebody else keeps.
+    Inode(InodeRef),
 }
 
 impl Body {
-    const fn file_type(&self) -> FileType {
+    /// The type of file.
+    #[must_use]
+    pub const fn file_type(&self) -> FileType {
         match self {
             Body::Directory(_) => FileType::Directory,
-            Body::File(_) => FileType::Regular,
+            Body::File(_) | Body::Inode(_) => FileType::Regular,
             Body::Link(_) => FileType::Symlink,
         }
     }
@@ -144,6 +158,17 @@ impl Entry {
         Entry {
             body: Body::Link(link),
             permissions: 0o777,
+            owner: Owner::Root,
+            identity: 0,
+        }
+    }
+
+    /// A regular file that has an inode, and owner and permissions there.
+    #[must_use]
+    pub fn inode(inode: InodeRef) -> Entry {
+        Entry {
+            body: Body::Inode(inode),
+            permissions: 0,
             owner: Owner::Root,
             identity: 0,
         }

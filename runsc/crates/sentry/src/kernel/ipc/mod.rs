@@ -10,10 +10,11 @@ pub mod sem;
 pub mod shm;
 pub mod table;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use crate::fs::mqueue;
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
 use table::Table;
@@ -22,7 +23,9 @@ use table::Table;
 #[derive(Debug, Default)]
 pub struct IpcNamespace {
     /// POSIX message queues.
-    pub(crate) named: mq::NamedQueues,
+    pub(crate) named: Arc<mq::NamedQueues>,
+    /// The file system that shows them, once it was needed.
+    pub(crate) mqueue: OnceLock<mqueue::Instance>,
     /// Message queues.
     pub(crate) queues: Mutex<Table<Arc<msg::Queue>>>,
     /// Semaphore sets.

@@ -28,9 +28,11 @@ use crate::vfs::io::Sink;
 pub const PRIORITIES: u32 = 32_768;
 /// The longest name.
 const NAME_MAX: usize = 255;
-/// Messages and bytes of each of a queue made without attributes, and the most that the unprivileged may ask for.
-const DEFAULT_MESSAGES: usize = 10;
-const DEFAULT_SIZE: usize = 8192;
+/// What a queue made without attributes holds, and the most that the unprivileged may ask for.
+const DEFAULT: Size = Size {
+    messages: 10,
+    message_len: 8192,
+};
 /// The most that anyone may ask for (`HARD_MSGMAX`, `HARD_MSGSIZEMAX`).
 const HARD_MESSAGES: usize = 65_536;
 const HARD_SIZE: usize = 16 << 20;
@@ -41,7 +43,13 @@ const MESSAGE_OVERHEAD: usize = 48 + 48;
 
 /// The named queues of a namespace.
 #[derive(Debug, Default)]
-pub struct NamedQueues(Mutex<BTreeMap<Vec<u8>, Arc<MessageQueue>>>);
+pub struct NamedQueues(Mutex<Names>);
+
+#[derive(Debug, Default)]
+struct Names {
+    queues: BTreeMap<Vec<u8>, Arc<MessageQueue>>,
+    made: u64,
+}
 
 /// How large a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +81,10 @@ struct State {
 /// A queue.
 #[derive(Debug)]
 pub struct MessageQueue {
+    /// Its inode number.
+    ino: u64,
     size: Size,
-    permission: Permission,
+    permission: Mutex<Permission>,
     state: Mutex<State>,
     changed: WaitQueue,
 }
@@ -106,45 +116,83 @@ fn check_name(name: &[u8]) -> Result<()> {
 pub fn open(task: &Task, name: &[u8], request: &OpenRequest) -> Result<Arc<MessageQueue>> {
     check_name(name)?;
     let namespace = of(task);
-    let mut queues = namespace.named.0.lock();
-    if let Some(queue) = queues.get(name) {
+    let mut names = namespace.named.0.lock();
+    if let Some(queue) = names.queues.get(name) {
         if request.create.is_some() && request.exclusive {
             return Err(Errno::EEXIST);
         }
-        queue
-            .permission
-            .check(&task.credentials(), request.wanted)?;
+        let permission = *queue.permission.lock();
+        permission.check(&task.credentials(), request.wanted)?;
         return Ok(queue.clone());
     }
     let (mode, size) = request.create.ok_or(Errno::ENOENT)?;
     let size = check_size(task, size)?;
-    if queues.len() >= MAX_QUEUES && !task.has_capability(Capability::SysResource) {
+    if names.queues.len() >= MAX_QUEUES && !task.has_capability(Capability::SysResource) {
         return Err(Errno::ENOSPC);
     }
-    check_limit(task, &queues, size)?;
-    let queue = Arc::new(MessageQueue {
-        size,
-        permission: Permission::new(&task.credentials(), 0, mode),
-        state: Mutex::default(),
-        changed: WaitQueue::new(),
-    });
-    queues.insert(name.to_vec(), queue.clone());
-    Ok(queue)
+    check_limit(task, &names.queues, size)?;
+    let permission = Permission::new(&task.credentials(), 0, mode);
+    Ok(names.make(name, permission, size))
+}
+
+impl Names {
+    fn make(&mut self, name: &[u8], permission: Permission, size: Size) -> Arc<MessageQueue> {
+        self.made += 1;
+        let queue = Arc::new(MessageQueue {
+            // 1 is the directory's.
+            ino: self.made + 1,
+            size,
+            permission: Mutex::new(permission),
+            state: Mutex::default(),
+            changed: WaitQueue::new(),
+        });
+        self.queues.insert(name.to_vec(), queue.clone());
+        queue
+    }
+}
+
+impl NamedQueues {
+    /// The queue of this name.
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<Arc<MessageQueue>> {
+        self.0.lock().queues.get(name).cloned()
+    }
+
+    /// The names in use.
+    #[must_use]
+    pub fn names(&self) -> Vec<Vec<u8>> {
+        self.0.lock().queues.keys().cloned().collect()
+    }
+
+    /// Makes a queue of the default size; EEXIST, ENOSPC.
+    pub fn make(&self, name: &[u8], permission: Permission) -> Result<()> {
+        let mut names = self.0.lock();
+        if names.queues.contains_key(name) {
+            return Err(Errno::EEXIST);
+        }
+        if names.queues.len() >= MAX_QUEUES {
+            return Err(Errno::ENOSPC);
+        }
+        names.make(name, permission, DEFAULT);
+        Ok(())
+    }
+
+    /// Takes the name from a queue; ENOENT.
+    pub fn remove(&self, name: &[u8]) -> Result<()> {
+        let removed = self.0.lock().queues.remove(name);
+        removed.map(drop).ok_or(Errno::ENOENT)
+    }
 }
 
 fn check_size(task: &Task, size: Option<Size>) -> Result<Size> {
-    let default = Size {
-        messages: DEFAULT_MESSAGES,
-        message_len: DEFAULT_SIZE,
-    };
-    let size = size.unwrap_or(default);
+    let size = size.unwrap_or(DEFAULT);
     let most = if task.has_capability(Capability::SysResource) {
         Size {
             messages: HARD_MESSAGES,
             message_len: HARD_SIZE,
         }
     } else {
-        default
+        DEFAULT
     };
     let fits = (1..=most.messages).contains(&size.messages)
         && (1..=most.message_len).contains(&size.message_len);
@@ -164,7 +212,7 @@ fn check_limit(
     let uid = task.credentials().uid;
     let own = queues
         .values()
-        .filter(|queue| queue.permission.creator_uid == uid)
+        .filter(|queue| queue.permission.lock().creator_uid == uid)
         .map(|queue| charge(queue.size));
     let total = own.fold(charge(size), u64::saturating_add);
     if total > task.group().limits().get(Resource::MessageQueues).soft {
@@ -178,18 +226,44 @@ fn check_limit(
 pub fn unlink(task: &Task, name: &[u8]) -> Result<()> {
     check_name(name)?;
     let namespace = of(task);
-    let mut queues = namespace.named.0.lock();
-    let queue = queues.get(name).ok_or(Errno::ENOENT)?;
+    let queue = namespace.named.get(name).ok_or(Errno::ENOENT)?;
     let credentials = task.credentials();
-    let owner = queue.permission.uid;
+    let owner = queue.permission.lock().uid;
     if credentials.fsuid != owner && !credentials.has(Capability::Fowner) {
         return Err(Errno::EPERM);
     }
-    queues.remove(name);
-    Ok(())
+    namespace.named.remove(name)
 }
 
 impl MessageQueue {
+    /// Its inode number.
+    #[must_use]
+    pub fn ino(&self) -> u64 {
+        self.ino
+    }
+
+    /// Who may use it.
+    #[must_use]
+    pub fn permission(&self) -> Permission {
+        *self.permission.lock()
+    }
+
+    /// Changes who may use it (`fchmod(2)`, `fchown(2)`).
+    pub fn set_permission(&self, uid: Option<u32>, gid: Option<u32>, mode: Option<u32>) {
+        let mut permission = self.permission.lock();
+        let Permission {
+            uid: old_uid,
+            gid: old_gid,
+            mode: old_mode,
+            ..
+        } = *permission;
+        permission.set(
+            uid.unwrap_or(old_uid),
+            gid.unwrap_or(old_gid),
+            mode.unwrap_or(old_mode),
+        );
+    }
+
     /// How large it is.
     #[must_use]
     pub fn size(&self) -> Size {
@@ -357,7 +431,8 @@ impl File for QueueFile {
             let signal = notification.and_then(|told| told.signal);
             format!(
                 "QSIZE:{bytes:<10} NOTIFY:{:<5} SIGNO:{:<5} NOTIFY_PID:{:<6}\n",
-                0,
+                // SIGEV_SIGNAL, SIGEV_NONE
+                u8::from(notification.is_some() && signal.is_none()),
                 signal.map_or(0, Signal::number),
                 notification
                     .and_then(|told| told.group.upgrade())

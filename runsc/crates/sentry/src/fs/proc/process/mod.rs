@@ -235,11 +235,7 @@ impl Directory for ProcessDirectory {
 
     fn names(&self) -> Result<Vec<(Vec<u8>, FileType)>> {
         let task = living(&self.task)?;
-        let file_type = |row: &Row| match self.body(row, &task) {
-            Body::Directory(_) => FileType::Directory,
-            Body::File(_) => FileType::Regular,
-            Body::Link(_) => FileType::Symlink,
-        };
+        let file_type = |row: &Row| self.body(row, &task).file_type();
         Ok(self
             .rows()
             .map(|row| (row.name.as_bytes().to_vec(), file_type(row)))
