@@ -11,6 +11,7 @@ mod exec;
 mod lifecycle;
 mod memory;
 mod mounts;
+mod notify;
 mod pause;
 mod programs;
 mod stdio;

@@ -91,6 +91,7 @@ pub(crate) fn request<'a>(
         console_socket: path("console-socket"),
         pidfd_socket: path("pidfd-socket"),
         preserve_fds,
+        notify_socket: std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()),
         foreground,
     })
 }

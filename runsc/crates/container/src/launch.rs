@@ -39,6 +39,8 @@ pub struct Plan<'a> {
     pub stdio: [OwnedFd; 3],
     /// Its descriptors from 3 on.
     pub preserved: Vec<OwnedFd>,
+    /// The service manager's socket, if it is to be told of the container.
+    pub notify: Option<OwnedFd>,
     /// The control socket, listening.
     pub control: OwnedFd,
     /// The control groups that both processes live in.
@@ -254,6 +256,7 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
         settings,
         stdio,
         preserved,
+        notify,
         control,
         ..
     } = plan;
@@ -268,6 +271,7 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
             control: spawn.donate(control),
             stdio: stdio.into_iter().map(|fd| spawn.donate(fd)).collect(),
             preserved: preserved.into_iter().map(|fd| spawn.donate(fd)).collect(),
+            notify: notify.map(|fd| spawn.donate(fd)),
             memory_group: memory_group
                 .into_iter()
                 .map(|fd| spawn.donate(fd))

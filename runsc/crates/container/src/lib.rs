@@ -22,6 +22,7 @@ pub mod launch;
 pub mod lifecycle;
 mod mount_points;
 mod namespaces;
+mod notify;
 pub mod process_ref;
 mod program;
 pub mod settings;

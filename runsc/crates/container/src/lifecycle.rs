@@ -1,5 +1,6 @@
 //! The verbs: create, start, kill, delete, wait. Each locks the container's state while it changes it.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::process_ref::ProcessRef;
 use crate::spec::Resolved;
 use crate::state::{Lock, State, StateDir, Status, write_atomically};
 use crate::{
-    ContainerError, Result, Settings, clock, hooks, id, mount_points, program, signal, spec,
+    ContainerError, Result, Settings, clock, hooks, id, mount_points, notify, program, signal, spec,
 };
 
 /// How long a killed process may take to be gone.
@@ -39,6 +40,8 @@ pub struct Create<'a> {
     pub pidfd_socket: Option<PathBuf>,
     /// How many descriptors from 3 on go to the guest.
     pub preserve_fds: u32,
+    /// The service manager's socket (`NOTIFY_SOCKET`).
+    pub notify_socket: Option<OsString>,
     /// The caller stays, and its terminal is the container's.
     pub foreground: bool,
 }
@@ -83,13 +86,15 @@ fn create_locked(
     lock: &Lock,
 ) -> Result<Created> {
     let bundle = request.bundle;
-    let resolved = spec::resolve(request.id, bundle, settings)?;
+    let mut resolved = spec::resolve(request.id, bundle, settings)?;
+    let socket = request.notify_socket.as_deref();
+    let notify = socket.and_then(|socket| notify::pass_on(socket, &mut resolved.container));
     program::check(&resolved.container, bundle.rootfs())?;
     mount_points::make(&resolved.container, bundle.rootfs());
     let cgroup = make_cgroup(settings, directory, request, lock)?;
     let made = create_in(
         cgroup.as_ref(),
-        resolved,
+        (resolved, notify),
         settings,
         directory,
         endpoint,
@@ -125,7 +130,7 @@ fn make_cgroup(
 
 fn create_in(
     cgroup: Option<&Cgroup>,
-    mut resolved: Resolved,
+    (mut resolved, notify): (Resolved, Option<OwnedFd>),
     settings: &Settings,
     directory: &StateDir,
     endpoint: &Endpoint,
@@ -142,6 +147,7 @@ fn create_in(
         settings,
         stdio,
         preserved: preserved(request.preserve_fds)?,
+        notify,
         control: endpoint
             .listen()
             .map_err(ContainerError::host("make the control socket"))?,

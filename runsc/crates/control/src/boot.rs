@@ -66,6 +66,9 @@ pub struct BootFds {
     pub stdio: Vec<i32>,
     /// Descriptors 3 and up of the init process (`--preserve-fds`).
     pub preserved: Vec<i32>,
+    /// A datagram socket connected to the service manager's (`NOTIFY_SOCKET`).
+    #[serde(default)]
+    pub notify: Option<i32>,
     /// The host's control group that limits the sandbox's memory: its files of usage, limit and
     /// statistics. Empty if there is none.
     pub memory_group: Vec<i32>,
@@ -73,6 +76,9 @@ pub struct BootFds {
     #[serde(default)]
     pub platform_device: Option<i32>,
 }
+
+/// Where in the container the service manager's socket is found (`man 3 sd_notify`).
+pub const NOTIFY_SOCKET: &str = "/run/notify/notify.sock";
 
 /// Which network a guest sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

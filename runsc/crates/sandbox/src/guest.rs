@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{
-    BootConfig, Container, CpuLimits, FailureKind, IdentityMap, Process, ProcessInfo, Reply,
-    StartHook, Target, Usage,
+    BootConfig, Container, CpuLimits, FailureKind, IdentityMap, NOTIFY_SOCKET, Process,
+    ProcessInfo, Reply, StartHook, Target, Usage,
 };
 use gofer::RemoteTree;
 use host::sacrifice::Sacrifice;
@@ -21,6 +21,7 @@ use sentry::kernel::oom::OomNotice;
 use sentry::kernel::process::{ProcessSpec, StartError};
 use sentry::kernel::signal::{Signal, SignalInfo, send};
 use sentry::kernel::thread_group::ThreadGroup;
+use sentry::socket::unix::UnixSocket;
 use sentry::strace;
 use sentry::vfs::mount::MountNamespace;
 
@@ -118,6 +119,8 @@ pub(crate) struct Guest {
     kernel: Arc<Kernel>,
     container: Container,
     namespace: Arc<MountNamespace>,
+    /// Kept for its name.
+    _notify: Option<Arc<UnixSocket>>,
     state: Mutex<State>,
 }
 
@@ -137,6 +140,7 @@ impl Guest {
         gofer: OwnedFd,
         stdio: Vec<OwnedFd>,
         preserved: Vec<OwnedFd>,
+        notify: Option<OwnedFd>,
     ) -> Result<Arc<Guest>, SandboxError> {
         let step = SandboxError::host;
         memory::install_fault_handler().map_err(step("handle faults of memory copies"))?;
@@ -154,11 +158,21 @@ impl Guest {
         }
         let tree = Arc::new(RemoteTree::new(gofer));
         let namespace = mounts::build(&kernel, &config, &tree)?;
+        let notify = notify.map(|host| {
+            let path = NOTIFY_SOCKET;
+            UnixSocket::notify(&kernel, &namespace, path.as_bytes(), host).map_err(|errno| {
+                SandboxError::Mount {
+                    path: path.to_owned(),
+                    errno,
+                }
+            })
+        });
         let files: Vec<OwnedFd> = stdio.into_iter().chain(preserved).collect();
         Ok(Arc::new(Guest {
             kernel,
             container,
             namespace,
+            _notify: notify.transpose()?,
             state: Mutex::new(State {
                 files: Some(files),
                 init: None,

@@ -17,6 +17,8 @@ pub(crate) struct Inputs {
     pub(crate) control: OwnedFd,
     pub(crate) stdio: Vec<OwnedFd>,
     pub(crate) preserved: Vec<OwnedFd>,
+    /// The service manager.
+    pub(crate) notify: Option<OwnedFd>,
     /// When the host runs out of memory, so does the guest.
     pub(crate) host_memory: HostMemory,
     pub(crate) platform_device: Option<OwnedFd>,
@@ -45,6 +47,7 @@ impl Inputs {
                 .copied()
                 .map(take)
                 .collect::<Result<_, _>>()?,
+            notify: fds.notify.map(take).transpose()?,
             host_memory: HostMemory {
                 meminfo: std::fs::File::open("/proc/meminfo").ok().map(OwnedFd::from),
                 group: match fds.memory_group.as_slice() {

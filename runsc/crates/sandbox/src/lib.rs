@@ -81,6 +81,7 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
         control,
         stdio,
         preserved,
+        notify,
         host_memory,
         platform_device,
     } = inputs;
@@ -94,6 +95,7 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
         gofer,
         stdio,
         preserved,
+        notify,
     )?;
     lockdown::install_filter(host_calls, log_fd)?;
     lifeline::watch(lifeline, gofer_lifeline, end)?;

@@ -12,13 +12,14 @@
 mod connect;
 mod inbox;
 mod names;
+mod notify;
 mod options;
 mod receive;
 pub mod rights;
 mod send;
 
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use abi::Errno;
 use abi::raw::ioctl;
@@ -42,6 +43,7 @@ use connect::Connection;
 use inbox::{Budget, Inbox};
 use names::Name;
 pub use names::{AbstractNames, BoundSocket};
+use notify::ServiceManager;
 
 /// A unix socket.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct UnixSocket {
     common: Mutex<CommonOptions>,
     state: Mutex<State>,
     inbox: Mutex<Inbox>,
+    /// Where what it is sent goes instead.
+    service_manager: OnceLock<ServiceManager>,
     /// What this socket has sent and nobody has read.
     budget: Arc<Budget>,
     /// Bits of [`Shutdown`].
@@ -98,6 +102,7 @@ impl UnixSocket {
             common: Mutex::default(),
             state: Mutex::default(),
             inbox: Mutex::default(),
+            service_manager: OnceLock::new(),
             budget: Arc::new(Budget::new(this.clone())),
             shut: AtomicU8::new(0),
             error: AtomicI32::new(0),

@@ -182,6 +182,11 @@ impl UnixSocket {
             Err(Errno::EEXIST) => return Err(Errno::EADDRINUSE),
             other => other?,
         };
+        self.bind_to(place, path)
+    }
+
+    /// Binds it to a socket's inode.
+    pub(super) fn bind_to(&self, place: Path, path: Vec<u8>) -> Result<()> {
         let bound = Arc::new(BoundSocket {
             socket: self.this.clone(),
             abstract_name: None,

@@ -102,6 +102,9 @@ impl UnixSocket {
         if receiver.shut().contains(Shutdown::READ) {
             return Err(Errno::EPIPE);
         }
+        if let Some(manager) = receiver.service_manager.get() {
+            return manager.tell(message);
+        }
         let used = self.budget.used();
         if used > 0 && used + len + OVERHEAD > limit {
             return Err(Errno::EAGAIN);
