@@ -1,10 +1,10 @@
-//! Measures the ptrace platform: microseconds per empty call, fault and mapping, new thread, and
+//! Measures a platform (`PLATFORM=kvm`; ptrace without): microseconds per empty call, fault and mapping, new thread, and
 //! new space; medians of 5. A row's name as argument measures only that.
 #![expect(clippy::print_stdout, reason = "a measuring program prints")]
 #![expect(clippy::unwrap_used, reason = "nothing to do but stop")]
 
 use host::rustix;
-use platform::{Access, Context, Exit, Platform, PtraceConfig, Space, ThreadState};
+use platform::{Access, Context, Exit, Platform, Space, ThreadState};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const ROUNDS: u32 = 20_000;
 
 fn main() {
     let only = std::env::args().nth(1);
-    let platform = Platform::ptrace(PtraceConfig::default()).unwrap();
+    let platform = open();
     let rows: [Row; 7] = [
         ("platform", 50, |_, rounds| platforms(rounds)),
         ("space that is not recycled", 200, fresh_spaces),
@@ -41,6 +41,11 @@ fn main() {
             report(name, rounds, times[2]);
         }
     }
+}
+
+fn open() -> Arc<Platform> {
+    let name = std::env::var("PLATFORM").unwrap_or_else(|_| "ptrace".to_owned());
+    platform::open(&name).unwrap()
 }
 
 type Row = (&'static str, u32, fn(&Arc<Platform>, u32) -> Duration);
@@ -142,7 +147,7 @@ fn forks(platform: &Platform, rounds: u32) -> Duration {
 fn platforms(rounds: u32) -> Duration {
     let start = Instant::now();
     for _ in 0..rounds {
-        drop(Platform::ptrace(PtraceConfig::default()).unwrap());
+        drop(open());
     }
     start.elapsed()
 }

@@ -28,7 +28,7 @@ pub use error::SetupError;
 pub use extended::{ExtendedLayout, ExtendedState};
 pub use limits::{HostCall, Limits};
 pub use ptrace::Config as PtraceConfig;
-pub use self_test::{NAMES, Unusable, device, self_test};
+pub use self_test::{NAMES, Unusable, device, open, self_test};
 pub use space::{CallGroup, Space};
 pub use state::{Access, Exception, Exit, Fault, FaultAccess, ThreadState};
 

@@ -46,7 +46,11 @@ pub fn self_test(name: &'static str) -> Result<(), Unusable> {
     test.join().unwrap_or(Err(Unusable::Program(Errno::EIO)))
 }
 
-fn open(name: &str) -> Result<Arc<Platform>, Unusable> {
+/// Sets a platform up by its name, opening the device that it needs.
+///
+/// # Errors
+/// What is missing.
+pub fn open(name: &str) -> Result<Arc<Platform>, Unusable> {
     match name {
         "ptrace" => Ok(Platform::ptrace(PtraceConfig::default())?),
         "kvm" => {
