@@ -77,9 +77,13 @@ fn runc() -> Runtime {
 fn everywhere(#[case] program: Program) {
     // They differ: init can't kill itself, and sees no other process.
     let (expected, expected_of_exec) = (run(&runc(), program), exec(&runc(), program));
-    for runtime in Runtime::matrix().unwrap() {
+    for (nr_before, runtime) in Runtime::matrix().unwrap().into_iter().enumerate() {
         let on = format!("{} on {}", program.name, runtime.name());
         assert_eq!(run(&runtime, program), expected, "run {on}");
+        // How a program comes to run is not the platform's.
+        if nr_before > 0 {
+            continue;
+        }
         assert_eq!(exec(&runtime, program), expected_of_exec, "exec {on}");
         if runtime.kind == Kind::Runsc {
             assert_eq!(run_do(&runtime, program), expected, "do {on}");

@@ -118,7 +118,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 pub(crate) fn collect(others: &[Runtime], only: &str) -> anyhow::Result<Matrix> {
     let program = build::guest("syscall-tests", Linkage::StaticPie)?;
     let judged = std::iter::once(Place::Host)
-        .chain(Runtime::everywhere()?.into_iter().map(Place::Runtime))
+        .chain(Runtime::matrix()?.into_iter().map(Place::Runtime))
         .map(|place| (place, true));
     let shown = others.iter().cloned().map(|it| (Place::Runtime(it), false));
     let mut matrix = Matrix::default();

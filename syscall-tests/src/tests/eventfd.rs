@@ -126,7 +126,8 @@ fn timer_repeats() -> Outcome {
     time::sleep_ms(65);
     let expirations = number(&timer.read(8)?);
     check!((5..20).contains(&expirations), "{expirations} expirations");
-    check_eq!(number(&timer.read(8)?), 1);
+    // More than one on a busy machine.
+    check!((1..20).contains(&number(&timer.read(8)?)));
     Ok(())
 }
 
