@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use fixtures::build::{self, Linkage};
@@ -120,4 +121,35 @@ pub(crate) fn started(bundle: Bundle) -> Container {
     container.create(&[]).unwrap().success().unwrap();
     container.start().unwrap().success().unwrap();
     container
+}
+
+/// A directory of the host with a tmpfs mounted on its `below`.
+pub(crate) struct WithMountBelow(tempfile::TempDir);
+
+impl WithMountBelow {
+    pub(crate) fn new() -> WithMountBelow {
+        let made = WithMountBelow(tempfile::tempdir().unwrap());
+        fs::create_dir(made.below()).unwrap();
+        let mut mount = Command::new("mount");
+        let mounted = mount
+            .args(["-t", "tmpfs", "tmpfs"])
+            .arg(made.below())
+            .status();
+        assert!(mounted.unwrap().success());
+        made
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+
+    pub(crate) fn below(&self) -> PathBuf {
+        self.0.path().join("below")
+    }
+}
+
+impl Drop for WithMountBelow {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.below()).status();
+    }
 }

@@ -7,7 +7,7 @@ use fixtures::container::Container;
 
 use rstest::rstest;
 
-use crate::common::{differs, output, refused, shell};
+use crate::common::{WithMountBelow, differs, output, refused, shell};
 
 /// A bind mount of a directory with a program, a setuid one, and a file.
 fn bound(script: &str, options: &[&str]) -> String {
@@ -61,28 +61,10 @@ fn recursive_flags_are_felt(#[case] options: &[&str], #[case] script: &str, #[ca
 
 #[rstest]
 fn recursive_read_only_covers_the_mounts_below() {
-    let shared = tempfile::tempdir().unwrap();
-    let below = shared.path().join("below");
-    fs::create_dir(&below).unwrap();
-    let run = |args: &[&str]| {
-        std::process::Command::new(args[0])
-            .args(&args[1..])
-            .status()
-            .unwrap()
-            .success()
-    };
-    let path = below.to_string_lossy().into_owned();
-    assert!(run(&["mount", "-t", "tmpfs", "tmpfs", &path]));
-    let source = shared.path().to_string_lossy().into_owned();
-    let bundle = shell("echo x 2>/dev/null >/here/below/x; echo $?").mount(
-        "/here",
-        "bind",
-        &source,
-        &["rbind", "rro"],
-    );
-    let ran = Container::new(bundle).unwrap().run();
-    assert!(run(&["umount", &path]));
-    assert_eq!(ran.unwrap().success().unwrap().stdout, "1\n");
+    let shared = WithMountBelow::new();
+    let script = "echo x 2>/dev/null >/here/below/x; echo $?";
+    let bundle = shell(script).mount("/here", "bind", shared.source(), &["rbind", "rro"]);
+    assert_eq!(output(bundle), "1\n");
 }
 
 /// Options as mountinfo shows them.

@@ -5,7 +5,7 @@ use std::fs;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::common::{as_configured, differs, output, probe, refused, shell};
+use crate::common::{WithMountBelow, as_configured, differs, output, probe, refused, shell};
 
 /// *The runtime MUST mount entries in the listed order*
 #[rstest]
@@ -129,28 +129,13 @@ fn type_without_bind_option() {
 
 #[rstest]
 fn recursive_bind_brings_the_mounts_below() {
-    let shared = tempfile::tempdir().unwrap();
-    let below = shared.path().join("below");
-    fs::create_dir(&below).unwrap();
-    let run = |args: &[&str]| {
-        std::process::Command::new(args[0])
-            .args(&args[1..])
-            .status()
-            .unwrap()
-            .success()
-    };
-    let path = below.to_string_lossy().into_owned();
-    assert!(run(&["mount", "-t", "tmpfs", "tmpfs", &path]));
-    fs::write(below.join("file"), "below\n").unwrap();
-    let source = shared.path().to_string_lossy().into_owned();
+    let shared = WithMountBelow::new();
+    fs::write(shared.below().join("file"), "below\n").unwrap();
     let script = "cat /with/below/file; ls -A /without/below";
     let bundle = shell(script)
-        .mount("/with", "bind", &source, &["rbind"])
-        .mount("/without", "bind", &source, &["bind"]);
-    let container = fixtures::container::Container::new(bundle).unwrap();
-    let ran = container.run();
-    assert!(run(&["umount", &path]));
-    assert_eq!(ran.unwrap().success().unwrap().stdout, "below\n");
+        .mount("/with", "bind", shared.source(), &["rbind"])
+        .mount("/without", "bind", shared.source(), &["bind"]);
+    assert_eq!(output(bundle), "below\n");
 }
 
 #[rstest]

@@ -81,6 +81,18 @@ impl Permission {
         self.mode = (self.mode & !0o777) | (mode & 0o777);
     }
 
+    /// `IPC_SET` by whoever has `credentials`; EPERM.
+    pub fn set_by(
+        &mut self,
+        credentials: &Credentials,
+        owner: (u32, u32),
+        mode: u32,
+    ) -> Result<()> {
+        self.check_owner(credentials)?;
+        self.set(owner.0, owner.1, mode);
+        Ok(())
+    }
+
     /// A `struct ipc64_perm`: 48 bytes.
     pub(super) fn encode(&self) -> Encoder {
         Encoder::default()

@@ -289,8 +289,7 @@ impl Segment {
     /// `IPC_SET`
     pub fn set(&self, task: &Task, owner: (u32, u32), mode: u32) -> Result<()> {
         let mut state = self.state.lock();
-        state.permission.check_owner(&task.credentials())?;
-        state.permission.set(owner.0, owner.1, mode);
+        state.permission.set_by(&task.credentials(), owner, mode)?;
         state.changed = now(task);
         Ok(())
     }
