@@ -26,7 +26,12 @@ pub(crate) fn render(samples: &Samples) -> String {
         .collect();
     let scale = Scale::of(samples, &runtimes);
     let bars: f64 = runtimes.iter().map(|_| BAR).sum();
-    let height = rows::ALL.iter().fold(TOP + 30.0, |sum, _| sum + bars + GAP);
+    let has_ratio = |row: &Row| {
+        let mut ratios = runtimes.iter();
+        ratios.any(|runtime| samples.ratio(*row, runtime, samples.native()).is_some())
+    };
+    let rows: Vec<Row> = rows::ALL.into_iter().filter(has_ratio).collect();
+    let height = rows.iter().fold(TOP + 30.0, |sum, _| sum + bars + GAP);
     let width = LEFT + PLOT + RIGHT;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -37,7 +42,7 @@ pub(crate) fn render(samples: &Samples) -> String {
     legend(&mut svg, &runtimes);
     grid(&mut svg, &scale, height);
     let mut y = TOP;
-    for row in rows::ALL {
+    for row in rows {
         text(&mut svg, LEFT - 8.0, y + bars / 2.0 + 4.0, "end", row.title);
         for (runtime, colour) in runtimes.iter().zip(COLOURS.iter().cycle()) {
             bar(&mut svg, &scale, (samples, row, runtime), (y, colour));

@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn every_line_of_the_summary_has_all_fields() {
         let mut samples = Samples::new(vec!["native".to_owned(), "ours".to_owned()]);
-        samples.add(rows::ALL[0], "native", 1.0);
+        samples.add(rows::ALL[0], "native", &[1.0]);
         for line in summary(&samples).lines() {
             assert_eq!(line.split(',').count(), 10, "{line}");
         }

@@ -1,11 +1,11 @@
-//! The memory of an idle sandbox: the sum of the proportional shares of all its processes.
+//! The memory of an idle sandbox, the sum of the proportional shares of all its processes, and the CPU time they take.
 //!
 //! The container runs detached, so that what is left are the processes that a sandbox needs while it lives; they are
 //! this program's descendants, because it adopts orphans. Memory that no process maps is not seen.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use fixtures::command;
@@ -17,40 +17,52 @@ use crate::subject::Subject;
 const ID: &str = "bench-idle";
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The memory in KiB, after leaving the sandbox alone for `settle`.
+/// What an idle sandbox costs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Idle {
+    /// Memory.
+    pub(crate) mebibytes: f64,
+    /// Microseconds of CPU time in each second.
+    pub(crate) cpu_per_second: f64,
+}
+
+/// What the sandbox costs after it was left alone for `settle`, its CPU time over as long again.
 ///
 /// # Errors
 /// A command of the runtime failed, or there was no process.
-pub(crate) fn pss_kib(
+pub(crate) fn cost(
     scene: &Scene,
     subject: &Subject,
     root: &Path,
     settle: Duration,
-) -> anyhow::Result<u32> {
+) -> anyhow::Result<Idle> {
     let Some(mut command) = subject.command(root) else {
         return native(scene, settle);
     };
     command.args(["run", "--detach", "--bundle"]);
     command.arg(scene.idle.path()).arg(ID);
     let started = detach(&mut command, root);
-    let pss = started.and_then(|()| after(settle));
+    let idle = started.and_then(|()| after(settle));
     delete(subject, root);
-    pss
+    idle
 }
 
-fn native(scene: &Scene, settle: Duration) -> anyhow::Result<u32> {
+fn native(scene: &Scene, settle: Duration) -> anyhow::Result<Idle> {
     let mut command = Command::new(scene.guest());
     let mut child = command.arg("idle").spawn().context("start it")?;
-    let pss = after(settle);
+    let idle = after(settle);
     // It waits for ever.
     let _ = child.kill();
     let _ = child.wait();
-    pss
+    idle
 }
 
-/// Waits, then adds up what all descendants have.
-fn after(settle: Duration) -> anyhow::Result<u32> {
+/// Waits, then adds up what all descendants have and take.
+fn after(settle: Duration) -> anyhow::Result<Idle> {
     std::thread::sleep(settle);
+    let (start, before) = (Instant::now(), cpu_ns()?);
+    std::thread::sleep(settle);
+    let (elapsed, taken) = (start.elapsed(), cpu_ns()?.saturating_sub(before));
     let mut sum = 0_u32;
     for pid in processes::descendants()? {
         sum = sum.saturating_add(processes::pss_kib(pid)?);
@@ -58,7 +70,17 @@ fn after(settle: Duration) -> anyhow::Result<u32> {
     if sum == 0 {
         bail!("no process is left of it");
     }
-    Ok(sum)
+    let taken = Duration::from_nanos(taken).as_secs_f64() * 1e6;
+    Ok(Idle {
+        mebibytes: f64::from(sum) / 1024.0,
+        cpu_per_second: taken / elapsed.as_secs_f64(),
+    })
+}
+
+/// The CPU time that all descendants have had.
+fn cpu_ns() -> anyhow::Result<u64> {
+    let of_each = processes::descendants()?.into_iter().map(processes::cpu_ns);
+    Ok(of_each.fold(0, u64::saturating_add))
 }
 
 /// Runs a command that leaves processes behind, which must not hold our pipes: its errors go to a file.

@@ -1,59 +1,8 @@
-//! The bench: what system calls, processes, a start and an idle sandbox cost on the host and in each runtime.
-//!
-//! All runtimes are measured in one run and in turn, repetition by repetition, so that what else the machine does falls
-//! on all of them alike. [`subject`] says what is measured, [`scene`] in what, [`measure`], [`start`] and [`idle`] how;
-//! [`samples`] keeps the numbers, and [`table`], [`csv`] and [`chart`] show them.
+//! Measures the workspace's runsc beside the host and other runtimes; see the library.
 
-mod chart;
-mod cli;
-mod csv;
-mod idle;
-mod machine;
-mod measure;
-mod processes;
-mod rounds;
-mod rows;
-mod samples;
-mod scene;
-mod start;
-mod stats;
-mod subject;
-mod table;
-
-use std::fs;
-use std::path::Path;
-
-use anyhow::Context as _;
+use bench::Options;
 use clap::Parser as _;
 
-use crate::samples::Samples;
-
-#[expect(clippy::print_stdout, reason = "the table is the program's output")]
 fn main() -> anyhow::Result<()> {
-    let options = cli::Options::parse();
-    fs::create_dir_all(&options.out).with_context(|| format!("make {}", options.out.display()))?;
-    let subjects = options.subjects()?;
-    let before = machine::describe();
-    let samples = rounds::run(&options, &subjects)?;
-    let report = format!(
-        "{before}Load at the end: {}\n\n{}",
-        machine::load(),
-        table::render(&samples)
-    );
-    print!("{report}");
-    write(&options.out, &samples, &report)
-}
-
-fn write(out: &Path, samples: &Samples, report: &str) -> anyhow::Result<()> {
-    let files = [
-        ("table.md", report.to_owned()),
-        ("samples.csv", csv::samples(samples)),
-        ("summary.csv", csv::summary(samples)),
-        ("chart.svg", chart::render(samples)),
-    ];
-    for (name, text) in files {
-        let path = out.join(name);
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-    }
-    Ok(())
+    bench::main(&Options::parse())
 }

@@ -17,8 +17,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// What the guest program measured, and what it complained of.
 #[derive(Debug)]
 pub(crate) struct Measured {
-    /// Values in their rows' units.
-    pub(crate) values: Vec<(Row, f64)>,
+    /// Values in their rows' units, one for each batch of operations.
+    pub(crate) values: Vec<(Row, Vec<f64>)>,
     /// Rows that it could not measure, one a line.
     pub(crate) complaints: String,
 }
@@ -42,7 +42,7 @@ pub(crate) fn measure(
         None => native(scene, row_ms),
     };
     let output = command::run(&mut command, LIMIT)?;
-    let values: Vec<(Row, f64)> = output.stdout.lines().filter_map(parse).collect();
+    let values: Vec<_> = output.stdout.lines().filter_map(parse).collect();
     if values.is_empty() {
         bail!("exit code {}: {}", output.code, output.stderr.trim());
     }
@@ -60,11 +60,12 @@ fn native(scene: &Scene, row_ms: u64) -> Command {
     command
 }
 
-/// Reads a line `ROW<tab>NANOSECONDS`; the value is in microseconds.
-fn parse(line: &str) -> Option<(Row, f64)> {
-    let (key, ns) = line.split_once('\t')?;
-    let ns: f64 = ns.trim().parse().ok()?;
-    Some((rows::find(key)?, ns / 1000.0))
+/// Reads a line `ROW<tab>NANOSECONDS…`; the values are in microseconds.
+fn parse(line: &str) -> Option<(Row, Vec<f64>)> {
+    let (key, all) = line.split_once('\t')?;
+    let microseconds = |ns: &str| Some(ns.parse::<f64>().ok()? / 1000.0);
+    let values: Option<Vec<f64>> = all.split_whitespace().map(microseconds).collect();
+    Some((rows::find(key)?, values.filter(|it| !it.is_empty())?))
 }
 
 #[cfg(test)]
@@ -73,13 +74,13 @@ mod tests {
 
     #[test]
     fn line_of_a_known_row_is_in_microseconds() {
-        let (row, value) = parse("empty\t1250.0\r").unwrap();
-        assert_eq!((row.key, value), ("empty", 1.25));
+        let (row, values) = parse("empty\t1250.0 2500\r").unwrap();
+        assert_eq!((row.key, values), ("empty", vec![1.25, 2.5]));
     }
 
     #[test]
     fn other_lines_are_no_values() {
-        for line in ["", "empty", "empty\tx", "nothing\t1"] {
+        for line in ["", "empty", "empty\tx", "empty\t", "nothing\t1"] {
             assert!(parse(line).is_none(), "{line}");
         }
     }

@@ -67,6 +67,19 @@ pub(crate) fn pss_kib(pid: u32) -> anyhow::Result<u32> {
     }
 }
 
+/// The CPU time that a process's threads have had, in nanoseconds; 0 if it has ended.
+pub(crate) fn cpu_ns(pid: u32) -> u64 {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return 0;
+    };
+    let of_task = |task: fs::DirEntry| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    };
+    let times = tasks.flatten().filter_map(of_task);
+    times.fold(0, u64::saturating_add)
+}
+
 fn pss_of(rollup: &str) -> Option<u32> {
     let value = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     value.split_whitespace().next()?.parse().ok()

@@ -1,15 +1,15 @@
 //! The order of measurement: in each repetition every subject once, and another one first each time.
 
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::Context as _;
 
 use crate::cli::Options;
-use crate::rows::{self, Row};
+use crate::rows;
 use crate::samples::Samples;
 use crate::scene::Scene;
 use crate::subject::Subject;
-use crate::{idle, measure, processes, start};
+use crate::{idle, measure, probe, processes, start};
 
 /// Starts of a sandbox in a repetition; their median is its sample.
 const STARTS: usize = 3;
@@ -23,6 +23,8 @@ pub(crate) fn run(options: &Options, subjects: &[Subject]) -> anyhow::Result<Sam
     processes::adopt_orphans()?;
     let names = subjects.iter().map(|subject| subject.name.clone());
     let mut samples = Samples::new(names.collect());
+    let probe = subjects.iter().any(Subject::is_kvm).then(probe::build);
+    let probe = probe.transpose()?;
     let mut order: Vec<&Subject> = subjects.iter().collect();
     for repetition in 1..=options.repetitions() {
         for subject in &order {
@@ -32,6 +34,11 @@ pub(crate) fn run(options: &Options, subjects: &[Subject]) -> anyhow::Result<Sam
                 subject.name
             ));
             one(options, &scene, subject, &mut samples)?;
+        }
+        match probe.as_deref().map(probe::microseconds) {
+            Some(Ok(microseconds)) => samples.add_probe(microseconds),
+            Some(Err(error)) => say(&format!("KVM's bare mechanism: {error:#}")),
+            None => {}
         }
         order.rotate_left(1);
     }
@@ -51,8 +58,8 @@ fn one(
         .context("make a state directory")?;
     match measure::measure(scene, subject, root.path(), options.row_ms()) {
         Ok(measured) => {
-            for (row, value) in measured.values {
-                samples.add(row, &subject.name, value);
+            for (row, values) in measured.values {
+                samples.add(row, &subject.name, &values);
             }
             for line in measured.complaints.lines() {
                 say(&format!("{}: {line}", subject.name));
@@ -61,44 +68,31 @@ fn one(
         Err(error) => say(&format!("{}: {error:#}", subject.name)),
     }
     processes::reap_orphans();
-    let started = median_start(scene, subject, root.path());
-    add(samples, rows::RUN, subject, started, |time| {
-        time.as_secs_f64() * 1000.0
-    });
+    match starts(scene, subject, root.path()) {
+        Ok(times) => add(samples, rows::RUN, subject, &times),
+        Err(error) => say(&format!("{}: {}: {error:#}", subject.name, rows::RUN)),
+    }
     processes::reap_orphans();
-    let pss = idle::pss_kib(scene, subject, root.path(), options.settle());
-    add(samples, rows::IDLE, subject, pss, |kib| {
-        f64::from(kib) / 1024.0
-    });
+    match idle::cost(scene, subject, root.path(), options.settle()) {
+        Ok(idle) => {
+            add(samples, rows::IDLE, subject, &[idle.mebibytes]);
+            add(samples, rows::IDLE_CPU, subject, &[idle.cpu_per_second]);
+        }
+        Err(error) => say(&format!("{}: {}: {error:#}", subject.name, rows::IDLE)),
+    }
     Ok(())
 }
 
-fn median_start(
-    scene: &Scene,
-    subject: &Subject,
-    root: &std::path::Path,
-) -> anyhow::Result<Duration> {
-    let mut times = Vec::new();
-    for _ in 0..STARTS {
-        times.push(start::run_true(scene, subject, root)?);
-    }
-    times.sort();
-    times.get(STARTS / 2).copied().context("no start")
+/// The milliseconds of some starts.
+fn starts(scene: &Scene, subject: &Subject, root: &Path) -> anyhow::Result<Vec<f64>> {
+    let one = |_| Ok(start::run_true(scene, subject, root)?.as_secs_f64() * 1000.0);
+    (0..STARTS).map(one).collect()
 }
 
-/// Adds a result as a sample, or says why there is none.
-fn add<T>(
-    samples: &mut Samples,
-    key: &str,
-    subject: &Subject,
-    result: anyhow::Result<T>,
-    value: impl FnOnce(T) -> f64,
-) {
-    let row: Option<Row> = rows::find(key);
-    match (row, result) {
-        (Some(row), Ok(result)) => samples.add(row, &subject.name, value(result)),
-        (_, Err(error)) => say(&format!("{}: {key}: {error:#}", subject.name)),
-        (None, Ok(_)) => {}
+/// Adds what was measured in a repetition, in the row's unit.
+fn add(samples: &mut Samples, key: &str, subject: &Subject, measured: &[f64]) {
+    if let Some(row) = rows::find(key) {
+        samples.add(row, &subject.name, measured);
     }
 }
 

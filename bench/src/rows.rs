@@ -2,44 +2,49 @@
 
 /// What a row's numbers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub enum Unit {
     /// Microseconds for one operation.
     Microseconds,
     /// Milliseconds for one operation.
     Milliseconds,
     /// Mebibytes.
     Mebibytes,
+    /// Microseconds of CPU time in each second.
+    MicrosecondsPerSecond,
 }
 
 impl Unit {
     /// Its symbol.
-    pub(crate) const fn symbol(self) -> &'static str {
+    pub const fn symbol(self) -> &'static str {
         match self {
             Self::Microseconds => "µs",
             Self::Milliseconds => "ms",
             Self::Mebibytes => "MiB",
+            Self::MicrosecondsPerSecond => "µs/s",
         }
     }
 }
 
 /// A row.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
+pub struct Row {
     /// Its key in the files, and in what the guest program prints.
-    pub(crate) key: &'static str,
+    pub key: &'static str,
     /// Its title for people.
-    pub(crate) title: &'static str,
+    pub title: &'static str,
     /// What its numbers are.
-    pub(crate) unit: Unit,
+    pub unit: Unit,
 }
 
 /// The key of `run true` from nothing.
 pub(crate) const RUN: &str = "run";
 /// The key of an idle sandbox's memory.
 pub(crate) const IDLE: &str = "idle";
+/// The key of the CPU time that an idle sandbox takes.
+pub(crate) const IDLE_CPU: &str = "idle_cpu";
 
 /// All rows in their order.
-pub(crate) const ALL: [Row; 17] = [
+pub(crate) const ALL: [Row; 19] = [
     us("empty", "empty call (getppid)"),
     us("clock_gettime", "clock_gettime"),
     us("read", "read 4 KiB, tmpfs"),
@@ -55,6 +60,7 @@ pub(crate) const ALL: [Row; 17] = [
     us("thread", "thread create + join"),
     us("touch", "first touch of 64 MiB"),
     us("fork_large", "fork + wait, 256 MiB resident"),
+    us("busy", "200 µs of work + call, 8 threads"),
     Row {
         key: RUN,
         title: "run true from nothing",
@@ -64,6 +70,11 @@ pub(crate) const ALL: [Row; 17] = [
         key: IDLE,
         title: "idle memory (PSS)",
         unit: Unit::Mebibytes,
+    },
+    Row {
+        key: IDLE_CPU,
+        title: "idle CPU time",
+        unit: Unit::MicrosecondsPerSecond,
     },
 ];
 

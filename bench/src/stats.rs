@@ -2,31 +2,34 @@
 
 /// What is said of some samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Summary {
+pub struct Summary {
     /// How many there are.
-    pub(crate) count: usize,
+    pub count: usize,
     /// The median.
-    pub(crate) median: f64,
+    pub median: f64,
     /// The smallest.
-    pub(crate) min: f64,
+    pub min: f64,
+    /// What 95 of 100 don't exceed.
+    pub p95: f64,
     /// The largest.
-    pub(crate) max: f64,
+    pub max: f64,
     /// Half the distance between the quartiles.
-    pub(crate) spread: f64,
+    pub spread: f64,
 }
 
 impl Summary {
     /// The summary of at least one sample.
-    pub(crate) fn of(samples: &[f64]) -> Option<Self> {
+    pub fn of(samples: &[f64]) -> Option<Self> {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
         Some(Self {
             count: sorted.len(),
-            median: quantile(&sorted, 2)?,
+            median: quantile(&sorted, 50)?,
             min,
+            p95: quantile(&sorted, 95)?,
             max,
-            spread: (quantile(&sorted, 3)? - quantile(&sorted, 1)?) / 2.0,
+            spread: (quantile(&sorted, 75)? - quantile(&sorted, 25)?) / 2.0,
         })
     }
 
@@ -39,14 +42,13 @@ impl Summary {
     }
 }
 
-/// The value that `quarters` quarters of the sorted samples lie below, between two samples if need be.
-fn quantile(sorted: &[f64], quarters: usize) -> Option<f64> {
-    let position = sorted.len().checked_sub(1)? * quarters;
-    let (index, rest) = (position / 4, position % 4);
+/// The value that `percent` of the sorted samples lie below, between two samples if need be.
+fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
+    let position = sorted.len().checked_sub(1)? * percent;
+    let (index, rest) = (position / 100, u8::try_from(position % 100).ok()?);
     let low = *sorted.get(index)?;
     let high = sorted.get(index + 1).copied().unwrap_or(low);
-    let part = [0.0, 0.25, 0.5, 0.75].get(rest).copied()?;
-    Some(low + (high - low) * part)
+    Some(low + (high - low) * f64::from(rest) / 100.0)
 }
 
 #[cfg(test)]
@@ -63,6 +65,7 @@ mod tests {
     fn spread_is_half_the_distance_of_the_quartiles() {
         let summary = Summary::of(&[10.0, 20.0, 30.0, 40.0, 50.0]).unwrap();
         assert_eq!((summary.median, summary.spread), (30.0, 10.0));
+        assert_eq!(summary.p95, 48.0);
     }
 
     #[test]

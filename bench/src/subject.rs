@@ -1,97 +1,75 @@
 //! What is measured: the host itself, and runtimes by their command lines.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use fixtures::runtime::Runtime;
 
+/// The host's name in the results.
+pub const NATIVE: &str = "native";
+
 /// The host or a runtime.
 #[derive(Debug, Clone)]
-pub(crate) struct Subject {
+pub struct Subject {
     /// Its name in the results.
-    pub(crate) name: String,
-    /// The runtime's program and global flags; empty for the host.
-    words: Vec<OsString>,
+    pub name: String,
+    /// The runtime; none for the host.
+    pub runtime: Option<Runtime>,
 }
 
 impl Subject {
     /// The host, without any runtime.
-    pub(crate) fn native() -> Self {
+    pub fn native() -> Self {
         Self {
-            name: "native".to_owned(),
-            words: Vec::new(),
+            name: NATIVE.to_owned(),
+            runtime: None,
         }
     }
 
     /// The runtime's command line up to the subcommand, with its state in `root`; none for the host.
     pub(crate) fn command(&self, root: &Path) -> Option<Command> {
-        let (program, flags) = self.words.split_first()?;
-        let mut command = Command::new(program);
-        command.args(flags).arg("--root").arg(root);
-        Some(command)
+        let runtime = self.runtime.as_ref()?;
+        Some(runtime.command(root))
+    }
+
+    /// Whether it is the workspace's runsc on KVM.
+    pub(crate) fn is_kvm(&self) -> bool {
+        let platform = self.runtime.as_ref().and_then(|it| it.platform.as_deref());
+        platform == Some("kvm")
     }
 }
 
-/// The runtime under test on each of its platforms.
-///
-/// # Errors
-/// It can't be built or found.
-pub(crate) fn under_test() -> anyhow::Result<Vec<Subject>> {
-    let matrix = Runtime::matrix().context("the runtime under test")?;
-    let subject = |runtime: &Runtime| {
-        let root = Path::new("ROOT");
-        let command = runtime.command(root);
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        Subject {
+impl From<Runtime> for Subject {
+    fn from(runtime: Runtime) -> Self {
+        Self {
             name: runtime.name(),
-            words: words
-                .filter(|word| *word != "--root" && *word != root)
-                .map(OsString::from)
-                .collect(),
+            runtime: Some(runtime),
         }
-    };
-    Ok(matrix.iter().map(subject).collect())
+    }
 }
 
-/// runc, from the search path.
+/// The host, the runtime under test on each platform that works here, runc if wanted, and others.
 ///
 /// # Errors
-/// It does not run.
-pub(crate) fn runc() -> anyhow::Result<Subject> {
-    let version = Command::new("runc").arg("--version").output();
-    version.context("runc is missing: run scripts/setup")?;
-    Ok(Subject {
-        name: "runc".to_owned(),
-        words: vec!["runc".into()],
-    })
-}
-
-/// Reads `NAME=COMMAND`; the command's words are separated by blanks.
-///
-/// # Errors
-/// The name or the command is missing.
-pub(crate) fn parse(text: &str) -> Result<Subject, String> {
-    let (name, command) = text.split_once('=').ok_or("not of the form NAME=COMMAND")?;
-    let words: Vec<OsString> = command.split_whitespace().map(OsString::from).collect();
-    if name.is_empty() || words.is_empty() {
-        return Err("the name or the command is empty".to_owned());
+/// A runtime is missing, or two have one name.
+pub(crate) fn all(with_runc: bool, others: &[Runtime]) -> anyhow::Result<Vec<Subject>> {
+    let mut subjects = vec![Subject::native()];
+    let under_test = Runtime::matrix().context("the runtime under test")?;
+    subjects.extend(under_test.into_iter().map(Subject::from));
+    if with_runc {
+        subjects.push(Runtime::runc()?.into());
     }
-    if name.contains([',', '|', '"', '<', '&', '\n']) {
-        return Err(format!("a name without , | \" < & is needed: {name:?}"));
-    }
-    Ok(Subject {
-        name: name.to_owned(),
-        words,
-    })
+    subjects.extend(others.iter().cloned().map(Subject::from));
+    check_names(&subjects)?;
+    Ok(subjects)
 }
 
 /// Checks that no two have one name.
 ///
 /// # Errors
 /// Two have.
-pub(crate) fn check_names(subjects: &[Subject]) -> anyhow::Result<()> {
+fn check_names(subjects: &[Subject]) -> anyhow::Result<()> {
     for (index, subject) in subjects.iter().enumerate() {
         let earlier = subjects.get(..index).unwrap_or_default();
         if earlier.iter().any(|other| other.name == subject.name) {
@@ -103,31 +81,13 @@ pub(crate) fn check_names(subjects: &[Subject]) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Subject, check_names, parse};
-    use std::path::Path;
-
-    #[test]
-    fn command_keeps_its_flags_before_the_state_directory() {
-        let subject = parse("old=/usr/bin/runsc  --platform=ptrace --network=none").unwrap();
-        let command = subject.command(Path::new("/r")).unwrap();
-        let args: Vec<_> = command.get_args().collect();
-        assert_eq!(subject.name, "old");
-        assert_eq!(
-            args,
-            ["--platform=ptrace", "--network=none", "--root", "/r"]
-        );
-    }
-
-    #[test]
-    fn name_or_command_must_not_be_empty() {
-        for text in ["runsc", "=runsc", "old=", "old= ", "a,b=runsc"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-    }
+    use super::{Subject, check_names};
+    use fixtures::runtime::Runtime;
 
     #[test]
     fn native_name_is_taken() {
-        let subjects = [Subject::native(), parse("native=runsc").unwrap()];
+        let other = Runtime::parse("native=/bin/true").unwrap();
+        let subjects = [Subject::native(), other.into()];
         assert!(check_names(&subjects).is_err());
     }
 }

@@ -24,7 +24,26 @@ pub(crate) fn render(samples: &Samples) -> String {
         samples.native(),
         samples.first_runtime(),
     );
+    floor(&mut text, samples);
     text
+}
+
+/// KVM's bare mechanism, and how much more an empty call takes on that platform.
+fn floor(text: &mut String, samples: &Samples) {
+    let Some(probe) = samples.probe() else { return };
+    let _ = writeln!(
+        text,
+        "A call by KVM's bare mechanism: {} µs ±{:.0}%.",
+        digits(probe.median),
+        probe.spread_percent()
+    );
+    for (name, ratio) in samples.ratios_to_probe() {
+        let _ = writeln!(
+            text,
+            "The empty call on {name}: ×{} of that.",
+            digits(ratio)
+        );
+    }
 }
 
 fn head(samples: &Samples) -> Vec<String> {
@@ -131,7 +150,7 @@ mod tests {
         let mut samples = Samples::new(names.to_vec());
         let row = rows::find("empty").unwrap();
         for (name, value) in [("native", 0.5), ("ours", 5.0), ("theirs", 50.0)] {
-            samples.add(row, name, value);
+            samples.add(row, name, &[value]);
         }
         let text = render(&samples);
         let line = text.lines().find(|line| line.contains("empty")).unwrap();

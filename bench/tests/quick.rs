@@ -19,7 +19,9 @@ fn quick_run_has_a_value_in_every_cell() {
     for line in lines {
         let fields: Vec<&str> = line.split(',').collect();
         assert_eq!(fields[3], "1", "{line}\n{stderr}");
-        assert!(fields[4].parse::<f64>().unwrap() > 0.0, "{line}");
+        let value: f64 = fields[4].parse().unwrap();
+        // What is idle may take no time at all.
+        assert!(value > 0.0 || fields[0] == "idle_cpu", "{line}");
     }
     for name in ["table.md", "samples.csv", "chart.svg"] {
         assert!(out.path().join(name).exists(), "{name}");

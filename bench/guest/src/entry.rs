@@ -58,7 +58,10 @@ fn measure(ms: &str, scratch: &str, root: &str) -> io::Result<()> {
     };
     for (name, row) in rows::ALL {
         match row(&place) {
-            Ok(ns) => println!("{name}\t{ns:.1}"),
+            Ok(batches) => {
+                let batches: Vec<_> = batches.iter().map(|ns| format!("{ns:.1}")).collect();
+                println!("{name}\t{}", batches.join(" "));
+            }
             Err(error) => eprintln!("bench-guest: {name}: {error}"),
         }
         io::stdout().flush()?;

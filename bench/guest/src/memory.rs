@@ -57,16 +57,16 @@ impl Mapping {
 }
 
 /// `mmap` of three anonymous pages, a write to each, `munmap`.
-pub(crate) fn map_touch_unmap(place: &Place) -> io::Result<f64> {
+pub(crate) fn map_touch_unmap(place: &Place) -> io::Result<Vec<f64>> {
     map_touch(place, NR_PAGES * PAGE)
 }
 
 /// The same with 64 MiB.
-pub(crate) fn first_touch(place: &Place) -> io::Result<f64> {
+pub(crate) fn first_touch(place: &Place) -> io::Result<Vec<f64>> {
     map_touch(place, LARGE)
 }
 
-fn map_touch(place: &Place, len: usize) -> io::Result<f64> {
+fn map_touch(place: &Place, len: usize) -> io::Result<Vec<f64>> {
     place.timer.measure(|| {
         let mapping = Mapping::new(len)?;
         mapping.touch();
@@ -75,7 +75,7 @@ fn map_touch(place: &Place, len: usize) -> io::Result<f64> {
 }
 
 /// `fork` with 256 MiB of private memory, of which the child writes to one page, and `wait`.
-pub(crate) fn fork_with_much_resident(place: &Place) -> io::Result<f64> {
+pub(crate) fn fork_with_much_resident(place: &Place) -> io::Result<Vec<f64>> {
     let mapping = Mapping::new(RESIDENT)?;
     mapping.touch();
     let measured = place.timer.measure(|| match process::fork()? {

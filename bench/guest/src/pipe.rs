@@ -6,7 +6,7 @@ use crate::process;
 use crate::rows::Place;
 
 /// One round trip: a byte to the child and back.
-pub(crate) fn ping_pong(place: &Place) -> io::Result<f64> {
+pub(crate) fn ping_pong(place: &Place) -> io::Result<Vec<f64>> {
     let (child_reads, mut there) = io::pipe()?;
     let (mut back, child_writes) = io::pipe()?;
     let child = process::fork()?;

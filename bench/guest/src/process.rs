@@ -12,7 +12,7 @@ use crate::rows::Place;
 const SELF: &CStr = c"/proc/self/exe";
 
 /// `fork`, `_exit` in the child, `wait`.
-pub(crate) fn fork_wait(place: &Place) -> io::Result<f64> {
+pub(crate) fn fork_wait(place: &Place) -> io::Result<Vec<f64>> {
     place.timer.measure(|| match fork()? {
         Some(child) => wait(child),
         None => exit(0),
@@ -20,7 +20,7 @@ pub(crate) fn fork_wait(place: &Place) -> io::Result<f64> {
 }
 
 /// `fork`, `execve` of a static `true` in the child, `wait`.
-pub(crate) fn fork_exec_wait(place: &Place) -> io::Result<f64> {
+pub(crate) fn fork_exec_wait(place: &Place) -> io::Result<Vec<f64>> {
     let program = std::fs::read_link(SELF.to_string_lossy().as_ref())?;
     let program = std::ffi::CString::new(program.into_os_string().into_encoded_bytes())?;
     let argv = [program.as_ptr(), c"true".as_ptr(), std::ptr::null()];
@@ -36,7 +36,7 @@ pub(crate) fn fork_exec_wait(place: &Place) -> io::Result<f64> {
 }
 
 /// A thread that does nothing, made and joined.
-pub(crate) fn thread_create_join(place: &Place) -> io::Result<f64> {
+pub(crate) fn thread_create_join(place: &Place) -> io::Result<Vec<f64>> {
     place.timer.measure(|| {
         let thread = std::thread::Builder::new().spawn(|| {})?;
         thread

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::timing::Timer;
-use crate::{call, file, memory, pipe, process};
+use crate::{busy, call, file, memory, pipe, process};
 
 /// What a row measures with.
 #[derive(Debug)]
@@ -17,11 +17,11 @@ pub(crate) struct Place {
     pub(crate) timer: Timer,
 }
 
-/// Measures a row, in nanoseconds for one operation.
-type Row = fn(&Place) -> io::Result<f64>;
+/// Measures a row, in nanoseconds for one operation, of each batch.
+type Row = fn(&Place) -> io::Result<Vec<f64>>;
 
 /// All rows by the names that the driver knows them by.
-pub(crate) const ALL: [(&str, Row); 15] = [
+pub(crate) const ALL: [(&str, Row); 16] = [
     ("empty", call::empty),
     ("clock_gettime", call::clock_gettime),
     ("read", file::read),
@@ -37,4 +37,5 @@ pub(crate) const ALL: [(&str, Row); 15] = [
     ("thread", process::thread_create_join),
     ("touch", memory::first_touch),
     ("fork_large", memory::fork_with_much_resident),
+    ("busy", busy::eight_threads),
 ];

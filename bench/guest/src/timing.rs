@@ -1,10 +1,10 @@
-//! How long one operation takes: batches that grow until the clock's own cost is nothing beside them, then a median.
+//! How long one operation takes: batches that grow until the clock's own cost is nothing beside them.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 /// Batches that count.
-const BATCHES: u32 = 5;
+const BATCHES: u32 = 7;
 /// The most operations in a batch, so that a clock that stands still does not hang the bench.
 const MOST: u32 = 1 << 28;
 
@@ -22,11 +22,19 @@ impl Timer {
         }
     }
 
-    /// The median over the batches of the nanoseconds that one operation takes.
+    /// What is spent on a row.
+    pub(crate) fn budget(&self) -> Duration {
+        self.batch * BATCHES
+    }
+
+    /// The nanoseconds that one operation takes, of each batch.
     ///
     /// # Errors
     /// The operation's.
-    pub(crate) fn measure(&self, mut operation: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
+    pub(crate) fn measure(
+        &self,
+        mut operation: impl FnMut() -> io::Result<()>,
+    ) -> io::Result<Vec<f64>> {
         let mut count = 1_u32;
         while count < MOST && time(count, &mut operation)? < self.batch {
             count *= 2;
@@ -36,11 +44,7 @@ impl Timer {
             let elapsed = time(count, &mut operation)?;
             batches.push(elapsed.as_secs_f64() * 1e9 / f64::from(count));
         }
-        batches.sort_by(f64::total_cmp);
-        batches
-            .get(batches.len() / 2)
-            .copied()
-            .ok_or_else(|| io::Error::other("no batch was measured"))
+        Ok(batches)
     }
 }
 
