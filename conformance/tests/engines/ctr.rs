@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fixtures::command::wait_until;
-use fixtures::engines::Containerd;
+use fixtures::engines::{Containerd, wait_until_gone};
+use fixtures::runtime::Runtime;
 use rstest::rstest;
 
 use crate::{checked, needs_root};
@@ -11,7 +12,13 @@ use crate::{checked, needs_root};
 #[rstest]
 fn short_list() {
     needs_root!();
-    let containerd = Containerd::start().unwrap();
+    for runtime in Runtime::everywhere().unwrap() {
+        short_list_on(&runtime);
+    }
+}
+
+fn short_list_on(runtime: &Runtime) {
+    let containerd = Containerd::start(runtime).unwrap();
     containerd.make_root().unwrap();
     let script = checked("echo hello; exit 3");
     let output = containerd
@@ -77,7 +84,7 @@ fn short_list() {
 #[rstest]
 fn containerd_is_killed_and_comes_back() {
     needs_root!();
-    let mut containerd = Containerd::start().unwrap();
+    let mut containerd = Containerd::start(&Runtime::under_test().unwrap()).unwrap();
     containerd.make_root().unwrap();
     containerd
         .run(&["--detach", "--null-io"], "survivor", &["sleep", "1000"])
@@ -109,5 +116,5 @@ fn containerd_is_killed_and_comes_back() {
     call(&["container", "delete", "survivor"])
         .success()
         .unwrap();
-    assert!(crate::docker_storm::left_behind("survivor").is_empty());
+    wait_until_gone(&["survivor".to_owned()]).unwrap();
 }

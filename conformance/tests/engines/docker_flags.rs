@@ -152,20 +152,77 @@ fn standard_input() {
     );
 }
 
+/// Connects to the socket that it is given, and prints why it can't.
+const CLIENT: &str = r#"
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+int main(int argc, char **argv) {
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    strncpy(address.sun_path, argv[argc - 1], sizeof address.sun_path - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        puts("connected");
+    else
+        perror("connect");
+}
+"#;
+
 #[rstest]
 fn sockets_of_the_host_are_refused() {
     needs_root!();
     let docker = Docker::shared().unwrap();
-    let socket = format!(
-        "{}/docker.sock:/var/run/docker.sock",
-        docker.path().display()
-    );
-    let script =
-        "test -S /var/run/docker.sock && nc local:/var/run/docker.sock </dev/null 2>&1; echo $?";
-    let output = shell(&["--volume", &socket], script).success().unwrap();
+    let client = fixtures::build::c_program("unix-client", CLIENT).unwrap();
+    let client = format!("{}:/client:ro", client.display());
+    let path = docker.path().join("docker.sock");
+    let socket = format!("{}:/var/run/docker.sock", path.display());
+    let script = checked("test -S /var/run/docker.sock && /client /var/run/docker.sock 2>&1");
+    let logging = Docker::logging();
+    let flags = [
+        "--runtime",
+        &logging,
+        "--volume",
+        &socket,
+        "--volume",
+        &client,
+    ];
+    let output = docker.run(&flags, &["sh", "-c", &script]).unwrap();
+    if on_our_kernel() == "true" {
+        return;
+    }
+    assert_eq!(output.stdout, "connect: Connection refused\n", "{output:?}");
+    let logs = docker.logs();
+    let warning = logs
+        .lines()
+        .find(|line| line.contains("out of a container's reach"));
     assert!(
-        output.stdout.contains("Connection refused") || output.stdout.ends_with("1\n"),
-        "{}",
-        output.stdout
+        warning.is_some_and(|line| line.contains("docker.sock")),
+        "{logs}"
+    );
+}
+
+#[rstest]
+fn seccomp_profile() {
+    needs_root!();
+    let directory = tempfile::tempdir().unwrap();
+    let profile = serde_json::json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{
+            "names": ["mkdir", "mkdirat"],
+            "action": "SCMP_ACT_ERRNO",
+            "errnoRet": 28,
+        }],
+    });
+    let path = directory.path().join("profile.json");
+    fs::write(&path, profile.to_string()).unwrap();
+    let option = format!("seccomp={}", path.display());
+    let script = "mkdir /made 2>&1; touch /file && grep ^Seccomp: /proc/self/status";
+    let output = shell(&["--security-opt", &option], script)
+        .success()
+        .unwrap();
+    assert_eq!(
+        output.stdout,
+        "mkdir: can't create directory '/made': No space left on device\nSeccomp:\t2\n"
     );
 }

@@ -2,11 +2,18 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
+use fixtures::command::wait_until;
 use fixtures::engines::Docker;
 use rstest::rstest;
 
-use crate::{checked, needs_root, unique};
+use crate::{checked, needs_root, run_detached};
+
+/// Limits that a hog breaks.
+const MEMORY: [&str; 4] = ["--memory", "64m", "--memory-swap", "64m"];
+/// Grows until it is killed.
+const GROW: &str = "x=$(head -c 200000000 /dev/zero | tr \"\\0\" x); echo survived";
 
 /// Where this host has control groups of version 1, and only there.
 fn group(controller: &str, id: &str) -> Option<std::path::PathBuf> {
@@ -20,8 +27,6 @@ fn group(controller: &str, id: &str) -> Option<std::path::PathBuf> {
 #[rstest]
 fn values_are_in_the_control_group() {
     needs_root!();
-    let docker = Docker::shared().unwrap();
-    let name = unique("limits");
     let flags = [
         "--memory",
         "64m",
@@ -36,9 +41,8 @@ fn values_are_in_the_control_group() {
         "--cpuset-cpus",
         "0",
     ];
-    let id = docker
-        .run_detached(&name, &flags, &["sleep", "1000"])
-        .unwrap();
+    let running = run_detached(&flags, "sleep 1000");
+    let id = running.id.clone();
     let read = |controller: &str, file: &str| {
         let group = group(controller, &id)?;
         Some(
@@ -60,18 +64,15 @@ fn values_are_in_the_control_group() {
             assert_eq!(found, value, "{file}");
         }
     }
-    let pid = docker.inspect(&name, "{{.State.Pid}}").unwrap();
+    let pid = running.inspect("{{.State.Pid}}").unwrap();
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     assert!(groups.lines().any(|line| line.ends_with(&id)), "{groups}");
-    docker
-        .docker(&["update", "--memory", "96m", "--memory-swap", "192m", &name])
-        .unwrap()
-        .success()
-        .unwrap();
+    let more = ["update", "--memory", "96m", "--memory-swap", "192m"];
+    running.call(&more, &[]).unwrap().success().unwrap();
     if let Some(found) = read("memory", "memory.limit_in_bytes") {
         assert_eq!(found, (96 << 20).to_string());
     }
-    docker.remove(&name);
+    drop(running);
     assert!(group("memory", &id).is_none());
 }
 
@@ -88,27 +89,42 @@ fn processes_are_limited_to_those_of_the_application() {
     assert!(output.stderr.contains("fork"), "{output:?}");
 }
 
+/// Takes more than the limit and is killed for it, alone.
+const HOG: &str = "head -c 200000000 /dev/zero | tail >/dev/null";
+
 #[rstest]
 fn memory_hog_is_reported_as_killed_for_memory() {
     needs_root!();
-    let docker = Docker::shared().unwrap();
-    let name = unique("hog");
-    let script = checked("x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo survived");
-    let flags = ["--memory", "64m", "--memory-swap", "64m"];
-    docker
-        .run_detached(
-            &name,
-            &flags,
-            &[
-                "sh",
-                "-c",
-                &format!("exec sh -c '{}'", script.replace('\'', "'\\''")),
-            ],
-        )
-        .unwrap();
-    let code = docker.docker(&["wait", &name]).unwrap().stdout;
+    let running = run_detached(&MEMORY, &format!("exec sh -c '{GROW}'"));
+    let code = running.call(&["wait"], &[]).unwrap().stdout;
     assert_ne!(code, "0\n");
-    let killed = docker.inspect(&name, "{{.State.OOMKilled}}").unwrap();
-    docker.remove(&name);
+    let killed = running.inspect("{{.State.OOMKilled}}").unwrap();
     assert_eq!((code.as_str(), killed.as_str()), ("137\n", "true"));
+}
+
+#[rstest]
+fn each_process_killed_for_memory_is_an_event() {
+    needs_root!();
+    let running = run_detached(&MEMORY, "sleep 1000");
+    for _ in 0..2 {
+        let hog = running.call(&["exec"], &["sh", "-c", &checked(HOG)]);
+        assert_ne!(hog.unwrap().code, 99);
+    }
+    let events = || {
+        let container = format!("container={}", running.name);
+        let flags = [
+            "events",
+            "--since",
+            "1h",
+            "--until",
+            "0s",
+            "--filter",
+            "event=oom",
+        ];
+        let args = [&flags[..], &["--filter", &container]].concat();
+        let output = running.docker.docker(&args).unwrap();
+        output.success().unwrap().stdout.lines().count()
+    };
+    wait_until("both events", Duration::from_secs(20), || events() >= 2).unwrap();
+    assert_eq!(running.status().unwrap(), "running");
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use fixtures::command::wait_until;
-use fixtures::engines::Docker;
+use fixtures::engines::{Docker, Running, wait_until_gone};
 use rstest::rstest;
 
-use crate::{checked, needs_root, on_our_kernel, unique};
+use crate::{checked, needs_root, on_our_kernel};
 
 /// How many at once, and how many in sequence; `ENGINE_STORM=full` is what a release is tested with.
 fn counts() -> (usize, usize) {
@@ -18,87 +18,32 @@ fn counts() -> (usize, usize) {
     }
 }
 
-/// What is left of a container: processes, mounts and control groups that name its id.
-pub(crate) fn left_behind(id: &str) -> Vec<String> {
-    let mut left = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        let program = command.split(' ').next().unwrap_or_default().to_owned();
-        // docker's own client may still name it.
-        if command.contains(id) && !program.ends_with("docker") {
-            left.push(format!("process {command}"));
-        }
-    }
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    left.extend(
-        mounts
-            .lines()
-            .filter(|line| line.contains(id))
-            .map(|line| format!("mount {line}")),
-    );
-    let hierarchies = fs::read_dir("/sys/fs/cgroup")
-        .into_iter()
-        .flatten()
-        .flatten();
-    for hierarchy in hierarchies {
-        for parent in [hierarchy.path(), hierarchy.path().join("docker")] {
-            let groups = fs::read_dir(parent).into_iter().flatten().flatten();
-            let named = groups.filter(|group| group.file_name().to_string_lossy().contains(id));
-            left.extend(named.map(|group| format!("control group {}", group.path().display())));
-        }
-    }
-    left
-}
-
-/// Waits until nothing is left: a shim takes a moment to end after its container.
-fn assert_gone(ids: &[String]) {
-    let gone = wait_until("the end of everything", Duration::from_secs(30), || {
-        ids.iter().all(|id| left_behind(id).is_empty())
-    });
-    let left: Vec<String> = ids.iter().flat_map(|id| left_behind(id)).collect();
-    assert!(gone.is_ok(), "{left:#?}");
-}
-
 #[rstest]
 fn many_at_once() {
     needs_root!();
     let docker = Docker::start().unwrap();
     let (at_once, _) = counts();
-    let names: Vec<String> = (0..at_once).map(|_| unique("storm")).collect();
     let script = checked("echo up; sleep 1000");
-    let ids: Vec<String> = std::thread::scope(|scope| {
-        let started: Vec<_> = names
-            .iter()
-            .map(|name| {
-                scope.spawn(|| {
-                    docker
-                        .run_detached(name, &[], &["sh", "-c", &script])
-                        .unwrap()
-                })
-            })
-            .collect();
-        started
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+    let start = || Running::start(&docker, &[], &["sh", "-c", &script]).unwrap();
+    let all: Vec<Running> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..at_once).map(|_| scope.spawn(start)).collect();
+        let all = started.into_iter().map(|thread| thread.join().unwrap());
+        all.collect()
     });
-    for name in &names {
-        let up = || docker.docker(&["logs", name]).unwrap().stdout == "up\n";
+    for running in &all {
+        let up = || running.logs().unwrap() == "up\n";
         wait_until("output", Duration::from_secs(30), up).unwrap();
     }
     std::thread::scope(|scope| {
-        for name in &names {
+        for running in &all {
             scope.spawn(|| {
-                docker
-                    .docker(&["rm", "--force", name])
-                    .unwrap()
-                    .success()
-                    .unwrap()
+                let removed = running.call(&["rm", "--force"], &[]);
+                removed.unwrap().success().unwrap();
             });
         }
     });
-    assert_gone(&ids);
+    let ids: Vec<String> = all.iter().map(|running| running.id.clone()).collect();
+    wait_until_gone(&ids).unwrap();
 }
 
 #[rstest]
@@ -137,53 +82,42 @@ fn many_in_sequence() {
 fn dockerd_is_killed_and_comes_back() {
     needs_root!();
     let docker = Docker::start().unwrap();
-    let name = unique("survivor");
     let script = checked("i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done");
-    let id = docker
-        .run_detached(&name, &[], &["sh", "-c", &script])
-        .unwrap();
+    let running = Running::start(&docker, &[], &["sh", "-c", &script]).unwrap();
     docker.kill();
     docker.launch().unwrap();
-    assert_eq!(
-        docker.inspect(&name, "{{.State.Status}}").unwrap(),
-        "running"
-    );
-    let output = docker.docker(&["exec", &name, "echo", "alive"]).unwrap();
+    assert_eq!(running.status().unwrap(), "running");
+    let output = running.call(&["exec"], &["echo", "alive"]).unwrap();
     assert_eq!(output.stdout, "alive\n", "{output:?}");
-    docker
-        .docker(&["rm", "--force", &name])
-        .unwrap()
-        .success()
-        .unwrap();
-    assert_gone(&[id]);
+    remove(&running);
+}
+
+fn remove(running: &Running) {
+    let removed = running.call(&["rm", "--force"], &[]).unwrap();
+    removed.success().unwrap();
+    wait_until_gone(std::slice::from_ref(&running.id)).unwrap();
 }
 
 #[rstest]
 fn shim_is_killed_and_the_container_can_be_removed() {
     needs_root!();
     let docker = Docker::start().unwrap();
-    let name = unique("orphan");
-    let id = docker.run_detached(&name, &[], &["sleep", "1000"]).unwrap();
+    let running = Running::start(&docker, &[], &["sleep", "1000"]).unwrap();
     let shim = fs::read_dir("/proc")
         .unwrap()
         .flatten()
         .find(|entry| {
             let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command);
-            command.contains("containerd-shim") && command.contains(&id)
+            command.contains("containerd-shim") && command.contains(&running.id)
         })
         .and_then(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok())
         .and_then(rustix::process::Pid::from_raw)
         .unwrap();
     rustix::process::kill_process(shim, rustix::process::Signal::KILL).unwrap();
-    let ended = || docker.inspect(&name, "{{.State.Status}}").unwrap() == "exited";
+    let ended = || running.status().unwrap() == "exited";
     wait_until("docker's notice of it", Duration::from_secs(30), ended).unwrap();
-    docker
-        .docker(&["rm", "--force", &name])
-        .unwrap()
-        .success()
-        .unwrap();
-    assert_gone(&[id]);
+    remove(&running);
 }
 
 #[rstest]

@@ -6,7 +6,7 @@ use fixtures::command::wait_until;
 use fixtures::engines::{Docker, IMAGE};
 use rstest::rstest;
 
-use crate::{checked, needs_root, on_our_kernel, unique};
+use crate::{needs_root, on_our_kernel, run_detached};
 
 #[rstest]
 fn images_are_built_with_the_default_runtime() {
@@ -20,7 +20,7 @@ fn images_are_built_with_the_default_runtime() {
         on_our_kernel()
     );
     fs::write(directory.path().join("Dockerfile"), text).unwrap();
-    let tag = unique("built");
+    let tag = Docker::unique("built");
     let path = directory.path().to_string_lossy();
     docker
         .docker(&["build", "--network", "none", "--tag", &tag, &path])
@@ -37,19 +37,15 @@ fn images_are_built_with_the_default_runtime() {
 fn two_containers_share_a_volume() {
     needs_root!();
     let docker = Docker::shared().unwrap();
-    let (volume, writer) = (unique("volume"), unique("writer"));
+    let volume = Docker::unique("volume");
     docker
         .docker(&["volume", "create", &volume])
         .unwrap()
         .success()
         .unwrap();
     let mount = format!("{volume}:/shared");
-    let script = checked(
-        "i=0; while :; do i=$((i+1)); echo $i >/shared/.new; mv /shared/.new /shared/counter; sleep 0.1; done",
-    );
-    docker
-        .run_detached(&writer, &["--volume", &mount], &["sh", "-c", &script])
-        .unwrap();
+    let script = "i=0; while :; do i=$((i+1)); echo $i >/shared/.new; mv /shared/.new /shared/counter; sleep 0.1; done";
+    let writer = run_detached(&["--volume", &mount], script);
     let read_only = format!("{volume}:/shared:ro");
     let read = || {
         let output = docker
@@ -61,7 +57,7 @@ fn two_containers_share_a_volume() {
     wait_until("the first number", limit, || read() > 0).unwrap();
     let first = read();
     wait_until("a later number", limit, || read() > first).unwrap();
-    docker.remove(&writer);
+    drop(writer);
     docker
         .docker(&["volume", "rm", &volume])
         .unwrap()

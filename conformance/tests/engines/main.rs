@@ -9,12 +9,15 @@ mod ctr;
 mod docker_commands;
 mod docker_flags;
 mod docker_limits;
+mod docker_platforms;
 mod docker_storm;
 mod docker_terminal;
 mod docker_together;
 mod podman;
+mod podman_rootless;
 mod terminal;
 
+use fixtures::engines::{Docker, Running};
 use fixtures::runtime::{Kind, Runtime};
 
 /// A shell command that fails unless it runs on the kernel of the runtime under test.
@@ -30,11 +33,18 @@ fn checked(script: &str) -> String {
     format!("{}; {script}", on_our_kernel())
 }
 
-/// A name that no other test of this process has.
-fn unique(stem: &str) -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static SERIAL: AtomicU32 = AtomicU32::new(0);
-    format!("{stem}-{}", SERIAL.fetch_add(1, Ordering::Relaxed))
+/// A script of the shared docker's that checks the kernel first, in the background.
+fn run_detached(flags: &[&str], script: &str) -> Running {
+    let docker = Docker::shared().unwrap();
+    Running::start(&docker, flags, &["sh", "-c", &checked(script)]).unwrap()
+}
+
+/// The runtime under test on each platform of this host but the one that all other cases run on.
+fn other_platforms() -> Vec<Runtime> {
+    let first = Runtime::under_test().unwrap().platform;
+    let mut all = Runtime::everywhere().unwrap();
+    all.retain(|runtime| runtime.platform != first);
+    all
 }
 
 /// Leaves the test where engines can't run.

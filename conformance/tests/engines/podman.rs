@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fixtures::command::wait_until;
 use fixtures::engines::Podman;
+use fixtures::runtime::Runtime;
 use rstest::rstest;
 
 use crate::{checked, needs_root};
@@ -11,7 +12,13 @@ use crate::{checked, needs_root};
 #[rstest]
 fn short_list() {
     needs_root!();
-    let podman = Podman::new().unwrap();
+    for runtime in Runtime::everywhere().unwrap() {
+        short_list_on(&runtime);
+    }
+}
+
+fn short_list_on(runtime: &Runtime) {
+    let podman = Podman::new(runtime).unwrap();
     let shell =
         |flags: &[&str], script: &str| podman.run(flags, &["sh", "-c", &checked(script)]).unwrap();
     let output = shell(

@@ -42,7 +42,8 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
     Ok(0)
 }
 
-/// The host processes that stand for the guest's: stubs, by their ids on the host.
+/// The host processes that stand for the guest's: stubs, by their ids on the host. On a platform
+/// without stubs, as KVM is, the sandbox stands for all.
 fn json(state: &State, processes: &[ProcessInfo]) -> Result<String> {
     let on_host = host_pids(state.sandbox.pid);
     let mut pids: Vec<i32> = processes
@@ -51,6 +52,9 @@ fn json(state: &State, processes: &[ProcessInfo]) -> Result<String> {
         .collect();
     pids.sort_unstable();
     pids.dedup();
+    if processes.iter().all(|process| process.host_pid.is_none()) {
+        pids.push(state.sandbox.pid);
+    }
     Ok(serde_json::to_string(&pids)?)
 }
 
