@@ -42,7 +42,7 @@ fn run_detached(flags: &[&str], script: &str) -> Running {
 /// The runtime under test on each platform of this host but the one that all other cases run on.
 fn other_platforms() -> Vec<Runtime> {
     let first = Runtime::under_test().unwrap().platform;
-    let mut all = Runtime::everywhere().unwrap();
+    let mut all = Runtime::matrix().unwrap();
     all.retain(|runtime| runtime.platform != first);
     all
 }

@@ -12,7 +12,7 @@ use crate::{checked, needs_root};
 
 /// KVM's device is not open to everybody.
 fn runtime() -> Option<Runtime> {
-    let mut all = Runtime::everywhere().unwrap();
+    let mut all = Runtime::matrix().unwrap();
     all.retain(|runtime| runtime.platform.as_deref() != Some("kvm"));
     all.pop()
 }
