@@ -30,6 +30,20 @@ struct Sink {
     level: Level,
     startup: bool,
     stderr: bool,
+    /// Takes events of this target alone.
+    only: Option<&'static str>,
+}
+
+impl Sink {
+    fn takes(&self, metadata: &Metadata<'_>) -> bool {
+        let left_out = match metadata.target() {
+            STARTUP => !self.startup,
+            FINAL => self.stderr,
+            _ => false,
+        };
+        let wanted = self.only.is_none_or(|target| target == metadata.target());
+        *metadata.level() <= self.level && wanted && !left_out
+    }
 }
 
 /// Everything a process logs goes through this.
@@ -64,6 +78,7 @@ pub(crate) fn init(config: &Config, command: &str, id: &str) -> Result<()> {
         level,
         startup: false,
         stderr: config.log.is_none(),
+        only: None,
     }];
     if let Some(log) = &config.settings.debug_log {
         let file = log.open(command, id, &clock::now())?;
@@ -73,6 +88,7 @@ pub(crate) fn init(config: &Config, command: &str, id: &str) -> Result<()> {
             level: Level::DEBUG,
             startup: true,
             stderr: false,
+            only: None,
         });
     }
     install(sinks);
@@ -87,14 +103,18 @@ pub(crate) fn init_child(config: &LogConfig) {
         Level::INFO
     };
     let file = config.fd.and_then(|fd| duplicate(fd).ok());
-    let sink = |file| Sink {
+    let user = config.user.and_then(|fd| duplicate(fd).ok());
+    let sink = |file, only: Option<&'static str>| Sink {
         file,
         format: LogFormat::Text,
-        level,
+        level: only.map_or(level, |_| Level::INFO),
         startup: true,
         stderr: false,
+        only,
     };
-    install(file.map(sink).into_iter().collect());
+    let file = file.map(|file| sink(file, None));
+    let user = user.map(|file| sink(file, Some(sandbox::USER_LOG)));
+    install(file.into_iter().chain(user).collect());
 }
 
 /// The descriptor stays open under its number too: the SIGSYS handler writes to it.
@@ -146,9 +166,7 @@ fn stderr() -> Result<File> {
 
 impl Subscriber for Emitter {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.sinks
-            .iter()
-            .any(|sink| *metadata.level() <= sink.level)
+        self.sinks.iter().any(|sink| sink.takes(metadata))
     }
 
     fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
@@ -180,12 +198,7 @@ impl Subscriber for Emitter {
             message: &message.text,
         };
         for sink in &self.sinks {
-            let left_out = match metadata.target() {
-                STARTUP => !sink.startup,
-                FINAL => sink.stderr,
-                _ => false,
-            };
-            if line.level <= sink.level && !left_out {
+            if sink.takes(metadata) {
                 let text = line.format(sink.format);
                 // There is nowhere to report that the log can't be written.
                 let _ = (&sink.file).write_all(text.as_bytes());

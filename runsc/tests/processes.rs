@@ -358,3 +358,32 @@ fn root_of_a_user_namespace_alone_runs_containers() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
 }
+
+/// What a program asks for and can't have here is told to the container's user, once, and nothing else is.
+#[test]
+fn the_user_log_tells_of_refused_calls() {
+    // acct(2) twice, and a call that no kernel has.
+    let script = "syscall(163, 0); syscall(163, 0); syscall(9999)";
+    let Some(host) = Host::new(&["/usr/bin/perl", "-e", script]) else {
+        return;
+    };
+    let log = host.directory.path().join("user.log");
+    fs::write(&log, "before\n").unwrap();
+    let flag = format!("--user-log={}", log.display());
+    host.succeed(&["run", &flag, "c"]);
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let told = |wanted: &str| lines.iter().filter(|line| line.contains(wanted)).count();
+    assert_eq!(lines.first(), Some(&"before"), "{text}");
+    assert_eq!(told("calls acct, which is refused"), 1, "{text}");
+    assert_eq!(
+        told("system call 9999, which is not supported"),
+        1,
+        "{text}"
+    );
+    let others = lines
+        .iter()
+        .skip(1)
+        .filter(|line| !line.contains("\"perl\""));
+    assert_eq!(others.count(), 0, "{text}");
+}

@@ -27,7 +27,7 @@ pub(crate) const USER_LOG: Flag = flag(
     "user-log",
     Kind::Text,
     "",
-    "file for messages to the container's user",
+    "file for messages to the container's user: calls that are refused, sockets out of reach, processes killed for want of memory",
 );
 pub(crate) const PIDFD_SOCKET: Flag = flag(
     "pidfd-socket",
@@ -91,6 +91,7 @@ pub(crate) fn request<'a>(
         console_socket: path("console-socket"),
         pidfd_socket: path("pidfd-socket"),
         preserve_fds,
+        user_log: path("user-log"),
         notify_socket: std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()),
         foreground,
     })

@@ -96,6 +96,7 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
         console_socket: None,
         pidfd_socket: None,
         preserve_fds: 0,
+        user_log: None,
         notify_socket: None,
         foreground: true,
     };

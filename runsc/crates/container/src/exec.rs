@@ -147,18 +147,14 @@ fn spawn_watcher(
     spawn.donate(slot);
     spawn.cgroups(joinable(state.cgroup.as_ref())?);
     let (report, report_end) = Connection::pair()?;
-    let log = match &settings.debug_log {
-        Some(log) => {
-            let file = log.open("watch", id, &crate::clock::now())?;
-            LogConfig {
-                debug: settings.debug,
-                fd: Some(spawn.donate(file.into())),
-            }
-        }
-        None => LogConfig {
-            debug: settings.debug,
-            fd: None,
-        },
+    let file = match &settings.debug_log {
+        Some(log) => Some(log.open("watch", id, &crate::clock::now())?),
+        None => None,
+    };
+    let log = LogConfig {
+        debug: settings.debug,
+        fd: file.map(|file| spawn.donate(file.into())),
+        user: None,
     };
     let config = WatchConfig {
         id: id.clone(),

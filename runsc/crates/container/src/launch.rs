@@ -39,6 +39,8 @@ pub struct Plan<'a> {
     pub stdio: [OwnedFd; 3],
     /// Its descriptors from 3 on.
     pub preserved: Vec<OwnedFd>,
+    /// The file for messages to the container's user.
+    pub user_log: Option<OwnedFd>,
     /// The service manager's socket, if it is to be told of the container.
     pub notify: Option<OwnedFd>,
     /// The control socket, listening.
@@ -249,18 +251,20 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
     spawn.donate(config_fd);
     spawn.cgroups(joinable(plan.cgroup)?);
     let memory_group: Vec<OwnedFd> = memory_group(&plan).into_iter().flatten().collect();
-    let log = child_log(&mut spawn, &plan, "boot")?;
+    let mut log = child_log(&mut spawn, &plan, "boot")?;
     let Plan {
         bundle,
         resolved,
         settings,
         stdio,
         preserved,
+        user_log,
         notify,
         control,
         ..
     } = plan;
     let device = platform_device(settings)?;
+    log.user = user_log.map(|fd| spawn.donate(fd));
     let config = BootConfig {
         container: resolved.container,
         fds: BootFds {
@@ -421,6 +425,7 @@ fn child_log(spawn: &mut Spawn, plan: &Plan<'_>, role: &str) -> Result<LogConfig
     Ok(LogConfig {
         debug,
         fd: file.map(|fd| spawn.donate(fd)),
+        user: None,
     })
 }
 

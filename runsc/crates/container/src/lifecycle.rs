@@ -40,6 +40,8 @@ pub struct Create<'a> {
     pub pidfd_socket: Option<PathBuf>,
     /// How many descriptors from 3 on go to the guest.
     pub preserve_fds: u32,
+    /// File for messages to the container's user.
+    pub user_log: Option<PathBuf>,
     /// The service manager's socket (`NOTIFY_SOCKET`).
     pub notify_socket: Option<OsString>,
     /// The caller stays, and its terminal is the container's.
@@ -147,6 +149,7 @@ fn create_in(
         settings,
         stdio,
         preserved: preserved(request.preserve_fds)?,
+        user_log: request.user_log.as_deref().map(appended).transpose()?,
         notify,
         control: endpoint
             .listen()
@@ -226,6 +229,16 @@ fn stdio(request: &Create<'_>, process: &mut control::Process) -> Result<[OwnedF
         process.terminal = false;
     }
     console::own_stdio()
+}
+
+/// Opens a log.
+fn appended(path: &Path) -> Result<OwnedFd> {
+    File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map(OwnedFd::from)
+        .map_err(ContainerError::path("open", path))
 }
 
 fn console_size(bundle: &Bundle) -> Option<(u16, u16)> {

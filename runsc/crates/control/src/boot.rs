@@ -111,6 +111,9 @@ pub struct LogConfig {
     pub debug: bool,
     /// Descriptor of its own debug log file, if there is one.
     pub fd: Option<i32>,
+    /// Descriptor of the file for messages to the container's user (`--user-log`).
+    #[serde(default)]
+    pub user: Option<i32>,
 }
 
 /// The gofer's configuration, passed as a sealed memfd.

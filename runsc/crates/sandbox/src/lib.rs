@@ -28,6 +28,7 @@ use host::signal_fd::SignalFd;
 use host::spawn::take_donated;
 
 pub use platform_list::{PlatformReport, try_platforms};
+pub use sentry::user_log::TARGET as USER_LOG;
 pub use syscall_list::describe_syscalls;
 
 use crate::end::End;

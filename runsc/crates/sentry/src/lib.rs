@@ -35,6 +35,7 @@ pub mod socket;
 pub mod strace;
 pub mod syscalls;
 pub mod time;
+pub mod user_log;
 pub mod vfs;
 
 pub use abi::Errno;

@@ -321,7 +321,7 @@ fn report(
         "Out of memory"
     };
     say(Level::Error, &format!("{who}: {}", obituary(chosen)));
-    tracing::warn!("{who}: {}", obituary(chosen));
+    tracing::warn!(target: crate::user_log::TARGET, "{who}: {}", obituary(chosen));
 }
 
 fn name(task: &Task) -> String {

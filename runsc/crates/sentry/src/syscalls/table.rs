@@ -5,6 +5,7 @@ use abi::Errno;
 use crate::error::{SysError, SyscallResult};
 use crate::kernel::task::Task;
 use crate::syscalls::args::SyscallArgs;
+use crate::user_log;
 
 /// A handler.
 pub type Handler = fn(&Task, &SyscallArgs) -> SyscallResult;
@@ -88,7 +89,10 @@ impl Call {
     fn run(&self, task: &Task, args: &SyscallArgs) -> SyscallResult {
         match (self.handler, self.support) {
             (Some(handler), _) => handler(task, args),
-            (None, Support::Refused(errno, _)) => Err(SysError::Errno(errno)),
+            (None, Support::Refused(errno, _)) => {
+                user_log::unsupported(task, args, Some(self));
+                Err(SysError::Errno(errno))
+            }
             (None, _) => Err(SysError::Errno(Errno::ENOSYS)),
         }
     }
@@ -195,7 +199,9 @@ pub fn rows() -> impl Iterator<Item = &'static Call> {
 
 /// Answers a call; ENOSYS if there is none of that number.
 pub fn dispatch(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    lookup(args.number).map_or(Err(SysError::Errno(Errno::ENOSYS)), |call| {
-        call.run(task, args)
-    })
+    let Some(call) = lookup(args.number) else {
+        user_log::unsupported(task, args, None);
+        return Err(SysError::Errno(Errno::ENOSYS));
+    };
+    call.run(task, args)
 }
