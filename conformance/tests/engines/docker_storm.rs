@@ -56,14 +56,17 @@ fn many_in_sequence() {
         |pid: Option<u32>| pid.map_or(0, |pid| count(Path::new(&format!("/proc/{pid}/fd"))));
     docker.run(&[], &["true"]).unwrap().success().unwrap();
     let before = descriptors(docker.pid());
-    for _ in 0..in_sequence {
-        let output = docker.run(&[], &["sh", "-c", on_our_kernel()]).unwrap();
+    let mut ids = Vec::new();
+    for number in 0..in_sequence {
+        let file = docker.path().join(format!("id-{number}"));
+        let flags = ["--cidfile", &file.to_string_lossy()];
+        let output = docker.run(&flags, &["sh", "-c", on_our_kernel()]).unwrap();
         assert_eq!(output.code, 0, "{output:?}");
+        ids.push(fs::read_to_string(file).unwrap());
     }
     let after = descriptors(docker.pid());
     assert!(after <= before + 10, "{before} descriptors became {after}");
-    let groups = count(Path::new("/sys/fs/cgroup/memory/docker"));
-    assert!(groups < 500, "{groups} entries of docker's control group");
+    wait_until_gone(&ids).unwrap();
     let root = docker
         .path()
         .join("exec")
@@ -89,6 +92,21 @@ fn dockerd_is_killed_and_comes_back() {
     assert_eq!(running.status().unwrap(), "running");
     let output = running.call(&["exec"], &["echo", "alive"]).unwrap();
     assert_eq!(output.stdout, "alive\n", "{output:?}");
+    remove(&running);
+}
+
+#[rstest]
+fn containerd_is_killed_under_docker_and_comes_back() {
+    needs_root!();
+    let docker = Docker::start().unwrap();
+    let running = Running::start(&docker, &[], &["sleep", "1000"]).unwrap();
+    docker.restart_containerd().unwrap();
+    let alive = || {
+        let output = running.call(&["exec"], &["sh", "-c", &checked("echo alive; sleep 1")]);
+        output.unwrap().stdout == "alive\n"
+    };
+    wait_until("docker's way back", Duration::from_secs(30), alive).unwrap();
+    assert_eq!(running.status().unwrap(), "running");
     remove(&running);
 }
 
