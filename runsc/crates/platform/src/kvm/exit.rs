@@ -53,6 +53,10 @@ pub(super) fn of_vector(
         4 | 5 | 10 => exception(libc::SIGSEGV, SI_KERNEL, 0, vector, frame.error_code),
         INVALID_OPCODE | 7 => match code_at_rip() {
             [0xcd, gate, _] => general_protection(u64::from(gate) << 3 | GATE),
+            // ldmxcsr of reserved bits: it is there on every 64-bit processor.
+            [0x0f, 0xae, operand] if operand >> 3 & 7 == 2 && operand < 0xc0 => {
+                general_protection(0)
+            }
             _ => invalid_opcode(rip),
         },
         11 | 12 => exception(libc::SIGBUS, SI_KERNEL, 0, vector, frame.error_code),

@@ -28,9 +28,10 @@
 //!
 //! **Quirks of hosts.** A nested hypervisor without hardware help (`kvm_pvm`) delivers `SYSCALL` to
 //! `LSTAR` in ring 3, which shows as a page fault there: it is taken as the call ([`vcpu`]), so that a
-//! program that jumps there makes one too. It also makes `int 0x80` an invalid opcode, `vmcall` a protection fault, and has
-//! `icebp` leave `rip` before it; [`exit`] gives what a processor gives. `vmmcall` is answered by
-//! KVM (`rax` is `-EPERM`), as on any KVM guest, and the application goes on.
+//! program that jumps there makes one too. It also makes `int 0x80`, and `ldmxcsr` of reserved bits,
+//! invalid opcodes, `vmcall` a protection fault, and has `icebp` leave `rip` before it; [`exit`] gives
+//! what a processor gives. `vmmcall` is answered by KVM (`rax` is `-EPERM`), as on any KVM guest, and
+//! the application goes on.
 //!
 //! Lock order: space > windows > chunks > slots. None is held while application code runs.
 

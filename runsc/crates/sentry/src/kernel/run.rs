@@ -270,7 +270,7 @@ fn ask_tracer(task: &Task, datum: u16) -> SyscallResult {
 /// Maps what a fault asks for, or raises the signal that Linux would.
 fn serve_fault(task: &Arc<Task>, fault: &Fault, registers: &platform::ThreadState) {
     task.faults.fetch_add(1, Ordering::Relaxed);
-    if crate::kernel::vsyscall::emulate(task, fault) {
+    if crate::kernel::vsyscall::answer(task, fault) {
         return;
     }
     let stack = task.group().limits().get(Resource::Stack).soft;
