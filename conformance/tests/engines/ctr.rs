@@ -29,6 +29,36 @@ fn short_list_on(runtime: &Runtime) {
         ("hello\n", 3),
         "{output:?}"
     );
+    let directory = tempfile::tempdir().unwrap();
+    let mount = format!(
+        "type=bind,src={},dst=/data,options=rbind:rw",
+        directory.path().display()
+    );
+    let flags = [
+        "--rm",
+        "--env",
+        "A=b",
+        "--cwd",
+        "/tmp",
+        "--mount",
+        &mount,
+        "--memory-limit",
+        "67108864",
+        "--cap-drop",
+        "CAP_CHOWN",
+        "--cap-drop",
+        "CAP_DAC_READ_SEARCH",
+        "--read-only",
+    ];
+    let script = checked(
+        "echo $A; pwd; grep CapBnd /proc/self/status | tail -c 3; id -u >/data/new; touch /x 2>/dev/null || echo refused; sleep 1",
+    );
+    let output = containerd
+        .run(&flags, "flags", &["sh", "-c", &script])
+        .unwrap();
+    assert_eq!(output.stdout, "b\n/tmp\nfa\nrefused\n", "{output:?}");
+    let new = std::fs::read_to_string(directory.path().join("new")).unwrap();
+    assert_eq!(new, "0\n");
     let missing = containerd
         .run(&["--rm"], "missing", &["nosuchprogram"])
         .unwrap();

@@ -1,5 +1,6 @@
 //! podman with `--runtime`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use fixtures::command::wait_until;
@@ -7,6 +8,7 @@ use fixtures::engines::Podman;
 use fixtures::runtime::Runtime;
 use rstest::rstest;
 
+use crate::terminal::Terminal;
 use crate::{checked, needs_root};
 
 #[rstest]
@@ -42,8 +44,35 @@ fn short_list_on(runtime: &Runtime) {
         shell(&["--volume", &volume], "cat /data/file").stdout,
         "shared\n"
     );
+    let shared = format!("{}:/data", directory.path().display());
+    let script = "echo back >/data/new; touch /scratch/f; hostname; ulimit -n; grep CapEff /proc/self/status";
+    let flags = [
+        "--volume",
+        &shared,
+        "--tmpfs",
+        "/scratch",
+        "--hostname",
+        "inner",
+        "--ulimit",
+        "nofile=100:200",
+        "--cap-drop",
+        "all",
+        "--cap-add",
+        "chown",
+        "--cpus",
+        "0.5",
+    ];
+    let output = shell(&flags, script);
+    let expected = "inner\n100\nCapEff:\t0000000000000001\n";
+    assert_eq!(output.stdout, expected, "{output:?}");
+    let new = std::fs::read_to_string(directory.path().join("new")).unwrap();
+    assert_eq!(new, "back\n");
     assert_eq!(podman.run(&[], &["nosuchprogram"]).unwrap().code, 127);
+    background(&podman, directory.path());
+    on_a_terminal(&podman);
+}
 
+fn background(podman: &Podman, directory: &Path) {
     let call = |args: &[&str]| podman.podman(args).unwrap();
     let script = checked("trap 'exit 4' TERM; while :; do echo tick; sleep 0.1; done");
     let image = fixtures::engines::IMAGE;
@@ -76,10 +105,48 @@ fn short_list_on(runtime: &Runtime) {
     call(&["pause", "stays"]).success().unwrap();
     assert_eq!(status(), "paused\n");
     call(&["unpause", "stays"]).success().unwrap();
+    let top = call(&["top", "stays", "-o", "pid,comm"]).success().unwrap();
+    assert!(top.stdout.contains(" sh"), "{top:?}");
     call(&["stop", "stays"]).success().unwrap();
     assert_eq!(
         call(&["inspect", "--format", "{{.State.ExitCode}}", "stays"]).stdout,
         "4\n"
     );
+    // Into a container that runs, podman copies through its mount namespace on the host, which is empty.
+    let (there, back) = (directory.join("new"), directory.join("copy"));
+    let (there, back) = (there.to_string_lossy(), back.to_string_lossy());
+    call(&["cp", &there, "stays:/root/new"]).success().unwrap();
+    call(&["cp", "stays:/root/new", &back]).success().unwrap();
+    assert_eq!(std::fs::read_to_string(&*back).unwrap(), "back\n");
+    call(&["restart", "stays"]).success().unwrap();
+    assert_eq!(status(), "running\n");
+    call(&["kill", "--signal", "KILL", "stays"])
+        .success()
+        .unwrap();
+    assert_eq!(call(&["wait", "stays"]).stdout, "137\n");
     call(&["rm", "stays"]).success().unwrap();
+}
+
+fn on_a_terminal(podman: &Podman) {
+    let flags = [
+        "run",
+        "--rm",
+        "-it",
+        "--network",
+        "none",
+        "--env",
+        "PS1=ready> ",
+    ];
+    let command = podman.command(&[&flags[..], &[fixtures::engines::IMAGE, "sh"]].concat());
+    let mut terminal = Terminal::start(&command);
+    terminal.expect("ready> ");
+    terminal.write("tty\n");
+    terminal.expect("/dev/pts/0");
+    terminal.write("sleep 1000\n");
+    terminal.expect("sleep 1000");
+    std::thread::sleep(Duration::from_millis(500));
+    terminal.write("\x03");
+    terminal.expect("ready> ");
+    terminal.write("exit 6\n");
+    assert_eq!(terminal.finish(), 6);
 }

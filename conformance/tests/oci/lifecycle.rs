@@ -271,3 +271,20 @@ fn failing_hook_fails_create() {
     assert_ne!(container.create(&[]).unwrap().code, 0);
     assert_ne!(container.call(&["state", &container.id]).unwrap().code, 0);
 }
+
+/// Paths of unix sockets have room for 107 bytes (`man 7 unix`), and docker's state has a longer one.
+#[rstest]
+fn long_id_and_state_path() {
+    let bundle = Bundle::busybox(&["sleep", "1000"]).unwrap();
+    let container = Container::with_long_names(bundle).unwrap();
+    container.run_detached(&[]).unwrap().success().unwrap();
+    let output = container.exec(&[], &["echo", "inside"]).unwrap();
+    assert_eq!(output.stdout, "inside\n", "{output:?}");
+    let list = container.call(&["list", "--quiet"]).unwrap();
+    assert_eq!(list.stdout.trim(), container.id);
+    container.kill("KILL").unwrap().success().unwrap();
+    container.wait_for_status("stopped").unwrap();
+    container.delete(&[]).unwrap().success().unwrap();
+    let list = container.call(&["list", "--quiet"]).unwrap();
+    assert_eq!(list.stdout.trim(), "");
+}
