@@ -19,6 +19,7 @@ mod kvm;
 mod limits;
 pub mod mock;
 mod ptrace;
+mod run_flag;
 mod self_test;
 mod space;
 mod state;

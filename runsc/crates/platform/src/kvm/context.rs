@@ -121,7 +121,7 @@ impl Context {
         if bound.owner != std::thread::current().id() {
             return Err(Errno::EPERM);
         }
-        if !self.flag.start() {
+        if !self.flag.run.start() {
             return Ok(Exit::Interrupted);
         }
         let exit = if registers::is_loadable(state) {
@@ -129,7 +129,7 @@ impl Context {
         } else {
             exit::general_protection(0)
         };
-        self.flag.stop();
+        self.flag.run.stop();
         self.settle();
         Ok(exit)
     }
@@ -138,7 +138,7 @@ impl Context {
         match self.ready() {
             Ok(true) => {}
             Ok(false) => {
-                self.flag.take_pending();
+                self.flag.run.stop_if_pending();
                 return Exit::Interrupted;
             }
             Err(errno) => {
@@ -149,7 +149,7 @@ impl Context {
         let mut nr_retries = 0;
         loop {
             let Some(stop) = self.run_once(state) else {
-                self.flag.take_pending();
+                self.flag.run.stop_if_pending();
                 return Exit::Interrupted;
             };
             if let Some(exit) = self.exit(stop, state, &mut nr_retries) {
@@ -163,7 +163,7 @@ impl Context {
         if self.lease.is_none() {
             let pool = self.machine.pool();
             let flag = &self.flag;
-            let Some(vcpu) = pool.take(&self.machine, || flag.is_pending())? else {
+            let Some(vcpu) = pool.take(&self.machine, || flag.run.is_pending())? else {
                 return Ok(false);
             };
             let thread = self.bound.as_ref().ok_or(Errno::EINVAL)?.thread;
@@ -189,7 +189,7 @@ impl Context {
         let space = kvm_space(&bound.space)?;
         // Whoever interrupts sets the flag before this: a kick after the flag was looked at sticks.
         lease.vcpu.page().set_immediate_exit(false);
-        if self.flag.is_pending() {
+        if self.flag.run.is_pending() {
             return None;
         }
         self.flag.enter();

@@ -1,16 +1,14 @@
 //! Making a context leave its vCPU: `immediate_exit`, and the reserved signal in case it is inside.
 
 use super::region::Region;
+use crate::run_flag::RunFlag;
 use host::kick::Thread;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where `immediate_exit` is in `struct kvm_run`.
 const IMMEDIATE_EXIT_AT: usize = 1;
-
-const RUNNING: u32 = 1;
-const PENDING: u32 = 2;
 
 /// What a vCPU and those who kick it share: `struct kvm_run`'s first page.
 #[derive(Debug)]
@@ -32,9 +30,7 @@ impl RunPage {
 /// Shared by a context, its interrupters, and the space that it is in.
 #[derive(Debug, Default)]
 pub(super) struct Flag {
-    /// [`RUNNING`] for the length of a run; [`PENDING`] from the interruption until a run has
-    /// reported it.
-    state: AtomicU32,
+    pub(super) run: RunFlag,
     /// Odd while the vCPU may be using the page tables that it was last given.
     laps: AtomicU64,
     target: Mutex<Option<Target>>,
@@ -54,32 +50,6 @@ impl Flag {
             page: Arc::clone(page),
             thread,
         });
-    }
-
-    /// Starts a run, unless an interruption is pending: takes it then.
-    pub(super) fn start(&self) -> bool {
-        let exchange = self
-            .state
-            .compare_exchange(0, RUNNING, Ordering::SeqCst, Ordering::SeqCst);
-        if exchange.is_err() {
-            self.state.store(0, Ordering::SeqCst);
-        }
-        exchange.is_ok()
-    }
-
-    /// Ends a run that has something else to report; an interruption stays for the next one.
-    pub(super) fn stop(&self) {
-        self.state.fetch_and(!RUNNING, Ordering::SeqCst);
-    }
-
-    /// Whether the run is to end because of an interruption.
-    pub(super) fn is_pending(&self) -> bool {
-        self.state.load(Ordering::SeqCst) & PENDING != 0
-    }
-
-    /// Ends the run and takes the interruption.
-    pub(super) fn take_pending(&self) {
-        self.state.store(0, Ordering::SeqCst);
     }
 
     /// Notes that the vCPU is about to be given page tables.
@@ -124,8 +94,7 @@ impl Interrupter {
     }
 
     pub(crate) fn interrupt(&self) {
-        let before = self.0.state.fetch_or(PENDING, Ordering::SeqCst);
-        if before == RUNNING {
+        if self.0.run.interrupt() {
             self.0.kick();
         }
     }

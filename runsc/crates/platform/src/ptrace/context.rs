@@ -132,12 +132,12 @@ impl Context {
         if bound.own.stub().is_lost() {
             return Ok(bound.lost());
         }
-        if !self.flag.start() {
+        if !self.flag.run.start() {
             return Ok(Exit::Interrupted);
         }
         let cpu = current_cpu();
         if !bound.own.stub().is_settled(&bound.own) {
-            self.flag.stop();
+            self.flag.run.stop();
             let lost = bound.own.stub().is_lost();
             return Ok(if lost {
                 bound.lost()
@@ -150,7 +150,7 @@ impl Context {
             match bound.own.tracee().set_extended(self.extended.as_bytes()) {
                 Ok(()) => self.extended_at = ExtendedAt::Stub,
                 Err(_) => {
-                    self.flag.stop();
+                    self.flag.run.stop();
                     return Ok(bound.lost());
                 }
             }
@@ -165,7 +165,7 @@ impl Context {
         let unbound = bound.own.follower().cpu().is_none();
         let moved = settled_on != cpu || current_cpu() != settled_on;
         bound.stay.after_run(moved, unbound);
-        self.flag.stop();
+        self.flag.run.stop();
         Ok(exit)
     }
 }
@@ -228,7 +228,7 @@ impl Bound {
             if let Some(exit) = exit {
                 return Ok(exit);
             }
-            if flag.stop_if_pending() {
+            if flag.run.stop_if_pending() {
                 self.fetch(state)?;
                 return Ok(Exit::Interrupted);
             }
