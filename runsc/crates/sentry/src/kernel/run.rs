@@ -155,7 +155,7 @@ fn step(task: &Arc<Task>) -> Option<Restart> {
 
 /// Answers a system call and stores its result.
 fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart> {
-    let mut args = arguments(registers);
+    let mut args = SyscallArgs::of(registers);
     if task.trace_mode() == Mode::Syscall {
         task.registers.lock().rax = i64::from(-Errno::ENOSYS.raw()).cast_unsigned();
         task.trap_at_entry();
@@ -163,7 +163,7 @@ fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart
             return None;
         }
         // The tracer may have changed the call.
-        args = arguments(&task.registers.lock());
+        args = SyscallArgs::of(&task.registers.lock());
     }
     strace::enter(task, &args);
     let result = if task.is_traced() && args.number.cast_signed() < 0 {
@@ -191,20 +191,6 @@ fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart
             task.registers.lock().orig_rax = NO_CALL;
         }
         restart
-    }
-}
-
-fn arguments(registers: &platform::ThreadState) -> SyscallArgs {
-    SyscallArgs {
-        number: registers.orig_rax,
-        raw: [
-            registers.rdi,
-            registers.rsi,
-            registers.rdx,
-            registers.r10,
-            registers.r8,
-            registers.r9,
-        ],
     }
 }
 
@@ -257,7 +243,7 @@ fn ask_tracer(task: &Task, datum: u16) -> SyscallResult {
         return Err(SysError::NoReturn);
     }
     let registers = *task.registers.lock();
-    let args = arguments(&registers);
+    let args = SyscallArgs::of(&registers);
     if args.number.cast_signed() < 0 {
         return Ok(registers.rax);
     }

@@ -1,5 +1,7 @@
 //! The arguments of a system call, and typed ways to read them.
 
+use platform::ThreadState;
+
 use crate::mm::user_ptr::UserPtr;
 use crate::vfs::file::OpenFlags;
 
@@ -18,6 +20,22 @@ pub struct SyscallArgs {
     reason = "Linux takes an int argument from the low half of its register"
 )]
 impl SyscallArgs {
+    /// The call that a stopped task's registers ask for.
+    #[must_use]
+    pub fn of(registers: &ThreadState) -> SyscallArgs {
+        SyscallArgs {
+            number: registers.orig_rax,
+            raw: [
+                registers.rdi,
+                registers.rsi,
+                registers.rdx,
+                registers.r10,
+                registers.r8,
+                registers.r9,
+            ],
+        }
+    }
+
     /// Argument `n` as the register holds it.
     #[must_use]
     pub fn u64(&self, n: usize) -> u64 {

@@ -374,21 +374,11 @@ const INFO_SECCOMP_LEN: usize = INFO_ENTRY_LEN + 4;
 
 fn syscall_info(task: &Task, stopped: &Stopped, size: u64, pointer: usize) -> SyscallResult {
     let registers = stopped.registers();
-    let call = [
-        registers.orig_rax,
-        registers.rdi,
-        registers.rsi,
-        registers.rdx,
-        registers.r10,
-        registers.r8,
-        registers.r9,
-    ];
-    let mut detail = [0; 8];
+    let call = SyscallArgs::of(&registers);
+    let [a, b, c, d, e, f] = call.raw;
+    let mut detail = [call.number, a, b, c, d, e, f, 0];
     let (op, len) = match stopped.stop()?.kind {
-        StopKind::SyscallEntry => {
-            detail[..7].copy_from_slice(&call);
-            (1, INFO_ENTRY_LEN)
-        }
+        StopKind::SyscallEntry => (1, INFO_ENTRY_LEN),
         StopKind::SyscallExit => {
             let is_error = (-4095..0).contains(&registers.rax.cast_signed());
             detail[0] = registers.rax;
@@ -396,7 +386,6 @@ fn syscall_info(task: &Task, stopped: &Stopped, size: u64, pointer: usize) -> Sy
             (2, INFO_EXIT_LEN)
         }
         StopKind::Event(Event::Seccomp) => {
-            detail[..7].copy_from_slice(&call);
             detail[7] = stopped.message()?;
             (3, INFO_SECCOMP_LEN)
         }
