@@ -65,10 +65,14 @@ pub(super) struct Claimed {
 }
 
 impl State {
-    /// Whether nobody can tell when a call is performed, for no thread but the caller's is in the
-    /// space, or the caller does not mind.
-    fn may_put_off(&self, own: &Own) -> bool {
-        (self.nr_claimed == 1 || own.is_grouping()) && self.careful == 0 && !self.failed
+    /// Whether nobody can tell when a call is performed, for no thread but the caller's, if it has
+    /// one, is in the space, or the caller does not mind.
+    fn may_put_off(&self, own: Option<&Own>) -> bool {
+        let unseen = match own {
+            None => self.nr_claimed == 0,
+            Some(own) => self.nr_claimed == 1 || own.is_grouping(),
+        };
+        unseen && self.careful == 0 && !self.failed
     }
 }
 
@@ -137,7 +141,7 @@ impl Stub {
         let own = own::in_stub(self);
         let mut state = self.state.lock();
         self.alive()?;
-        if own.as_ref().is_some_and(|own| state.may_put_off(own)) && state.queue.push(call, file) {
+        if state.may_put_off(own.as_deref()) && state.queue.push(call, file) {
             self.unsettled.store(true, Ordering::Release);
             return Ok(());
         }
@@ -165,7 +169,7 @@ impl Stub {
             return Ok(());
         }
         let mut state = self.state.lock();
-        if !state.may_put_off(own) {
+        if !state.may_put_off(Some(own)) {
             self.settle(&mut state, Some(own));
         }
         self.alive()?;
@@ -282,14 +286,14 @@ impl Stub {
         }
     }
 
-    /// Takes a sleeping thread, or makes one, and stops it: the calling OS thread is its tracer.
+    /// Takes a sleeping thread, or makes one, and stops it: the calling OS thread is its tracer. What
+    /// was put off still is: whoever runs first in the space performs it.
     ///
     /// # Errors
     /// `EAGAIN` when the host gives no more threads, `ESRCH` when the process is gone.
     pub(super) fn claim(&self) -> Result<Claimed> {
         let mut state = self.state.lock();
         self.alive()?;
-        self.settle(&mut state, None);
         let mut idle = match state.idle.pop() {
             Some(idle) => idle,
             None => self.new_thread(&mut state)?,

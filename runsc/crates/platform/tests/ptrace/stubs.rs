@@ -66,9 +66,9 @@ fn a_stub_without_contexts_that_is_killed_is_noticed() {
     let platform = guest::platform();
     let guest = Guest::new(&platform, guest::SPIN);
     kill(guest.space.host_pid().unwrap());
-    assert_eq!(guest.space.unmap(DATA..DATA + PAGE), Err(abi::Errno::ESRCH));
     let mut context = platform.new_context();
     assert_eq!(context.switch_to(&guest.space), Err(abi::Errno::ESRCH));
+    assert_eq!(guest.space.unmap(DATA..DATA + PAGE), Err(abi::Errno::ESRCH));
 }
 
 #[test]
@@ -157,6 +157,8 @@ fn nothing_of_the_hosts_image_is_mapped() {
     let platform = guest::platform();
     let guest = Guest::new(&platform, guest::SYSCALL_LOOP);
     let pid = guest.space.host_pid().unwrap();
+    let mut context = guest.context(&platform);
+    assert_eq!(guest::run(&mut context, &mut guest::start()), Exit::Syscall);
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let starts: Vec<_> = maps
         .lines()
