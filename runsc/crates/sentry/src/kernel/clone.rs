@@ -95,6 +95,12 @@ pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
         .contains(CloneFlags::VFORK)
         .then(|| Arc::new(VforkDone::default()));
     let child = build(task, request, mm, &vfork, starter.context)?;
+    if !flags.contains(CloneFlags::VM) {
+        for forked in [&*child, task] {
+            let registers = *forked.registers.lock();
+            forked.mm().provide_ahead(&registers);
+        }
+    }
     let result = publish(task, request, &child)
         .and_then(|published| write_ids(task, request, &child).map(|()| published));
     let (id, event) = match result {

@@ -203,7 +203,9 @@ fn commit(task: &Task, image: Image, new: New) {
         crate::kernel::signal::Signal::SIGCHLD.number(),
         Ordering::Relaxed,
     );
-    *task.registers.lock() = initial_registers(&image);
+    let registers = initial_registers(&image);
+    image.mm.provide_ahead(&registers);
+    *task.registers.lock() = registers;
     *task.mm.lock() = Some(image.mm);
     exit::finish_vfork(task);
 }

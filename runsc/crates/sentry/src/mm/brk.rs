@@ -4,7 +4,7 @@ use platform::Access;
 
 use super::address_space::{AddressSpace, MmLimits};
 use super::areas::page_up;
-use super::map::check_limits;
+use super::map::{check_limits, is_eager};
 use super::vma::{Vma, VmaFlags, VmaName};
 
 impl AddressSpace {
@@ -38,7 +38,11 @@ impl AddressSpace {
             }
             let mut vma = vma;
             vma.flags.set(VmaFlags::LOCKED, areas.lock_future);
-            areas.add(range, vma);
+            let eager = is_eager(&vma, range.len());
+            areas.add(range.clone(), vma);
+            if eager {
+                self.map_at_once(&areas, &range, false);
+            }
         }
         areas.brk.end = address;
         address

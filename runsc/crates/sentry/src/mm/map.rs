@@ -182,7 +182,7 @@ impl AddressSpace {
     }
 
     /// Makes the pages of a new mapping before they are touched.
-    fn map_at_once(&self, areas: &Areas, range: &Range<usize>, populate: bool) {
+    pub(super) fn map_at_once(&self, areas: &Areas, range: &Range<usize>, populate: bool) {
         let mut active = self.active.write();
         // What fails here shows again when the pages are touched.
         let _ = if populate {
@@ -215,7 +215,7 @@ pub(super) fn populate_access(vma: &Vma) -> Access {
 
 /// Whether the pages are mapped with the call itself, which is cheaper than a fault: small anonymous
 /// memory, and files that are not data.
-fn is_eager(vma: &Vma, len: usize) -> bool {
+pub(super) fn is_eager(vma: &Vma, len: usize) -> bool {
     let writable = vma.access.contains(Access::WRITE);
     let grows = vma.flags.contains(VmaFlags::GROWS_DOWN);
     match &vma.file {

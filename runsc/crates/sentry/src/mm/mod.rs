@@ -7,12 +7,14 @@
 
 //!
 //! Inside: [`vma`] is what the application asked for, `areas` all of it; `pages` is what backs it now
-//! and what the platform has mapped; `fault` and `copy_on_write` make pages; `map`, `protect`, `remap`,
+//! and what the platform has mapped; `fault`,
+//! `ahead` and `copy_on_write` make pages; `map`, `protect`, `remap`,
 //! `advise`, `lock`, `brk` are the calls of those names; `access`, `pin` and [`user_io`] move bytes.
 
 mod access;
 pub mod address_space;
 mod advise;
+mod ahead;
 mod areas;
 mod brk;
 mod copy_on_write;
