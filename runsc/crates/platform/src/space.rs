@@ -69,7 +69,7 @@ impl Space {
         let at = checked(at)?;
         match &self.kind {
             Kind::Ptrace(space) => space.map(at, file, offset, access, populate),
-            Kind::Kvm(space) => space.map(at, file, offset, access),
+            Kind::Kvm(space) => space.map(at, file, offset, access, populate),
             Kind::Mock(space) => space.map(at, file, offset, access),
         }
     }
@@ -107,10 +107,14 @@ impl Space {
     /// even though other threads run in it, to be made together. For calls whose time does not
     /// matter within the group: what an unmapping or lowering gives free may be used again only
     /// after the group.
-    pub fn group(&self) -> CallGroup {
+    pub fn group(&self) -> CallGroup<'_> {
         CallGroup(match &self.kind {
-            Kind::Ptrace(space) => Some(space.group()),
-            Kind::Kvm(_) | Kind::Mock(_) => None,
+            Kind::Ptrace(space) => Open::Ptrace(space.group()),
+            Kind::Kvm(space) => {
+                space.open_group();
+                Open::Kvm(space)
+            }
+            Kind::Mock(_) => Open::Nothing,
         })
     }
 
@@ -145,9 +149,17 @@ impl Space {
 /// to the thread that opened it.
 #[derive(Debug)]
 #[must_use]
-pub struct CallGroup(Option<ptrace::Group>);
+pub struct CallGroup<'space>(Open<'space>);
 
-impl CallGroup {
+/// What is to be closed.
+#[derive(Debug)]
+enum Open<'space> {
+    Ptrace(ptrace::Group),
+    Kvm(&'space kvm::Space),
+    Nothing,
+}
+
+impl CallGroup<'_> {
     /// Makes the group's calls, or leaves them to be made before application code runs where nothing
     /// else can run in the space.
     ///
@@ -160,11 +172,18 @@ impl CallGroup {
     }
 
     fn close_now(&mut self) -> Result<()> {
-        self.0.as_mut().map_or(Ok(()), ptrace::Group::close)
+        match std::mem::replace(&mut self.0, Open::Nothing) {
+            Open::Ptrace(mut group) => group.close(),
+            Open::Kvm(space) => {
+                space.close_group();
+                Ok(())
+            }
+            Open::Nothing => Ok(()),
+        }
     }
 }
 
-impl Drop for CallGroup {
+impl Drop for CallGroup<'_> {
     fn drop(&mut self) {
         // A failure also shows in the next run.
         let _shown_later = self.close_now();

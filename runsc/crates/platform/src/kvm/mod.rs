@@ -23,6 +23,19 @@
 //! tables are only ever added to a space, which gets a fresh tree when all of it is unmapped, and a
 //! table's place is used again only after its chunk's slot was removed.
 //!
+//! The calls of a group drop their pages when the group is closed, neighbours together. Pages that are
+//! about to be touched are entered in this process's page tables when they are mapped
+//! (`MADV_POPULATE_WRITE`): KVM then makes eight entries of its own at one fault instead of one.
+//!
+//! **What an exit costs** on the development machine's nested hypervisor, measured with a probe and
+//! `perf`: 29.5 µs, of which nothing is the platform's to save. Instructions that leave for the outer
+//! hypervisor make up most of it: a read of `DEBUGCTL` on the way into every request on a vCPU (4.6 µs,
+//! so that fetching or loading extended registers is 5 µs too), `CR4` written back on the way out
+//! (5 µs) and presumably as much on the way in, where no profile looks; four model-specific registers
+//! each way, those of the host's system calls (4 µs on the return). The exception's frame and the
+//! emulated `hlt` are 4 µs, loading registers is 1.2 µs. Guest `CR4`, `XCR0` and `CPUID` make no
+//! difference. Without an outer hypervisor none of these trap.
+//!
 //! **vCPUs** ([`pool`]) are lent to contexts, for as long as there are plenty, and per run when
 //! there are not. The kick is the reserved signal plus `immediate_exit` ([`interrupt`]).
 //!

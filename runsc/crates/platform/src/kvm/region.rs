@@ -96,17 +96,27 @@ impl Region {
     /// Gives a range's memory back; it is zeroes then, or the file's content again. KVM drops its
     /// own mappings of it before this returns.
     pub(super) fn drop_pages(&self, offset: usize, len: usize) {
-        let end = offset.checked_add(len);
-        let (Some(start), true) = (
-            self.at::<u8>(offset),
-            end.is_some_and(|end| end <= self.len),
-        ) else {
+        let Ok(start) = self.range(offset, len) else {
             return;
         };
         // SAFETY: the range is within the region. Of an anonymous region the caller no longer uses
         // it; of a file's mapping nothing is lost.
-        let _always_works =
-            unsafe { mm::madvise(start.as_ptr().cast(), len, Advice::LinuxDontNeed) };
+        let _always_works = unsafe { mm::madvise(start, len, Advice::LinuxDontNeed) };
+    }
+
+    /// Has the host enter a range of a file in this process's page tables, which KVM makes its own
+    /// from: several at one fault of the application's. What the host does not have is left out.
+    pub(super) fn populate(&self, offset: usize, len: usize, writable: bool) {
+        let Ok(start) = self.range(offset, len) else {
+            return;
+        };
+        let advice = if writable {
+            Advice::LinuxPopulateWrite
+        } else {
+            Advice::LinuxPopulateRead
+        };
+        // SAFETY: the range is within the region, and what it holds does not change.
+        let _faults_later = unsafe { mm::madvise(start, len, advice) };
     }
 
     /// Puts a range of a file, shared, at an offset.

@@ -3,7 +3,7 @@
 use super::interrupt::Flag;
 use super::layout::{PAGE, WINDOW};
 use super::machine::Machine;
-use super::tables::{Entry, Stale, Tables};
+use super::tables::{Entry, PageRanges, Tables};
 use super::windows::File;
 use crate::{Access, Result};
 use abi::{Errno, PAGE_SIZE};
@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ThreadId;
 
 /// When all of a space with more tables than this is unmapped, it gets fresh ones.
 const FEW_TABLES: usize = 256;
@@ -33,12 +34,25 @@ struct State {
     tables: Option<Tables>,
     /// How many entries lead to which window.
     nr_pages: HashMap<u32, u64>,
+    /// Groups that are open, one a thread.
+    groups: Vec<OpenGroup>,
+}
+
+/// What the calls of a group have left to be done when it is closed.
+#[derive(Debug)]
+struct OpenGroup {
+    owner: ThreadId,
+    /// How many groups there are, one within the other.
+    nr_open: usize,
+    change: Change,
 }
 
 /// What a change of entries has left to be done.
 #[derive(Debug, Default)]
 struct Change {
-    stale: Stale,
+    stale: PageRanges,
+    /// What entries newly lead to.
+    fresh: PageRanges,
     /// Pages that entries no longer lead to, by window.
     released: HashMap<u32, u64>,
 }
@@ -55,6 +69,7 @@ impl Space {
             state: Mutex::new(State {
                 tables: Some(tables),
                 nr_pages: HashMap::new(),
+                groups: Vec::new(),
             }),
             residents: Mutex::default(),
         })
@@ -81,6 +96,7 @@ impl Space {
         fd: BorrowedFd<'_>,
         offset: u64,
         access: Access,
+        populate: bool,
     ) -> Result<()> {
         if !offset.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
@@ -95,7 +111,12 @@ impl Space {
         let mut state = self.state.lock();
         let mut change = Change::default();
         let result = self.map_pieces(&mut state, &mut change, at, &mut file, offset, access);
-        self.finish(&mut state, &change);
+        if populate {
+            for range in change.fresh.ranges() {
+                self.machine.windows().populate(range, access);
+            }
+        }
+        self.follow_up(&mut state, change);
         result
     }
 
@@ -108,7 +129,9 @@ impl Space {
         offset: u64,
         access: Access,
     ) -> Result<()> {
-        let State { tables, nr_pages } = state;
+        let State {
+            tables, nr_pages, ..
+        } = state;
         let tables = tables.as_mut().ok_or(Errno::ESRCH)?;
         if tables.are_many() {
             return Err(Errno::ENOMEM);
@@ -127,6 +150,7 @@ impl Space {
             *nr_pages.entry(number).or_default() += pages;
             for page in 0..pages {
                 let new = Entry::user(window + in_window + page * PAGE, access);
+                change.fresh.add(new.page());
                 let old = tables.set(address, new);
                 if old.is_present() {
                     change.replace(&self.machine, old, new);
@@ -152,7 +176,7 @@ impl Space {
             }
             new
         });
-        self.finish(&mut state, &change);
+        self.follow_up(&mut state, change);
         if nr_present < range.len() / PAGE_SIZE {
             return Err(Errno::ENOMEM);
         }
@@ -202,7 +226,7 @@ impl Space {
             cleared.push(address);
             Entry::NONE
         });
-        self.finish(state, &change);
+        self.follow_up(state, change);
         Ok(cleared)
     }
 
@@ -220,14 +244,57 @@ impl Space {
         for (number, pages) in state.nr_pages.drain() {
             self.machine.windows().release(number, pages);
         }
+        // Nothing is left of what they were about.
+        for group in &mut state.groups {
+            group.change = Change::default();
+        }
         Ok(())
+    }
+
+    /// Opens a group of the calling thread's.
+    pub(crate) fn open_group(&self) {
+        let owner = std::thread::current().id();
+        let mut state = self.state.lock();
+        match state.group(owner) {
+            Some(group) => group.nr_open += 1,
+            None => state.groups.push(OpenGroup {
+                owner,
+                nr_open: 1,
+                change: Change::default(),
+            }),
+        }
+    }
+
+    /// Closes the calling thread's innermost group; with the outermost one all its calls take effect.
+    pub(crate) fn close_group(&self) {
+        let owner = std::thread::current().id();
+        let mut state = self.state.lock();
+        if let Some(group) = state.group(owner) {
+            group.nr_open -= 1;
+        }
+        let closed = |group: &OpenGroup| group.nr_open == 0;
+        if let Some(index) = state.groups.iter().position(closed) {
+            let change = state.groups.swap_remove(index).change;
+            self.finish(&mut state, &change);
+        }
+    }
+
+    /// Has a change of entries take effect: now, or with the calling thread's group.
+    fn follow_up(&self, state: &mut State, change: Change) {
+        if change.is_empty() {
+            return;
+        }
+        match state.group(std::thread::current().id()) {
+            Some(group) => group.change.append(change),
+            None => self.finish(state, &change),
+        }
     }
 
     /// Does what has to follow a change of entries before the lock is let go of.
     fn finish(&self, state: &mut State, change: &Change) {
         let windows = self.machine.windows();
-        for range in change.stale.ranges() {
-            windows.forget(range.start, range.end - range.start);
+        for range in change.stale.merged() {
+            windows.forget(&range);
         }
         for (&number, &pages) in &change.released {
             if let Some(count) = state.nr_pages.get_mut(&number) {
@@ -304,9 +371,27 @@ impl State {
     fn tables(&self) -> Result<&Tables> {
         self.tables.as_ref().ok_or(Errno::ESRCH)
     }
+
+    /// The open group of a thread.
+    fn group(&mut self, owner: ThreadId) -> Option<&mut OpenGroup> {
+        self.groups.iter_mut().find(|group| group.owner == owner)
+    }
 }
 
 impl Change {
+    /// Whether nothing has to follow.
+    fn is_empty(&self) -> bool {
+        self.stale.ranges().is_empty() && self.released.is_empty()
+    }
+
+    /// Adds what a later call has left to be done.
+    fn append(&mut self, later: Change) {
+        self.stale.append(later.stale);
+        for (number, pages) in later.released {
+            *self.released.entry(number).or_default() += pages;
+        }
+    }
+
     /// Notes that an entry no longer leads to `old`, which was present, but to `new`.
     fn replace(&mut self, machine: &Machine, old: Entry, new: Entry) {
         self.note_stale(old, new);

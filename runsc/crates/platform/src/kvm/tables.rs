@@ -211,13 +211,13 @@ pub(super) fn leading_to(table: u64) -> u64 {
     table & ADDRESS | PRESENT | WRITABLE | USER | ACCESSED
 }
 
-/// Guest-physical ranges that KVM is to forget, put together as they come.
+/// Guest-physical ranges, put together as they come.
 #[derive(Debug, Default)]
-pub(super) struct Stale {
+pub(super) struct PageRanges {
     ranges: Vec<Range<u64>>,
 }
 
-impl Stale {
+impl PageRanges {
     /// Adds a page.
     pub(super) fn add(&mut self, page: u64) {
         match self.ranges.last_mut() {
@@ -228,8 +228,47 @@ impl Stale {
         }
     }
 
-    /// The ranges, each once.
+    /// Adds others.
+    pub(super) fn append(&mut self, others: PageRanges) {
+        self.ranges.extend(others.ranges);
+    }
+
+    /// The ranges as they came.
     pub(super) fn ranges(&self) -> &[Range<u64>] {
         &self.ranges
+    }
+
+    /// The ranges in their order, as few as possible, none across windows.
+    pub(super) fn merged(&self) -> Vec<Range<u64>> {
+        let mut all = self.ranges.clone();
+        all.sort_unstable_by_key(|range| range.start);
+        let mut merged: Vec<Range<u64>> = Vec::with_capacity(all.len());
+        for range in all {
+            match merged.last_mut() {
+                Some(last)
+                    if range.start / WINDOW == last.start / WINDOW && range.start <= last.end =>
+                {
+                    last.end = last.end.max(range.end);
+                }
+                _ => merged.push(range),
+            }
+        }
+        merged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_pages_are_merged_within_windows() {
+        let mut ranges = PageRanges::default();
+        for page in [5, 4, 3, 9, 9, 511, 512] {
+            ranges.add(page * PAGE);
+        }
+        let pages = |range: &Range<u64>| (range.start / PAGE, range.end / PAGE);
+        let merged: Vec<_> = ranges.merged().iter().map(pages).collect();
+        assert_eq!(merged, [(3, 6), (9, 10), (511, 512), (512, 513)]);
     }
 }

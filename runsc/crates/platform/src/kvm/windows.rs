@@ -8,11 +8,12 @@
 use super::layout::{Layout, WINDOW, WINDOWS_PER_SLOT};
 use super::region::Region;
 use super::slots::{Slot, Slots};
-use crate::Result;
+use crate::{Access, Result};
 use abi::Errno;
 use host::rustix::fs::{self, OFlags};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub(super) struct Windows {
 
 #[derive(Debug, Default)]
 struct State {
-    slots: Vec<Slot>,
+    slots: Vec<Arc<Slot>>,
     windows: Vec<Window>,
     free: Vec<u32>,
     by_key: HashMap<(FileKey, u64), u32>,
@@ -192,17 +193,30 @@ impl Windows {
 
     /// Makes KVM forget a range of guest-physical memory, within one window: on return no vCPU
     /// uses it without having looked at its page tables again.
-    pub(super) fn forget(&self, address: u64, len: u64) {
-        let Some((number, offset)) = self.layout.window_of(address) else {
-            return;
-        };
-        let state = self.state.lock();
-        let (slot, in_slot) = (number / WINDOWS_PER_SLOT, number % WINDOWS_PER_SLOT);
-        let at = u64::from(in_slot) * WINDOW + offset;
-        let slot = usize::try_from(slot).ok().and_then(|n| state.slots.get(n));
-        if let (Some(slot), Ok(at), Ok(len)) = (slot, usize::try_from(at), usize::try_from(len)) {
+    pub(super) fn forget(&self, range: &Range<u64>) {
+        if let Some((slot, at, len)) = self.in_slot(range) {
             slot.region().drop_pages(at, len);
         }
+    }
+
+    /// Has the host give the pages of a range of guest-physical memory, within one window, that is
+    /// about to be touched.
+    pub(super) fn populate(&self, range: &Range<u64>, access: Access) {
+        if let Some((slot, at, len)) = self.in_slot(range) {
+            let writable = access.contains(Access::WRITE);
+            slot.region().populate(at, len, writable);
+        }
+    }
+
+    /// Where a range of guest-physical memory within one window is. Windows that entries lead to stay.
+    fn in_slot(&self, range: &Range<u64>) -> Option<(Arc<Slot>, usize, usize)> {
+        let (number, offset) = self.layout.window_of(range.start)?;
+        let (slot, in_slot) = (number / WINDOWS_PER_SLOT, number % WINDOWS_PER_SLOT);
+        let at = u64::from(in_slot) * WINDOW + offset;
+        let len = range.end.checked_sub(range.start)?;
+        let state = self.state.lock();
+        let slot = Arc::clone(state.slots.get(usize::try_from(slot).ok()?)?);
+        Some((slot, usize::try_from(at).ok()?, usize::try_from(len).ok()?))
     }
 
     /// Reads a few bytes of guest-physical memory, through the file that they are of.
@@ -269,7 +283,7 @@ impl Windows {
         self.layout.window(last).ok_or(Errno::ENOMEM)?;
         let len = WINDOW * u64::from(WINDOWS_PER_SLOT);
         let region = Region::reserve(usize::try_from(len).map_err(|_| Errno::ENOMEM)?)?;
-        state.slots.push(self.slots.add(at, region)?);
+        state.slots.push(Arc::new(self.slots.add(at, region)?));
         for number in (first..=last).rev() {
             state.windows.push(Window::default());
             state.free.push(number);
@@ -325,7 +339,7 @@ fn window_mut(windows: &mut [Window], number: u32) -> Result<&mut Window> {
 }
 
 /// The region that a window is in, and where.
-fn place_of(slots: &[Slot], number: u32) -> Result<(&Region, usize)> {
+fn place_of(slots: &[Arc<Slot>], number: u32) -> Result<(&Region, usize)> {
     let slot = usize::try_from(number / WINDOWS_PER_SLOT).map_err(|_| Errno::EINVAL)?;
     let at = u64::from(number % WINDOWS_PER_SLOT) * WINDOW;
     let region = slots.get(slot).ok_or(Errno::EINVAL)?.region();

@@ -240,7 +240,13 @@ fn a_space_begins_again_while_a_thread_runs_in_it() {
         });
         ready.wait();
         std::thread::sleep(std::time::Duration::from_millis(20));
+        let group = guest.space.group();
+        guest
+            .space
+            .unmap(0x10_0000_0000..0x10_0000_0000 + PAGE)
+            .unwrap();
         guest.space.unmap(platform.limits().user_range).unwrap();
+        group.close().unwrap();
         let exit = runner.join().unwrap();
         assert!([CODE, CODE + 2].map(unmapped).contains(&exit), "{exit:?}");
     });

@@ -57,6 +57,46 @@ fn many_calls_are_performed_in_order() {
 }
 
 #[test]
+fn groups_within_groups_take_effect_with_the_outermost() {
+    const PAGES: usize = 24;
+    let platform = guest::platform();
+    let guest = Guest::new(&platform, guest::STORE);
+    let mut context = guest.context(&platform);
+    let access = Access::READ | Access::WRITE;
+    for index in 0..PAGES {
+        let at = DATA + index * PAGE;
+        guest
+            .space
+            .map(at..at + PAGE, guest.file.as_fd(), 4096, access, true)
+            .unwrap();
+        let exit = guest::run(&mut context, &mut load_from(index));
+        assert_eq!(exit, Exit::Syscall);
+    }
+    let outer = guest.space.group();
+    for index in 0..PAGES {
+        let at = DATA + index * PAGE;
+        let inner = guest.space.group();
+        match index % 3 {
+            0 => guest.space.protect(at..at + PAGE, Access::READ).unwrap(),
+            1 => guest.space.unmap(at..at + PAGE).unwrap(),
+            _ => {}
+        }
+        inner.close().unwrap();
+    }
+    outer.close().unwrap();
+    for index in 0..PAGES {
+        let at = DATA + index * PAGE;
+        let expected = match index % 3 {
+            0 => refused(at),
+            1 => unmapped(at),
+            _ => Exit::Syscall,
+        };
+        let exit = guest::run(&mut context, &mut load_from(index));
+        assert_eq!(exit, expected, "{index}");
+    }
+}
+
+#[test]
 fn a_file_may_be_closed_before_its_mapping_is_performed() {
     let platform = guest::platform();
     let guest = Guest::new(&platform, guest::LOAD);

@@ -22,6 +22,8 @@ pub(super) const CHUNK: usize = 64 << 10;
 const MOST_AT_ONCE: usize = 1 << 20;
 /// Areas up to this size are packed in the memory file and made in one go.
 pub(super) const SMALL_AREA: usize = 256 << 10;
+/// Areas up to this size are taken to be touched from end to end.
+const TOUCHED_WHOLE: usize = 32 << 10;
 /// How far around a fault further runs are mapped, and how many.
 const AROUND: usize = 1 << 20;
 const RUNS_AROUND: usize = 8;
@@ -298,9 +300,11 @@ impl AddressSpace {
             window(gap, want, CHUNK)
         };
         // Whoever goes up through memory gets as much again as it has.
+        let mut soon = window.len() <= TOUCHED_WHOLE;
         if let Some((before, _)) = active.pages.before(window.start)
             && before.end == window.start
         {
+            soon |= before.len() >= CHUNK;
             let more = before.len().clamp(CHUNK, MOST_AT_ONCE);
             window.end = window
                 .end
@@ -310,7 +314,11 @@ impl AddressSpace {
         let (window, frames) = self.allocate(window, page_down(want.address), placement)?;
         active
             .pages
-            .insert(window, Pages::owned(frames, vma.access));
+            .insert(window.clone(), Pages::owned(frames, vma.access));
+        if soon {
+            // The host makes them at once, which costs a part of what its own faults do.
+            self.realise(active, window, true)?;
+        }
         Ok(())
     }
 
@@ -365,7 +373,7 @@ impl AddressSpace {
     }
 
     /// Has the platform map the pages in `range` with the access they allow now. `resident`: their
-    /// content exists, so the host may fill in its page tables at once.
+    /// content exists or soon will, so the host may fill in its page tables at once.
     pub(super) fn realise(
         &self,
         active: &mut Active,
