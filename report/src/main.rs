@@ -1,7 +1,6 @@
 //! Reports on platforms and runtimes beside the host kernel.
 //!
-//! [`matrix`]: the behaviour tests in every place. [`compare`]: costs, programs and tests as one page. [`repro`]: the
-//! first system call of a program whose result differs.
+//! [`matrix`]: the behaviour tests in every place.
 
 mod escape;
 mod matrix;
