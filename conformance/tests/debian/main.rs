@@ -12,7 +12,7 @@ use fixtures::container::Container;
 use fixtures::runtime::{Kind, Runtime};
 use rstest::rstest;
 
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// A program of this directory, as `bash` runs it.
 #[derive(Debug, Clone, Copy)]

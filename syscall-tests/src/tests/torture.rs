@@ -182,7 +182,9 @@ static ENDED: AtomicU32 = AtomicU32::new(0);
 
 /// A thread that looks at a page while another unmaps it sees SIGSEGV from then on, never what was there.
 fn unmapped_page_is_gone_at_once() -> Outcome {
-    let address = Map::anonymous(PAGE)?.addr();
+    // A hole of one page between others: nothing else is mapped there, such as the stack of a thread that begins.
+    let around = Map::anonymous(3 * PAGE)?;
+    let address = around.addr() + PAGE;
     let observer = move || {
         let ended = ENDED.load(Ordering::SeqCst);
         let seen = look(address);
