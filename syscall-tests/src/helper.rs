@@ -2,7 +2,8 @@
 //!
 //! `helper exit CODE`, `helper args`, `helper env`, `helper fds N…` (which of these descriptors are open), `helper
 //! signals` (ignored and blocked), `helper ids`, `helper caps`, `helper sleep`, `helper pid`, `helper exe`, `helper
-//! auxv KEY`, `helper altstack`, `helper name`.
+//! auxv KEY`, `helper altstack`, `helper name`, `helper
+//! thp` (whether huge pages are disabled).
 
 use crate::support::{self, creds, proc, process, signal, time};
 use crate::sys::{self, SysError};
@@ -33,6 +34,8 @@ pub(crate) fn run(args: &[String]) -> i32 {
         Some("auxv") => auxv(rest),
         Some("altstack") => altstack().unwrap_or_else(|error| error.to_string()),
         Some("name") => proc::read("/proc/self/comm").unwrap_or_else(|error| error.to_string()),
+        Some("thp") => sys!(SYS_prctl, libc::PR_GET_THP_DISABLE, 0, 0, 0, 0)
+            .map_or_else(|error| error.to_string(), |disabled| disabled.to_string()),
         _ => return 98,
     };
     println!("{text}");

@@ -111,7 +111,7 @@ pub(super) fn capture(body: impl FnOnce() -> SysResult) -> Result<String, Failur
 }
 
 /// Captures `helper MODE…` after preparing the child.
-fn helper(args: &[&str], prepare: impl FnOnce() -> Outcome) -> Result<String, Failure> {
+pub(super) fn helper(args: &[&str], prepare: impl FnOnce() -> Outcome) -> Result<String, Failure> {
     let program = program()?;
     let all: Vec<&str> = std::iter::once("helper").chain(args.iter().copied()).collect();
     capture(|| {

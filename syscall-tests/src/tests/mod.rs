@@ -20,6 +20,7 @@ families!(
     execve,
     fault,
     futex,
+    huge_pages,
     limits,
     link,
     lock,

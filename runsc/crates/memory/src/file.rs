@@ -18,6 +18,7 @@ use crate::allocator::{Allocator, Kind, Placement, Usage};
 use crate::bytes::GuestBytes;
 use crate::frame::FrameRange;
 use crate::host_room::{HostMemory, HostRoom};
+use crate::huge::{HugePages, HugeView};
 use crate::window::WindowCache;
 use crate::{Errno, Result};
 
@@ -46,6 +47,9 @@ pub type MakeRoom = dyn Fn(Shortage) -> bool + Send + Sync;
 /// The guest's physical memory.
 pub struct MemoryFile {
     shared: Arc<Shared>,
+    huge_pages: HugePages,
+    /// None where the host has no huge pages for the file.
+    huge: Option<HugeView>,
     windows: Arc<WindowCache>,
     /// Bytes of memory that the host has.
     host_total: u64,
@@ -110,6 +114,11 @@ impl MemoryFile {
             _ => u64::MAX,
         };
         let shared = Arc::new(Shared::new()?);
+        let huge = match host.huge_pages {
+            HugePages::Never => None,
+            // Without the mapping, the memory is made of ordinary pages.
+            _ => HugeView::new(&shared.fd, shared.len()).ok(),
+        };
         let worker = Arc::clone(&shared);
         let reclaimer = std::thread::Builder::new()
             .name("reclaim".into())
@@ -118,6 +127,8 @@ impl MemoryFile {
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(11)))?;
         Ok(Arc::new(Self {
             shared,
+            huge_pages: huge.as_ref().map_or(HugePages::Never, |_| host.huge_pages),
+            huge,
             windows: WindowCache::new(WINDOWS),
             host_total: host_total(),
             limit: AtomicU64::new(own_limit),
@@ -151,6 +162,20 @@ impl MemoryFile {
     #[must_use]
     pub fn host_total(&self) -> u64 {
         self.host_total
+    }
+
+    /// When areas of the guest are made of huge pages.
+    #[must_use]
+    pub fn huge_pages(&self) -> HugePages {
+        self.huge_pages
+    }
+
+    /// Has the host make the huge page of a range that has its length and alignment, before anything
+    /// there is touched. Where it has none to give, the range is made of ordinary pages.
+    pub fn make_huge(&self, range: FrameRange) {
+        if let Some(huge) = &self.huge {
+            huge.make(range);
+        }
     }
 
     /// Sets who makes room when the guest's memory is used up.
@@ -304,7 +329,7 @@ impl MemoryFile {
     /// Drops the Sentry's own view of everything, to be faulted in again: so that the host's OOM killer
     /// does not take the guest's memory for the Sentry's.
     pub fn forget_view(&self) {
-        let len = usize::try_from(self.shared.size).expect("the file fits into the address space");
+        let len = self.shared.len();
         let base = ptr::without_provenance_mut(self.shared.base);
         // SAFETY: 1. the range is the mapping made in `new`, removed only when `shared` is dropped;
         // 2. it is a shared mapping of a file, whose contents stay, and nothing refers to its bytes but
@@ -391,6 +416,11 @@ impl Shared {
         })
     }
 
+    /// The file's size as a length in memory.
+    fn len(&self) -> usize {
+        usize::try_from(self.size).expect("the file fits into the address space")
+    }
+
     fn view(&self, range: FrameRange) -> GuestBytes<'_> {
         let end = range.end().min(self.size);
         let start = range.start().min(end);
@@ -454,7 +484,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let len = usize::try_from(self.size).expect("the file fits into the address space");
+        let len = self.len();
         // SAFETY: the mapping was made in `new` with this address and size; every `GuestBytes` of it
         // borrowed `self`, so none is left. A failure leaves the mapping in place, which is harmless.
         let _ = unsafe { mm::munmap(ptr::without_provenance_mut(self.base), len) };

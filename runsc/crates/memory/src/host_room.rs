@@ -11,6 +11,8 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::huge::HugePages;
+
 /// Longest growth between two looks at the host.
 const STEP: u64 = 32 << 20;
 /// What is left to the host: other programs, page tables of the guest, the sandbox's own memory.
@@ -30,6 +32,8 @@ pub struct HostMemory {
     pub meminfo: Option<OwnedFd>,
     /// The control group that limits the sandbox.
     pub group: Option<GroupFiles>,
+    /// Whether it has huge pages for shared memory.
+    pub huge_pages: HugePages,
 }
 
 /// The files of a memory control group.
@@ -183,6 +187,7 @@ mod tests {
         HostRoom::new(HostMemory {
             meminfo: Some(meminfo(available)),
             group: None,
+            ..HostMemory::default()
         })
     }
 
@@ -222,6 +227,7 @@ mod tests {
                     limit: file(limit),
                     stat: file(stat),
                 }),
+                ..HostMemory::default()
             })
         };
         let limit = format!("{}\n", 64 * MIB);

@@ -417,6 +417,10 @@ fn make_kernel(
     let container = &config.container;
     let memory = MemoryFile::with_host_memory(container.memory_limit_bytes, host_memory)
         .map_err(SandboxError::host("make the guest's memory"))?;
+    tracing::info!(
+        "huge pages of the host for the guest's memory: {:?}",
+        memory.huge_pages()
+    );
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let host_total = host::rustix::system::sysinfo();
     let total = host_total

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use control::BootConfig;
 use host::spawn::take_donated;
-use memory::{GroupFiles, HostMemory};
+use memory::{GroupFiles, HostMemory, HugePages};
 
 use crate::error::SandboxError;
 
@@ -49,6 +49,7 @@ impl Inputs {
                 .collect::<Result<_, _>>()?,
             notify: fds.notify.map(take).transpose()?,
             host_memory: HostMemory {
+                huge_pages: HugePages::of_host(),
                 meminfo: std::fs::File::open("/proc/meminfo").ok().map(OwnedFd::from),
                 group: match fds.memory_group.as_slice() {
                     &[usage, limit, stat] => Some(GroupFiles {

@@ -4,6 +4,7 @@
     reason = "maps memory and touches it through raw pointers"
 )]
 
+use super::layout::WINDOW;
 use crate::Result;
 use abi::Errno;
 use host::rustix::mm::{self, Advice, MapFlags, ProtFlags};
@@ -34,12 +35,33 @@ impl Region {
         Region::make(len, ProtFlags::READ | ProtFlags::WRITE)
     }
 
-    /// Addresses without memory.
+    /// Addresses without memory, aligned so that huge pages of files have their place.
     ///
     /// # Errors
     /// The host's.
     pub(super) fn reserve(len: usize) -> Result<Region> {
-        Region::make(len, ProtFlags::empty())
+        let align = usize::try_from(WINDOW).map_err(|_| Errno::EINVAL)?;
+        let longer = len.checked_add(align).ok_or(Errno::ENOMEM)?;
+        let mut region = Region::make(longer, ProtFlags::empty())?;
+        let before = region.base.as_ptr().align_offset(align);
+        region.cut(before, len)?;
+        Ok(region)
+    }
+
+    /// Leaves `len` bytes from `before` on, and gives the rest of the addresses back.
+    fn cut(&mut self, before: usize, len: usize) -> Result<()> {
+        let start = self.range(before, len)?;
+        let (base, old_len) = (self.base.as_ptr(), self.len);
+        let behind = old_len - before - len;
+        self.base = NonNull::new(start).ok_or(Errno::EINVAL)?;
+        self.len = len;
+        for (start, len) in [(base, before), (start.wrapping_byte_add(len), behind)] {
+            if len > 0 {
+                // SAFETY: a part of this region's mapping that is no longer the region's; nothing is in it.
+                unsafe { mm::munmap(start, len) }.map_err(host::errno)?;
+            }
+        }
+        Ok(())
     }
 
     fn make(len: usize, protection: ProtFlags) -> Result<Region> {

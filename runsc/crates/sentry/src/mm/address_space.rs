@@ -129,6 +129,7 @@ pub struct AddressSpace {
     pub(super) executable: Mutex<Option<Arc<OpenFile>>>,
     pub(super) layout: Mutex<ExecLayout>,
     pub(super) dumpable: AtomicBool,
+    pub(super) huge_pages_disabled: AtomicBool,
 }
 
 impl fmt::Debug for AddressSpace {
@@ -179,6 +180,7 @@ impl AddressSpace {
             executable: Mutex::default(),
             layout: Mutex::default(),
             dumpable: AtomicBool::new(true),
+            huge_pages_disabled: AtomicBool::new(false),
         })
     }
 

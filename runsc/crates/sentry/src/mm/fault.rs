@@ -293,6 +293,9 @@ impl AddressSpace {
         gap: &Range<usize>,
         want: &Want,
     ) -> Result<(), Refusal> {
+        if self.populate_huge(active, vma, gap, want.address) {
+            return Ok(());
+        }
         let small = area.len() <= SMALL_AREA;
         let mut window = if small {
             gap.clone()

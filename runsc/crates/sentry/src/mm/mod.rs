@@ -21,6 +21,7 @@ mod copy_on_write;
 mod fault;
 mod forced;
 mod fork;
+mod huge;
 mod invalidate;
 mod lock;
 mod map;

@@ -29,6 +29,8 @@ pub struct MmStatistics {
     pub resident_shared: usize,
     /// The most that was resident when anyone looked (`VmHWM`).
     pub peak_resident: usize,
+    /// Whether huge pages are not disabled (`THP_enabled`).
+    pub huge_pages: bool,
 }
 
 impl MmStatistics {
@@ -56,6 +58,7 @@ impl AddressSpace {
             peak_total: areas.peak_total,
             data: areas.data,
             locked: areas.locked,
+            huge_pages: !self.huge_pages_disabled(),
             ..MmStatistics::default()
         };
         for (area, vma) in areas.vmas.iter() {

@@ -93,8 +93,11 @@ fn prctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
             write(task, args.usize(1), address)
         }
         pr::PR_CAP_AMBIENT => ambient(task, args),
-        pr::PR_SET_THP_DISABLE => set_thp(args),
-        pr::PR_GET_THP_DISABLE => Ok(0),
+        pr::PR_SET_THP_DISABLE => set_thp(task, args),
+        pr::PR_GET_THP_DISABLE => {
+            check_unused(args, 1)?;
+            Ok(u64::from(task.mm().huge_pages_disabled()))
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }
@@ -253,9 +256,9 @@ fn ambient(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-/// Transparent huge pages are a hint: there are none to disable.
-fn set_thp(args: &SyscallArgs) -> SyscallResult {
+fn set_thp(task: &Task, args: &SyscallArgs) -> SyscallResult {
     check_unused(args, 2)?;
+    task.mm().disable_huge_pages(args.u64(1) != 0);
     Ok(0)
 }
 

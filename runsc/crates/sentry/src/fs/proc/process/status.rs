@@ -118,7 +118,8 @@ fn memory(memory: &MmStatistics, text: &mut String) {
     for (name, bytes) in rows {
         let _ = writeln!(text, "{name}:\t{:>8} kB", bytes / 1024);
     }
-    text.push_str("CoreDumping:\t0\nTHP_enabled:\t0\n");
+    let huge_pages = u8::from(memory.huge_pages);
+    let _ = writeln!(text, "CoreDumping:\t0\nTHP_enabled:\t{huge_pages}");
 }
 
 fn signals(view: &View<'_>, text: &mut String) {
