@@ -137,7 +137,6 @@ fn read_at(task: &Task, file: &OpenFile, offset: u64, buffer: &mut [u8]) -> Resu
 /// Loads the ELF file of `resolved` into a new address space.
 pub fn load(loader: &Loader<'_>, resolved: &Resolved, identity: Identity) -> Result<Image> {
     let mm = AddressSpace::new(loader.memory, loader.platform)?;
-    mm.disable_huge_pages(loader.task.mm().huge_pages_disabled());
     let limits = mm_limits(&loader.limits);
     let mapped = elf::map_program(loader, &mm, &resolved.file, &limits)?;
     let vdso = crate::time::vdso::map(loader.task.kernel(), &mm, &limits)?;
