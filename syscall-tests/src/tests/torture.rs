@@ -182,7 +182,8 @@ static ENDED: AtomicU32 = AtomicU32::new(0);
 
 /// A thread that looks at a page while another unmaps it sees SIGSEGV from then on, never what was there.
 fn unmapped_page_is_gone_at_once() -> Outcome {
-    let address = Map::anonymous(PAGE)?.addr();
+    // Mapped until the threads have their stacks: none of them may come to lie where the page is.
+    let address = Map::anonymous(PAGE)?.forget();
     let observer = move || {
         let ended = ENDED.load(Ordering::SeqCst);
         let seen = look(address);
