@@ -34,6 +34,7 @@ families!(
     procfs,
     ptrace,
     read,
+    registers,
     seccomp,
     session,
     signal,
