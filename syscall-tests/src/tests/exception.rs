@@ -313,16 +313,17 @@ fn load(address: usize) -> Vec<u8> {
 
 fn jumps_to_nowhere() -> Outcome {
     // The branch itself is what is refused.
-    for address in [0x8000_0000_0000_0000, 0x8000_0000_0000] {
-        check_row(&Row("jmp to a non-canonical address", Vec::leak(jump_to(address)), refused(10)))?;
-    }
+    let branches = [0x8000_0000_0000_0000, 0x8000_0000_0000];
+    let branches = branches.map(|address| Row("jmp to a non-canonical address", Vec::leak(jump_to(address)), refused(10)));
     let returning = [load(1 << 63), vec![0x50, 0xc3]].concat();
-    check_row(&Row("ret to a non-canonical address", Vec::leak(returning), refused(11)))?;
-    for address in [0xffff_ffff_8100_0000, 0xffff_8000_0000_0000, 0x7fff_ffff_f000, 0xffff_ffff_ffff_f000] {
+    let returns = Row("ret to a non-canonical address", Vec::leak(returning), refused(11));
+    let upper = [0xffff_ffff_8100_0000, 0xffff_8000_0000_0000, 0x7fff_ffff_f000, 0xffff_ffff_ffff_f000];
+    let upper = upper.map(|address| {
         let expected = Expected { rip: None, ..unmapped(address, 0) };
-        check_row(&Row("jmp to the kernel's half", Vec::leak(jump_to(address)), expected))?;
-    }
-    Ok(())
+        Row("jmp to the kernel's half", Vec::leak(jump_to(address)), expected)
+    });
+    let rows: Vec<Row> = branches.into_iter().chain([returns]).chain(upper).collect();
+    check_all(&rows)
 }
 
 /// Each place of two pages that a platform could use for its own entries: nothing of it runs.
