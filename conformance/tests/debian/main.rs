@@ -91,6 +91,20 @@ fn everywhere(#[case] program: Program) {
     }
 }
 
+/// Language runtimes with threads, compilers and collectors of their own. They take long, so once per platform.
+#[rstest]
+#[case::go(program!("go"), 23)]
+#[case::java(program!("java"), 29)]
+#[case::node(program!("node"), 31)]
+fn on_each_platform(#[case] program: Program, #[case] code: i32) {
+    let expected = run(&runc(), program);
+    assert_eq!(expected.1, code, "{} on runc: {}", program.name, expected.0);
+    for runtime in Runtime::matrix().unwrap() {
+        let on = format!("{} on {}", program.name, runtime.name());
+        assert_eq!(run(&runtime, program), expected, "run {on}");
+    }
+}
+
 #[rstest]
 fn in_a_container() {
     let program = program!("container");

@@ -72,6 +72,26 @@ fn files_as_input_and_output() {
     assert_eq!(std::fs::read_to_string(&to).unwrap().trim(), "2");
 }
 
+/// A file is one to the program too: some (node) write nothing to a descriptor of no known type.
+#[rstest]
+fn file_as_output_is_a_regular_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let to = directory.path().join("to");
+    let container = shell("stat -L -c %F /proc/self/fd/1");
+    // In the foreground, a runtime may put a pipe between.
+    let status = container
+        .run_command(&["--detach"])
+        .stdin(Stdio::null())
+        .stdout(File::create(&to).unwrap())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    container.wait_for_status("stopped").unwrap();
+    let said = std::fs::read_to_string(&to).unwrap();
+    assert_eq!(said, "regular empty file\n");
+}
+
 #[rstest]
 fn closed_output_is_a_broken_pipe() {
     let container = shell("yes | head -n 3");

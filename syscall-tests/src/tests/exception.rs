@@ -17,8 +17,13 @@ use crate::support::{proc, process, signal};
 cases!(
     privileged_instructions,
     software_interrupts,
+    every_other_vector_is_refused,
+    vectors_of_a_nested_hypervisor_are_refused,
+    calls_of_other_modes_end_the_process,
+    calls_of_a_hypervisor_do_no_harm,
     invalid_instructions,
     jumps_to_nowhere,
+    jumps_to_where_a_platform_may_have_its_own,
     non_canonical_data,
     arithmetic,
     single_steps,
@@ -106,7 +111,12 @@ fn jump(code: usize) {
     }
 }
 
-fn check_row(Row(name, bytes, expected): &Row) -> Outcome {
+fn check_row(row: &Row) -> Outcome {
+    check_together(std::slice::from_ref(row))
+}
+
+/// Checks rows in one child: many in a short time, if none spoils what the next one needs.
+fn check_together(rows: &[Row]) -> Outcome {
     process::in_child(|| {
         let stack = Map::anonymous(16 * PAGE)?;
         let alternate = libc::stack_t { ss_sp: stack.addr() as *mut libc::c_void, ss_flags: 0, ss_size: 16 * PAGE };
@@ -114,34 +124,43 @@ fn check_row(Row(name, bytes, expected): &Row) -> Outcome {
         for signo in [libc::SIGSEGV, libc::SIGILL, libc::SIGBUS, libc::SIGTRAP, libc::SIGFPE] {
             signal::handle(signo, leave, libc::SA_ONSTACK)?;
         }
-        let code = place(bytes)?;
-        jump(code.addr());
-        check!(signal::count() == 1, "{name}: {} signals", signal::count());
-        let seen = signal::seen()[0];
-        check!(
-            (seen.signo, seen.code) == (expected.signo, expected.code),
-            "{name}: signal {} with code {}, expected {} with {}",
-            seen.signo, seen.code, expected.signo, expected.code
-        );
-        let address = match expected.address {
-            Address::Null => 0,
-            Address::Code(offset) => code.addr() + offset,
-            Address::Is(address) => address,
-            Address::Any => seen.addr,
-        };
-        check!(seen.addr == address, "{name}: si_addr is {:#x}, expected {address:#x}", seen.addr);
-        let rip = RIP.load(Ordering::SeqCst);
-        if let Some(offset) = expected.rip {
-            check!(rip == code.addr().wrapping_add(offset), "{name}: rip is {rip:#x}, code at {:#x}", code.addr());
-        }
-        let trap = TRAP.load(Ordering::SeqCst) as i64;
-        check!(expected.trap.is_none_or(|number| number == trap), "{name}: trap number {trap}");
-        Ok(())
+        rows.iter().try_for_each(check_here)
     })
 }
 
+fn check_here(Row(name, bytes, expected): &Row) -> Outcome {
+    let before = signal::count();
+    let code = place(bytes)?;
+    jump(code.addr());
+    check!(signal::count() == before + 1, "{name}: {} signals", signal::count() - before);
+    let seen = signal::seen()[before];
+    check!(
+        (seen.signo, seen.code) == (expected.signo, expected.code),
+        "{name}: signal {} with code {}, expected {} with {}",
+        seen.signo, seen.code, expected.signo, expected.code
+    );
+    let address = match expected.address {
+        Address::Null => 0,
+        Address::Code(offset) => code.addr() + offset,
+        Address::Is(address) => address,
+        Address::Any => seen.addr,
+    };
+    check!(seen.addr == address, "{name}: si_addr is {:#x}, expected {address:#x}", seen.addr);
+    let rip = RIP.load(Ordering::SeqCst);
+    if let Some(offset) = expected.rip {
+        check!(rip == code.addr().wrapping_add(offset), "{name}: rip is {rip:#x}, code at {:#x}", code.addr());
+    }
+    let trap = TRAP.load(Ordering::SeqCst) as i64;
+    check!(expected.trap.is_none_or(|number| number == trap), "{name}: trap number {trap}");
+    Ok(())
+}
+
+/// Tells of every row that is not as expected: on an emulated processor, some are not.
 fn check_all(rows: &[Row]) -> Outcome {
-    rows.iter().try_for_each(check_row)
+    let failed = rows.iter().filter_map(|row| check_row(row).err());
+    let failed: Vec<String> = failed.map(|failure| failure.to_string()).collect();
+    check!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
 }
 
 /// General protection, `at` into the code.
@@ -188,6 +207,7 @@ fn privileged_instructions() -> Outcome {
         Row("wbinvd", &[0x0f, 0x09], refused(0)),
         Row("invlpg [rbx]", &[0x0f, 0x01, 0x3b], refused(0)),
         Row("swapgs", &[0x0f, 0x01, 0xf8], refused(0)),
+        Row("rdpmc", &[0x0f, 0x33], refused(0)),
         Row("xsetbv", &[0x0f, 0x01, 0xd1], refused(0)),
         // An empty frame: the code segment of it is none.
         Row("iretq", &[0x6a, 0, 0x6a, 0, 0x6a, 0, 0x6a, 0, 0x53, 0x48, 0xcf], refused(9)),
@@ -214,6 +234,51 @@ fn software_interrupts() -> Outcome {
     ])
 }
 
+/// How many signals the record of a process holds.
+const MOST_SIGNALS: usize = 60;
+
+/// What a nested hypervisor (`kvm_pvm`) takes for exits of its own.
+const OF_HYPERVISORS: [u8; 3] = [23, 25, 26];
+
+fn refused_vectors(vectors: impl Iterator<Item = u8>) -> Outcome {
+    let rows: Vec<Row> = vectors.map(|vector| Row("int", Vec::leak(vec![0xcd, vector]), refused(0))).collect();
+    rows.chunks(MOST_SIGNALS).try_for_each(check_together)
+}
+
+fn every_other_vector_is_refused() -> Outcome {
+    const OF_PROGRAMS: [u8; 3] = [3, 4, 0x80];
+    refused_vectors((0..=u8::MAX).filter(|vector| !OF_PROGRAMS.contains(vector) && !OF_HYPERVISORS.contains(vector)))
+}
+
+fn vectors_of_a_nested_hypervisor_are_refused() -> Outcome {
+    refused_vectors(OF_HYPERVISORS.into_iter())
+}
+
+/// How code ends without a handler.
+fn end_of(bytes: &[u8]) -> Result<process::Status, crate::case::Failure> {
+    let code = place(bytes)?;
+    process::status_of(|| {
+        jump(code.addr());
+        0
+    })
+}
+
+/// `sysenter` enters a 32-bit table, or is none; it is never a 64-bit call.
+fn calls_of_other_modes_end_the_process() -> Outcome {
+    // mov eax, 231 (exit_group; in the 32-bit table, fgetxattr); sysenter
+    let status = end_of(&[0xb8, 231, 0, 0, 0, 0x0f, 0x34])?;
+    check!([Some(libc::SIGSEGV), Some(libc::SIGILL)].contains(&status.signal()), "sysenter: {status}");
+    Ok(())
+}
+
+/// A virtual machine's monitor answers, with an error, or there is none: then the instruction is invalid.
+fn calls_of_a_hypervisor_do_no_harm() -> Outcome {
+    for call in [[0x0f, 0x01, 0xc1], [0x0f, 0x01, 0xd9]] {
+        check_eq!(end_of(&call)?.signal(), Some(libc::SIGILL));
+    }
+    Ok(())
+}
+
 fn invalid_instructions() -> Outcome {
     check_all(&[
         Row("ud2", &[0x0f, 0x0b], invalid(0)),
@@ -223,6 +288,8 @@ fn invalid_instructions() -> Outcome {
         Row("push cs", &[0x0e], invalid(0)),
         Row("aaa", &[0x37], invalid(0)),
         Row("mov cs, ax", &[0x8e, 0xc8], invalid(0)),
+        Row("monitor", &[0x0f, 0x01, 0xc8], invalid(0)),
+        Row("mwait", &[0x0f, 0x01, 0xc9], invalid(0)),
         Row("lock nop", &[0xf0, 0x90], invalid(0)),
         Row("vmlaunch", &[0x0f, 0x01, 0xc2], invalid(0)),
         Row("stac", &[0x0f, 0x01, 0xcb], invalid(0)),
@@ -246,16 +313,27 @@ fn load(address: usize) -> Vec<u8> {
 
 fn jumps_to_nowhere() -> Outcome {
     // The branch itself is what is refused.
-    for address in [0x8000_0000_0000_0000, 0x8000_0000_0000] {
-        check_row(&Row("jmp to a non-canonical address", Vec::leak(jump_to(address)), refused(10)))?;
-    }
+    let branches = [0x8000_0000_0000_0000, 0x8000_0000_0000];
+    let branches = branches.map(|address| Row("jmp to a non-canonical address", Vec::leak(jump_to(address)), refused(10)));
     let returning = [load(1 << 63), vec![0x50, 0xc3]].concat();
-    check_row(&Row("ret to a non-canonical address", Vec::leak(returning), refused(11)))?;
-    for address in [0xffff_ffff_8100_0000, 0xffff_8000_0000_0000, 0x7fff_ffff_f000, 0xffff_ffff_ffff_f000] {
+    let returns = Row("ret to a non-canonical address", Vec::leak(returning), refused(11));
+    let upper = [0xffff_ffff_8100_0000, 0xffff_8000_0000_0000, 0x7fff_ffff_f000, 0xffff_ffff_ffff_f000];
+    let upper = upper.map(|address| {
         let expected = Expected { rip: None, ..unmapped(address, 0) };
-        check_row(&Row("jmp to the kernel's half", Vec::leak(jump_to(address)), expected))?;
-    }
-    Ok(())
+        Row("jmp to the kernel's half", Vec::leak(jump_to(address)), expected)
+    });
+    let rows: Vec<Row> = branches.into_iter().chain([returns]).chain(upper).collect();
+    check_all(&rows)
+}
+
+/// Each place of two pages that a platform could use for its own entries: nothing of it runs.
+fn jumps_to_where_a_platform_may_have_its_own() -> Outcome {
+    const PLACES: std::ops::Range<usize> = 0xffff_ffff_8000_0000..0xffff_ffff_8000_2000;
+    // On a host whose nested hypervisor enters there without leaving ring 3, one place is a call to nowhere (`rcx`).
+    let expected = Expected { signo: libc::SIGSEGV, code: 1, address: Address::Any, rip: None, trap: Some(14) };
+    let row = |address| Row("jmp to the upper half", Vec::leak(jump_to(address)), expected);
+    let rows: Vec<Row> = PLACES.step_by(16).map(row).collect();
+    rows.chunks(MOST_SIGNALS).try_for_each(check_together)
 }
 
 fn non_canonical_data() -> Outcome {

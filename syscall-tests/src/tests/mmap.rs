@@ -525,7 +525,7 @@ fn threads_race_munmap_and_mprotect() -> Outcome {
         .map(|thread: usize| {
             std::thread::spawn(move || {
                 let (own, mut rounds) = (base + thread * 8 * PAGE, 0_u32);
-                while time::monotonic_ns() < end {
+                while rounds == 0 || time::monotonic_ns() < end {
                     let fixed = ANON | libc::MAP_FIXED;
                     let mapped = sys!(SYS_mmap, own, 8 * PAGE, RW, fixed, -1, 0).is_ok();
                     if !mapped || (0..8).any(|page| map::peek(own + page * PAGE) != 0) {
@@ -544,8 +544,7 @@ fn threads_race_munmap_and_mprotect() -> Outcome {
         })
         .collect();
     for thread in threads {
-        let rounds = thread.join().ok().flatten();
-        check!(rounds.is_some_and(|rounds| rounds > 0), "{rounds:?}");
+        check!(thread.join().ok().flatten().is_some(), "a wrong byte");
     }
     Ok(())
 }

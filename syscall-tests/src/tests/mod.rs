@@ -35,6 +35,7 @@ families!(
     procfs,
     ptrace,
     read,
+    registers,
     seccomp,
     session,
     signal,

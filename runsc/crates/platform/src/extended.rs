@@ -123,11 +123,13 @@ impl ExtendedState {
         u64_at(&self.image, XSTATE_BV_AT)
     }
 
-    /// Leaves components out that the layout has not: KVM tells of protection keys even where the
-    /// guest has none.
+    /// Leaves out what the layout has not, and could not be loaded again: KVM tells of protection keys
+    /// even where the guest has none, and an emulated processor lets programs set any bit of MXCSR.
     pub(crate) fn keep_own_features(&mut self) {
         let present = self.present() & self.layout.features;
         put(&mut self.image, XSTATE_BV_AT, &present.to_le_bytes());
+        let mxcsr = u32_at(&self.image, MXCSR_AT) & self.layout.mxcsr_mask;
+        put(&mut self.image, MXCSR_AT, &mxcsr.to_le_bytes());
     }
 
     /// Where the kernel writes the image; it gives what [`set`](ExtendedState::set) accepts.
@@ -200,6 +202,17 @@ mod tests {
             assert_eq!(state.set(&image), Err(Errno::EINVAL), "{name}");
             assert_eq!(state.image, good, "{name}");
         }
+    }
+
+    #[test]
+    fn what_the_kernel_tells_can_be_loaded_again() {
+        let mut told = ExtendedState::initial(LAYOUT);
+        let buffer = told.kernel_buffer();
+        buffer[XSTATE_BV_AT + 1] = 2;
+        buffer[MXCSR_AT..MXCSR_AT + 4].fill(0xff);
+        told.keep_own_features();
+        let mut state = ExtendedState::initial(LAYOUT);
+        assert_eq!(state.set(told.as_bytes()), Ok(()));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) fn of_vector(
         },
         11 | 12 => exception(libc::SIGBUS, SI_KERNEL, 0, vector, frame.error_code),
         GENERAL_PROTECTION => match code_at_rip() {
-            [0x0f, 0x01, 0xc1] => invalid_opcode(rip), // vmcall
+            [0x0f, 0x01, operation] if is_never_for_programs(operation) => invalid_opcode(rip),
             _ => general_protection(frame.error_code),
         },
         16 | 19 => {
@@ -71,6 +71,12 @@ pub(super) fn of_vector(
         17 => exception(libc::SIGBUS, BUS_ADRALN, 0, vector, frame.error_code),
         _ => return None,
     })
+}
+
+/// Of the instructions `0f 01 /r`: those that are invalid outside ring 0, or where there is no virtualisation: `vmcall`,
+/// `monitor`, `mwait`, and AMD's but for `vmmcall`. Some hypervisors refuse them as privileged.
+fn is_never_for_programs(operation: u8) -> bool {
+    matches!(operation, 0xc1 | 0xc8 | 0xc9 | 0xd8 | 0xda..=0xdf)
 }
 
 fn debug(state: &mut ThreadState, code_at_rip: impl FnOnce() -> [u8; 3]) -> Exit {

@@ -42,9 +42,11 @@
 //! **Quirks of hosts.** A nested hypervisor without hardware help (`kvm_pvm`) delivers `SYSCALL` to
 //! `LSTAR` in ring 3, which shows as a page fault there: it is taken as the call ([`vcpu`]), so that a
 //! program that jumps there makes one too. It also makes `int 0x80`, and `ldmxcsr` of reserved bits,
-//! invalid opcodes, `vmcall` a protection fault, and has `icebp` leave `rip` before it; [`exit`] gives
-//! what a processor gives. `vmmcall` is answered by KVM (`rax` is `-EPERM`), as on any KVM guest, and
-//! the application goes on.
+//! invalid opcodes, `vmcall`, `monitor` and `mwait` protection faults, and has `icebp` leave `rip`
+//! before it; [`exit`] gives what a processor gives. It performs `cpuid` for `int 26`, and refuses
+//! `int 23` and `int 25` with `rip` behind them: no exit tells. The nested-task flag is lost at each
+//! entry. `vmmcall`, and `vmcall` on some, is answered by KVM (`rax` is `-EPERM`), as on any KVM guest,
+//! and the application goes on.
 //!
 //! Lock order: space > windows > chunks > slots. None is held while application code runs.
 

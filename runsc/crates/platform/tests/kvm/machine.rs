@@ -30,7 +30,7 @@ const SI_KERNEL: i32 = 0x80;
 
 #[test]
 fn privileged_and_odd_instructions_are_the_signals_that_linux_gives() {
-    let cases: [(&str, &[u8], u8, i32); 12] = [
+    let cases: [(&str, &[u8], u8, i32); 15] = [
         ("in", &[0xe4, 0x10], SIGSEGV, SI_KERNEL),
         ("cli", &[0xfa], SIGSEGV, SI_KERNEL),
         ("sysret", &[0x48, 0x0f, 0x07], SIGSEGV, SI_KERNEL),
@@ -39,7 +39,10 @@ fn privileged_and_odd_instructions_are_the_signals_that_linux_gives() {
         ("lgdt", &[0x0f, 0x01, 0x17], SIGSEGV, SI_KERNEL),
         ("icebp", &[0xf1], SIGTRAP, 1),
         ("int 4", &[0xcd, 0x04], SIGSEGV, SI_KERNEL),
-        ("vmcall", &[0x0f, 0x01, 0xc1], SIGILL, 2),
+        ("monitor", &[0x0f, 0x01, 0xc8], SIGILL, 2),
+        ("mwait", &[0x0f, 0x01, 0xc9], SIGILL, 2),
+        ("vmrun", &[0x0f, 0x01, 0xd8], SIGILL, 2),
+        ("clgi", &[0x0f, 0x01, 0xdd], SIGILL, 2),
         // mov $1 << 47, %rax; jmp *%rax
         (
             "jump to a non-canonical address",
@@ -72,7 +75,10 @@ fn privileged_and_odd_instructions_are_the_signals_that_linux_gives() {
         }
         let guest = Guest::new(&platform, code);
         let mut context = guest.context(&platform);
-        let found = exception_of(guest::run(&mut context, &mut guest::start()));
+        let exit = guest::run(&mut context, &mut guest::start());
+        let Exit::Exception(found) = exit else {
+            panic!("{name}: {exit:?}");
+        };
         assert_eq!((found.signal, found.code), (signal, si_code), "{name}");
     }
 }

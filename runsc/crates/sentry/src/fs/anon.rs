@@ -2,6 +2,7 @@
 //!
 //! They live in file systems of the kernel's own, mounted nowhere that a path leads to.
 
+use std::any::Any;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -106,6 +107,12 @@ pub fn new_path(kernel: &Kernel, credentials: &Credentials, what: Anonymous) -> 
         dentry: Dentry::anonymous(inode, name.into_bytes()),
         mount,
     }
+}
+
+/// Whether the inode is the kernel's own, not a donated descriptor's.
+pub(crate) fn is_anonymous(inode: &InodeRef) -> bool {
+    let any: &dyn Any = &**inode;
+    any.is::<AnonymousInode>()
 }
 
 /// An open file description for a file without a name.

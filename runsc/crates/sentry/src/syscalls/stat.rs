@@ -8,6 +8,7 @@ use abi::raw::general as nr;
 
 use super::at;
 use crate::error::{Result, SyscallResult};
+use crate::fs::anon;
 use crate::kernel::credentials::{CapabilitySet, Credentials, SecureBits};
 use crate::kernel::task::Task;
 use crate::syscalls::args::SyscallArgs;
@@ -77,7 +78,7 @@ fn store(task: &Task, address: usize, path: &Path) -> SyscallResult {
 
 /// What `stat` tells of the mode: anonymous inodes have no type there.
 fn mode(path: &Path, attr: &Attr) -> u32 {
-    if attr.file_type == FileType::Regular && path.mount.fs.type_name() == "anon_inodefs" {
+    if attr.file_type == FileType::Regular && anon::is_anonymous(path.inode()) {
         attr.permissions
     } else {
         attr.mode()
