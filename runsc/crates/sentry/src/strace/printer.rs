@@ -94,6 +94,15 @@ impl<'a> Printer<'a> {
         put!(self, "{}", value.cast_signed());
     }
 
+    /// As C's `%#x` writes it.
+    pub(super) fn hex(&mut self, value: u64) {
+        if value == 0 {
+            self.text("0");
+        } else {
+            put!(self, "{value:#x}");
+        }
+    }
+
     pub(super) fn octal(&mut self, value: u64) {
         if value == 0 {
             self.text("0");
