@@ -136,6 +136,13 @@ fn directory_entries_have_names() {
 }
 
 #[test]
+fn permissions_have_three_digits() {
+    let umask = |old| line(nr::__NR_umask, [0o22, 0, 0, 0, 0, 0], b"", Ok(old));
+    assert_eq!(umask(0), "umask(022) = 000");
+    assert_eq!(umask(0o644), "umask(022) = 0644");
+}
+
+#[test]
 fn memory_and_signals() {
     assert_eq!(
         line(

@@ -17,7 +17,7 @@ pub(in crate::strace) fn print_mode(p: &mut Printer<'_>, mode: u32) {
         p.text(bit);
         p.text("|");
     }
-    p.mode(mode & 0o777);
+    p.mode(u64::from(mode & 0o777));
 }
 
 /// Flags of `open(2)`.
