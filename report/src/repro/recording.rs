@@ -15,6 +15,9 @@ use crate::repro::trace::{Trace, Writer};
 /// How many bytes of a string both traces show.
 const STRING: usize = 4096;
 
+/// How long strace may take to write the rest of a trace.
+const REST: Duration = Duration::from_secs(5);
+
 /// What is run.
 #[derive(Debug)]
 pub(super) enum Subject {
@@ -132,8 +135,7 @@ fn record(
         Err(FixtureError::TimedOut { output, .. }) => (None, output, String::new()),
         Err(error) => return Err(error.into()),
     };
-    let bytes = std::fs::read(log).unwrap_or_default();
-    let trace = Trace::read(writer, &String::from_utf8_lossy(&bytes));
+    let trace = read(writer, log);
     if trace.threads.is_empty() {
         bail!(
             "no trace: exit code {code:?}: {}{}",
@@ -147,4 +149,24 @@ fn record(
         stderr,
         trace,
     })
+}
+
+/// The trace in a file; strace, which is nobody's child, may have to write its end yet.
+fn read(writer: Writer, log: &Path) -> Trace {
+    let read = || {
+        let bytes = std::fs::read(log).unwrap_or_default();
+        Trace::read(writer, &String::from_utf8_lossy(&bytes))
+    };
+    let mut trace = read();
+    if writer == Writer::Strace {
+        // A program that left processes behind has no end to wait for.
+        let _ = command::wait_until("the end of the trace", REST, || {
+            let is_whole = trace.is_whole();
+            if !is_whole {
+                trace = read();
+            }
+            is_whole
+        });
+    }
+    trace
 }

@@ -61,6 +61,11 @@ impl Trace {
         trace
     }
 
+    /// Whether it has every thread's end.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.threads.is_empty() && self.threads.iter().all(|thread| thread.ended)
+    }
+
     /// The thread that has this id now; an id whose thread has ended is that of a new one.
     fn thread(&mut self, alive: &mut BTreeMap<u64, usize>, tid: u64) -> usize {
         let known = alive.get(&tid).copied();
@@ -205,6 +210,7 @@ strace: this is no call
             let entries = &trace.threads[index].entries;
             entries.iter().map(|entry| entry.text.as_str()).collect()
         };
+        assert!(!trace.is_whole());
         assert_eq!(trace.threads.len(), 3, "the id 12643 was given twice");
         assert_eq!(
             texts(0)[1],
