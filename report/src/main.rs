@@ -1,9 +1,11 @@
 //! Reports on platforms and runtimes beside the host kernel.
 //!
 //! [`matrix`]: the behaviour tests in every place.
+//! [`repro`]: one program's calls on the host kernel and in the sandbox.
 
 mod escape;
 mod matrix;
+mod repro;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,11 +19,14 @@ use clap::Parser;
 enum Command {
     /// Runs every behaviour test in every place; the exit code is 1 if one differs that is not listed.
     Matrix(matrix::Options),
+    /// Runs a program on the host kernel and in the sandbox, and shows the first call whose result differs.
+    Repro(repro::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Command::parse() {
         Command::Matrix(options) => matrix::run(&options),
+        Command::Repro(options) => Ok(repro::run(&options)),
     }
 }
 

@@ -34,6 +34,7 @@ cases!(
     attribute_flags,
     attribute_errors,
     trusted_and_system_attributes,
+    label_that_nobody_set_is_enodata,
 );
 
 fn dup_takes_the_lowest_number() -> Outcome {
@@ -394,6 +395,14 @@ fn file_with_attributes(dir: &TempDir) -> Result<std::ffi::CString, crate::case:
         _ => sys!(SYS_removexattr, &path, c"user.probe")?,
     };
     Ok(path)
+}
+
+/// Of the program's own file; where labels are set, it has one.
+fn label_that_nobody_set_is_enodata() -> Outcome {
+    match attribute(c"/proc/self/exe", c"security.selinux") {
+        Err(error) if error.errno != libc::ENODATA => fail!("expected ENODATA, got: {error}"),
+        _ => Ok(()),
+    }
 }
 
 fn user_attributes() -> Outcome {

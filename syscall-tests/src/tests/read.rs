@@ -25,6 +25,7 @@ cases!(
     preadv2_rejects_unknown_flags,
     lseek_errors,
     lseek_past_the_end_makes_a_hole,
+    null_device_is_at_its_beginning_wherever_it_came_from,
     shared_offset_after_dup_and_fork,
     write_past_file_size_limit_is_efbig,
     huge_count_is_cut,
@@ -218,6 +219,20 @@ fn lseek_past_the_end_makes_a_hole() -> Outcome {
     file.write(b"z")?;
     check_eq!(file.pread(20, 0)?, b"ab\0\0\0\0\0\0\0\0z");
     check_eq!(file.stat()?.st_size, 11);
+    Ok(())
+}
+
+/// One that is opened here, and standard input if it is one.
+fn null_device_is_at_its_beginning_wherever_it_came_from() -> Outcome {
+    let here = fd::open(c"/dev/null", libc::O_RDWR, 0)?;
+    let inherited = fd::Fd::own(sys!(SYS_dup, 0)?);
+    let device = inherited.stat()?;
+    let is_null = device.st_mode & libc::S_IFMT == libc::S_IFCHR && device.st_rdev == libc::makedev(1, 3);
+    for null in std::iter::once(here).chain(is_null.then_some(inherited)) {
+        check_eq!(null.seek(5, libc::SEEK_SET)?, 0);
+        check_eq!(null.seek(0, libc::SEEK_CUR)?, 0);
+        check_eq!(null.read(4)?, b"");
+    }
     Ok(())
 }
 

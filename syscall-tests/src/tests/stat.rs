@@ -14,6 +14,7 @@ cases!(
     blocks_and_sizes,
     fstatat_flags,
     fstat_of_an_empty_path,
+    standard_output_belongs_to_the_user,
     statx_fields,
     statx_errors,
     chmod_and_its_bits,
@@ -121,6 +122,16 @@ fn statx(path: &std::ffi::CStr, flags: i32, mask: u32) -> Result<libc::statx, Sy
     let mut stat = sys::zeroed::<libc::statx>();
     sys!(SYS_statx, libc::AT_FDCWD, path, flags, mask, &mut stat)?;
     Ok(stat)
+}
+
+/// As far as it is a pipe, which whoever started the program made for it.
+fn standard_output_belongs_to_the_user() -> Outcome {
+    let output = fd::Fd::own(sys!(SYS_dup, 1)?).stat()?;
+    if output.st_mode & libc::S_IFMT != libc::S_IFIFO {
+        skip!("standard output is no pipe");
+    }
+    check_eq!((i64::from(output.st_uid), i64::from(output.st_gid)), (sys!(SYS_geteuid)?, sys!(SYS_getegid)?));
+    Ok(())
 }
 
 fn statx_fields() -> Outcome {

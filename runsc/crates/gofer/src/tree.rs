@@ -74,7 +74,7 @@ pub trait HostTree: Send + Sync + fmt::Debug {
     fn sync(&self, node: NodeId, kind: SyncKind) -> Result<()>;
 
     /// The value of an extended attribute. Only `user.*`, `security.capability` and POSIX ACLs are
-    /// passed on; others are `EOPNOTSUPP`.
+    /// passed on; of `security.*` and `trusted.*` there is none, others are `EOPNOTSUPP`.
     fn get_xattr(&self, node: NodeId, name: &[u8]) -> Result<Vec<u8>>;
 
     /// Sets an extended attribute.

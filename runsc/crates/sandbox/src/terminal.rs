@@ -16,6 +16,7 @@ use sentry::fs::tty::Tty;
 use sentry::fs::tty::host::HostTerminal;
 use sentry::fs::tty::slave::SlaveFile;
 use sentry::kernel::kernel::Kernel;
+use sentry::vfs::attr::{FileType, SetAttr};
 use sentry::vfs::file::{OpenFile, OpenFlags};
 use sentry::vfs::mount::{MountFlags, MountNamespace};
 use sentry::vfs::walk::{Resolver, WalkFlags};
@@ -115,6 +116,11 @@ pub(crate) fn open_files(
     };
     let open = |(index, fd): (usize, OwnedFd)| match &terminal {
         Some(terminal) if index < 3 && isatty(&fd) => Ok(terminal.slave.clone()),
+        _ if index < 3 => {
+            let file = kernel.open_host_descriptor(fd)?;
+            own(&file, owner.0)?;
+            Ok(file)
+        }
         _ => kernel.open_host_descriptor(fd),
     };
     let opened = files
@@ -123,6 +129,16 @@ pub(crate) fn open_files(
         .map(open)
         .collect::<Result<_, _>>()?;
     Ok((opened, terminal))
+}
+
+/// Gives a standard stream to the process's user, as runc does; a device stays root's.
+fn own(file: &OpenFile, uid: u32) -> Result<(), Errno> {
+    let is_device = file.inode().kind()? == FileType::CharDevice;
+    file.inode().set_attr(&SetAttr {
+        uid: Some(if is_device { 0 } else { uid }),
+        gid: Some(0),
+        ..SetAttr::default()
+    })
 }
 
 /// Tells the guest when the window of the sandbox's own controlling terminal changes.

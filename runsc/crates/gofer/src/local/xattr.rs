@@ -39,9 +39,18 @@ fn checked(name: &[u8]) -> Result<CString> {
     CString::new(name).map_err(|_| Errno::EINVAL)
 }
 
+/// Of what belongs to the host there is nothing to be seen; a file system that keeps such names says so with ENODATA.
+fn unseen(name: &[u8], errno: Errno) -> Errno {
+    let is_kept = name.starts_with(b"security.") || name.starts_with(b"trusted.");
+    if errno == Errno::EOPNOTSUPP && is_kept {
+        return Errno::ENODATA;
+    }
+    errno
+}
+
 /// See [`crate::HostTree::get_xattr`].
 pub(super) fn get(table: &Table, node: NodeId, name: &[u8]) -> Result<Vec<u8>> {
-    let name = checked(name)?;
+    let name = checked(name).map_err(|errno| unseen(name, errno))?;
     let Some(file) = open(table, &table.get(node)?)? else {
         return Err(Errno::ENODATA);
     };

@@ -94,17 +94,21 @@ impl<'a> Printer<'a> {
         put!(self, "{}", value.cast_signed());
     }
 
-    pub(super) fn octal(&mut self, value: u64) {
+    /// As C's `%#x` writes it.
+    pub(super) fn hex(&mut self, value: u64) {
         if value == 0 {
             self.text("0");
         } else {
-            put!(self, "0{value:o}");
+            put!(self, "{value:#x}");
         }
     }
 
-    /// Permissions: at least three digits.
-    pub(super) fn mode(&mut self, value: u32) {
-        put!(self, "0{value:03o}");
+    /// Permissions: as C's `%#03o` writes them.
+    pub(super) fn mode(&mut self, value: u64) {
+        match value {
+            0..0o10 => put!(self, "{value:03o}"),
+            _ => put!(self, "0{value:o}"),
+        }
     }
 
     pub(super) fn pointer(&mut self, address: u64) {

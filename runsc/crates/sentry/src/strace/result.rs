@@ -92,7 +92,7 @@ fn value_text(printer: &mut Printer<'_>, ret: Ret, value: u64) {
     match ret {
         Ret::Decimal => put!(printer, "{}", value.cast_signed()),
         Ret::Hex => put!(printer, "{value:#x}"),
-        Ret::Octal => printer.octal(value),
+        Ret::Octal => printer.mode(value),
         Ret::Print(print) => print(printer, value),
     }
 }

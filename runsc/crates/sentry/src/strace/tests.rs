@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use abi::raw::general as nr;
+use zerocopy::IntoBytes as _;
 
 use crate::error::{Restart, SysError, SyscallResult};
 use crate::strace::formats::Format;
@@ -83,6 +84,62 @@ fn files() {
         line(nr::__NR_fcntl, [3, 3, 0, 0, 0, 0], b"", Ok(0o2)),
         "fcntl(3, F_GETFL) = 0x2 (flags O_RDWR)"
     );
+}
+
+#[test]
+fn attributes_of_files_are_whole() {
+    let stat = abi::fs::Stat {
+        dev: 0xfe00,
+        ino: 7,
+        nlink: 1,
+        mode: 0o100_644,
+        uid: 5,
+        gid: 6,
+        size: 9,
+        blksize: 4096,
+        blocks: 8,
+        mtime: 10,
+        mtime_nsec: 11,
+        ..abi::fs::Stat::default()
+    };
+    assert_eq!(
+        line(
+            nr::__NR_fstat,
+            [3, 0x1000, 0, 0, 0, 0],
+            stat.as_bytes(),
+            Ok(0)
+        ),
+        "fstat(3, {st_dev=makedev(0xfe, 0), st_ino=7, st_mode=S_IFREG|0644, st_nlink=1, st_uid=5, st_gid=6, \
+         st_blksize=4096, st_blocks=8, st_size=9, st_mtime=10, st_mtime_nsec=11, ...}) = 0"
+    );
+}
+
+#[test]
+fn directory_entries_have_names() {
+    let entry = |ino: u64, kind: u8, name: &[u8; 5]| {
+        let mut bytes = words(&[ino, ino + 1]);
+        bytes.extend([24, 0, kind]);
+        bytes.extend(name);
+        bytes
+    };
+    let memory = [entry(1, 4, b".\0\0\0\0"), entry(2, 8, b"a\x01\0\0\0")].concat();
+    let getdents = |memory: &[u8], result| {
+        let args = [3, 0x1000, 32768, 0, 0, 0];
+        line(nr::__NR_getdents64, args, memory, result)
+    };
+    assert_eq!(
+        getdents(&memory, Ok(48)),
+        "getdents64(3, [{d_ino=1, d_off=2, d_reclen=24, d_type=DT_DIR, d_name=\".\"}, \
+         {d_ino=2, d_off=3, d_reclen=24, d_type=DT_REG, d_name=\"a\\1\"}], 32768) = 48"
+    );
+    assert_eq!(getdents(&[0; 64], Ok(48)), "getdents64(3, [], 32768) = 48");
+}
+
+#[test]
+fn permissions_have_three_digits() {
+    let umask = |old| line(nr::__NR_umask, [0o22, 0, 0, 0, 0, 0], b"", Ok(old));
+    assert_eq!(umask(0), "umask(022) = 000");
+    assert_eq!(umask(0o644), "umask(022) = 0644");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use abi::Errno;
 use host::rustix::fs::{self, OFlags, Stat};
+use parking_lot::Mutex;
 
 use super::HostDescriptor;
 use crate::error::Result;
@@ -38,7 +39,7 @@ pub(super) fn path(kernel: &Kernel, fd: &Arc<OwnedFd>, flags: OFlags) -> Result<
         kind,
         fs: mount.fs.clone(),
         shared: InodeShared::default(),
-        owner: OnceLock::new(),
+        owner: Mutex::new(None),
         mode: flags & OFlags::RWMODE,
         file: OnceLock::new(),
     });
@@ -54,8 +55,8 @@ struct HostInode {
     kind: FileType,
     fs: Arc<dyn FileSystem>,
     shared: InodeShared,
-    /// Owner and group that the guest gave it: engines do that to let a user open `/dev/stdout` again.
-    owner: OnceLock<(u32, u32)>,
+    /// Owner and group that it was given: the sandbox can't see those of the host.
+    owner: Mutex<Option<(u32, u32)>>,
     /// Access mode of the descriptor.
     mode: OFlags,
     /// What does the work, for whoever opens it again through `/proc/self/fd`.
@@ -83,8 +84,8 @@ impl Inode for HostInode {
     fn attr(&self) -> Result<Attr> {
         let stat = fs::fstat(self.fd.as_fd()).map_err(host::errno)?;
         let mut attr = attr_of(&stat, self.kind);
-        if let Some((uid, gid)) = self.owner.get() {
-            (attr.uid, attr.gid) = (*uid, *gid);
+        if let Some(owner) = *self.owner.lock() {
+            (attr.uid, attr.gid) = owner;
         }
         Ok(attr)
     }
@@ -109,7 +110,7 @@ impl Inode for HostInode {
         }
         if let (Some(uid), Some(gid)) = (change.uid, change.gid) {
             // Seen by the guest alone.
-            let _ = self.owner.set((uid, gid));
+            *self.owner.lock() = Some((uid, gid));
         }
         if change.permissions.is_some() {
             return Err(Errno::EPERM);

@@ -114,6 +114,15 @@ impl HostDescriptor {
         self.kind == Kind::Terminal
     }
 
+    /// Most bytes of one read or write at the host's own offset: a device may never come to an end.
+    fn most(&self) -> usize {
+        if self.kind == Kind::Stored {
+            usize::MAX
+        } else {
+            MOST
+        }
+    }
+
     /// What the host says it is ready for now.
     fn ready(&self, wanted: PollFlags) -> PollFlags {
         let mut fds = [PollFd::from_borrowed_fd(self.fd.as_fd(), wanted)];
@@ -266,11 +275,11 @@ fn plain_write(fd: BorrowedFd<'_>, bytes: &[u8], position: HostPosition) -> Resu
 
 impl OwnOffset for HostDescriptor {
     fn read(&self, sink: &mut Sink<'_>) -> Result<usize> {
-        self.read_some(sink, HostPosition::Current, usize::MAX)
+        self.read_some(sink, HostPosition::Current, self.most())
     }
 
     fn write(&self, source: &mut Source<'_>) -> Result<usize> {
-        self.write_some(source, HostPosition::Current, usize::MAX)
+        self.write_some(source, HostPosition::Current, self.most())
     }
 
     fn seek(&self, whence: Whence, by: i64) -> Result<u64> {
@@ -314,11 +323,16 @@ impl File for HostDescriptor {
     }
 
     fn is_seekable(&self) -> bool {
-        self.kind == Kind::Stored
+        match self.kind {
+            Kind::Stored => true,
+            // Some have offsets, be they always 0 as that of `/dev/null`.
+            Kind::Device => OwnOffset::seek(self, Whence::Current, 0).is_ok(),
+            Kind::Stream | Kind::Terminal => false,
+        }
     }
 
     fn own_offset(&self) -> Option<&dyn OwnOffset> {
-        (self.kind == Kind::Stored).then_some(self)
+        self.is_seekable().then_some(self)
     }
 
     fn poll(&self) -> Events {

@@ -17,7 +17,7 @@ pub(in crate::strace) fn print_mode(p: &mut Printer<'_>, mode: u32) {
         p.text(bit);
         p.text("|");
     }
-    p.mode(mode & 0o777);
+    p.mode(u64::from(mode & 0o777));
 }
 
 /// Flags of `open(2)`.
@@ -29,38 +29,85 @@ pub(in crate::strace) fn print_open_flags(p: &mut Printer<'_>, flags: u64) {
     }
 }
 
-/// A device number: `makedev(0x1, 0x3)`.
+/// A device number: `makedev(0xfe, 0)`.
 pub(in crate::strace) fn print_device(p: &mut Printer<'_>, device: u64) {
     let major = (device >> 8 & 0xfff) | (device >> 32 & 0xffff_f000);
     let minor = (device & 0xff) | (device >> 12 & 0xffff_ff00);
-    put!(p, "makedev({major:#x}, {minor:#x})");
+    p.text("makedev(");
+    p.hex(major);
+    p.text(", ");
+    p.hex(minor);
+    p.text(")");
 }
 
+/// All of `struct stat` but the times that change without a change of the file.
 pub(in crate::strace) fn stat(p: &mut Printer<'_>, address: usize) {
-    if let Some(stat) = p.value::<Stat>(address) {
-        p.text("{st_mode=");
-        print_mode(p, stat.mode);
-        let kind = stat.mode & 0o170_000;
-        if kind == 0o20000 || kind == 0o60000 {
-            p.text(", st_rdev=");
-            print_device(p, stat.rdev);
-        } else {
-            put!(p, ", st_size={}", stat.size);
-        }
-        p.text(", ...}");
+    let Some(stat) = p.value::<Stat>(address) else {
+        return;
+    };
+    p.text("{st_dev=");
+    print_device(p, stat.dev);
+    put!(p, ", st_ino={}, st_mode=", stat.ino);
+    print_mode(p, stat.mode);
+    put!(
+        p,
+        ", st_nlink={}, st_uid={}, st_gid={}, st_blksize={}, st_blocks={}",
+        stat.nlink,
+        stat.uid,
+        stat.gid,
+        stat.blksize,
+        stat.blocks
+    );
+    if is_device(stat.mode) {
+        p.text(", st_rdev=");
+        print_device(p, stat.rdev);
+    } else {
+        put!(p, ", st_size={}", stat.size);
     }
+    put!(
+        p,
+        ", st_mtime={}, st_mtime_nsec={}, ...}}",
+        stat.mtime,
+        stat.mtime_nsec
+    );
 }
 
+/// Whether a mode is that of a device file.
+fn is_device(mode: u32) -> bool {
+    matches!(mode & 0o170_000, 0o20000 | 0o60000)
+}
+
+/// All of `struct statx` but the times that change without a change of the file.
 pub(in crate::strace) fn statx(p: &mut Printer<'_>, address: usize) {
-    if let Some(stat) = p.value::<Statx>(address) {
-        p.text("{stx_mask=");
-        p.flags(&names::file::STATX, u64::from(stat.mask));
-        p.text(", stx_attributes=");
-        p.flags(&names::file::STATX_ATTR, stat.attributes);
-        p.text(", stx_mode=");
-        print_mode(p, u32::from(stat.mode));
-        put!(p, ", stx_size={}, ...}}", stat.size);
-    }
+    let Some(stat) = p.value::<Statx>(address) else {
+        return;
+    };
+    p.text("{stx_mask=");
+    p.flags(&names::file::STATX, u64::from(stat.mask));
+    put!(p, ", stx_blksize={}, stx_attributes=", stat.blksize);
+    p.flags(&names::file::STATX_ATTR, stat.attributes);
+    put!(
+        p,
+        ", stx_nlink={}, stx_uid={}, stx_gid={}, stx_mode=",
+        stat.nlink,
+        stat.uid,
+        stat.gid
+    );
+    print_mode(p, u32::from(stat.mode));
+    put!(
+        p,
+        ", stx_ino={}, stx_size={}, stx_blocks={}, stx_mtime={{tv_sec={}, tv_nsec={}}}, \
+         stx_rdev_major={}, stx_rdev_minor={}, stx_dev_major={}, stx_dev_minor={}, ...}}",
+        stat.ino,
+        stat.size,
+        stat.blocks,
+        stat.mtime.sec,
+        stat.mtime.nsec,
+        stat.rdev_major,
+        stat.rdev_minor,
+        stat.dev_major,
+        stat.dev_minor
+    );
 }
 
 pub(in crate::strace) fn statfs(p: &mut Printer<'_>, address: usize) {
@@ -160,23 +207,4 @@ pub(in crate::strace) fn ranges(p: &mut Printer<'_>, n: usize) {
     p.array(p.address(n), count, |p, [base, len]: [u64; 2]| {
         put!(p, "{{iov_base={base:#x}, iov_len={len}}}");
     });
-}
-
-/// Directory entries of `getdents64(2)`: how many there are.
-pub(in crate::strace) fn entries(p: &mut Printer<'_>, n: usize) {
-    let filled = p.result().map(size);
-    p.pointer(p.arg(n));
-    let Some(filled) = filled else {
-        return;
-    };
-    let (mut at, mut count) = (0, 0);
-    while at < filled {
-        let length_at = p.address(n).wrapping_add(at + 16);
-        match p.peek::<u16>(length_at) {
-            Some(len) if len > 0 => at += usize::from(len),
-            _ => break,
-        }
-        count += 1;
-    }
-    put!(p, " /* {count} entries */");
 }

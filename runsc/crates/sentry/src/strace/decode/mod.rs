@@ -2,6 +2,7 @@
 //!
 //! Each function prints what is at an address; what can't be read is printed as the address.
 
+pub(super) mod directory;
 pub(super) mod event;
 pub(super) mod file;
 pub(super) mod id;

@@ -7,7 +7,7 @@ use super::Arg::{
     Size, Unsigned,
 };
 use super::{Ret, Row, returns, row};
-use crate::strace::decode::{file, id, signal, terminal};
+use crate::strace::decode::{directory, file, id, signal, terminal};
 use crate::strace::names::file as names;
 use crate::strace::names::terminal as terminal_names;
 use crate::strace::printer::{Printer, put};
@@ -61,7 +61,7 @@ pub(super) const ROWS: &[Row] = &[
     row(nr::__NR_fchown, &[Int, Int, Int]),
     row(nr::__NR_fchdir, &[Int]),
     row(nr::__NR_getdents, &[Int, Pointer, Size]),
-    row(nr::__NR_getdents64, &[Int, After(file::entries), Size]),
+    row(nr::__NR_getdents64, &[Int, After(directory::entries), Size]),
     row(nr::__NR_ftruncate, &[Int, Long]),
     row(
         nr::__NR_fallocate,

@@ -185,7 +185,7 @@ fn number(printer: &mut Printer<'_>, n: usize, arg: Arg) {
         Arg::Long => put!(printer, "{}", whole.cast_signed()),
         Arg::Size => put!(printer, "{whole}"),
         Arg::Hex => put!(printer, "{whole:#x}"),
-        Arg::Mode => printer.mode(low),
+        Arg::Mode => printer.mode(u64::from(low)),
         Arg::Signal => decode::signal::print(printer, u64::from(low)),
         Arg::Directory if low.cast_signed() == nr::AT_FDCWD => printer.text("AT_FDCWD"),
         Arg::Directory => printer.int(low),

@@ -152,7 +152,7 @@ fn open_mode(p: &mut Printer<'_>, n: usize) {
     const O_TMPFILE: u32 = 0o20_200_000;
     let flags = p.arg32(n - 1);
     if flags & O_CREAT != 0 || flags & O_TMPFILE == O_TMPFILE {
-        p.mode(p.arg32(n));
+        p.mode(u64::from(p.arg32(n)));
     }
 }
 

@@ -10,6 +10,11 @@ names! {
         O_LARGEFILE = 0o100_000, O_TMPFILE = 0o20_200_000, O_DIRECTORY = 0o200_000, O_NOFOLLOW = 0o400_000,
         O_NOATIME = 0o1_000_000, O_CLOEXEC = 0o2_000_000, O_PATH = 0o10_000_000,
     }
+    /// `getdents64(2)`
+    ENTRY_TYPE("DT_???") {
+        DT_UNKNOWN = 0, DT_FIFO = 1, DT_CHR = 2, DT_DIR = 4, DT_BLK = 6, DT_REG = 8, DT_LNK = 10,
+        DT_SOCK = 12, DT_WHT = 14,
+    }
     ACCESS_MODE("O_???") { O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3 }
     /// `openat2(2)`
     RESOLVE("RESOLVE_???") {
