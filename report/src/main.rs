@@ -1,7 +1,8 @@
 //! Reports on platforms and runtimes beside the host kernel.
 //!
-//! [`matrix`]: the behaviour tests in every place.
+//! [`matrix`]: the behaviour tests in every place. [`compare`]: costs and tests side by side, as a page.
 
+mod compare;
 mod escape;
 mod matrix;
 
@@ -17,11 +18,14 @@ use clap::Parser;
 enum Command {
     /// Runs every behaviour test in every place; the exit code is 1 if one differs that is not listed.
     Matrix(matrix::Options),
+    /// Measures and tests every platform and writes a page and JSON; the exit code is as that of `matrix`.
+    Compare(compare::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Command::parse() {
         Command::Matrix(options) => matrix::run(&options),
+        Command::Compare(options) => compare::run(&options),
     }
 }
 
