@@ -1,8 +1,9 @@
-//! The results as a chart: for each row a bar per runtime, as long as the logarithm of its ratio to the host.
+//! The results as a chart: for each row a bar per runtime, as long as the logarithm of its cost in terms of the
+//! host.
 
 use std::fmt::Write as _;
 
-use crate::rows::{self, Row};
+use crate::rows::Row;
 use crate::samples::Samples;
 use crate::table::digits;
 
@@ -30,14 +31,14 @@ pub(crate) fn render(samples: &Samples) -> String {
         let mut ratios = runtimes.iter();
         ratios.any(|runtime| samples.ratio(*row, runtime, samples.native()).is_some())
     };
-    let rows: Vec<Row> = rows::ALL.into_iter().filter(has_ratio).collect();
+    let rows: Vec<Row> = samples.rows().iter().copied().filter(has_ratio).collect();
     let height = rows.iter().fold(TOP + 30.0, |sum, _| sum + bars + GAP);
     let width = LEFT + PLOT + RIGHT;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"16\" y=\"22\" font-size=\"15\">Ratio to the host (logarithmic; shorter is better)</text>\n"
+         <text x=\"16\" y=\"22\" font-size=\"15\">Cost in terms of the host (logarithmic; shorter is better)</text>\n"
     );
     legend(&mut svg, &runtimes);
     grid(&mut svg, &scale, height);
@@ -67,7 +68,7 @@ impl Scale {
             low: 0.0,
             high: 1.0,
         };
-        for row in rows::ALL {
+        for &row in samples.rows() {
             for runtime in runtimes {
                 let ratio = samples.ratio(row, runtime, samples.native());
                 if let Some(ratio) = ratio.filter(|ratio| *ratio > 0.0) {

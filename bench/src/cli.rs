@@ -1,11 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Parser;
 use fixtures::runtime::Runtime;
 
+use crate::effort::Effort;
 use crate::subject::{self, Subject};
 
 /// Measures the workspace's runsc beside the host, runc and other runtimes.
@@ -41,22 +41,11 @@ impl Options {
         subject::all(!self.quick, &self.vs)
     }
 
-    /// How often everything is measured.
-    pub(crate) fn repetitions(&self) -> u32 {
-        if self.quick { 1 } else { self.repetitions }
-    }
-
-    /// How long a row is measured, in milliseconds.
-    pub(crate) fn row_ms(&self) -> u64 {
-        if self.quick {
-            self.row_ms.min(5)
-        } else {
-            self.row_ms
+    /// How much is measured.
+    pub(crate) fn effort(&self) -> Effort {
+        match self.quick {
+            true => Effort::quick(),
+            false => Effort::thorough(self.repetitions, self.row_ms),
         }
-    }
-
-    /// How long a sandbox is left alone before its memory is read, and again while its CPU time is counted.
-    pub(crate) fn settle(&self) -> Duration {
-        Duration::from_millis(if self.quick { 200 } else { 1000 })
     }
 }

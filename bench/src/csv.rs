@@ -22,7 +22,8 @@ pub(crate) fn samples(samples: &Samples) -> String {
     text
 }
 
-/// A line for each row and runtime; a field without a value is empty.
+/// A line for each row and runtime; a field without a value is empty. The ratios are of costs, as in
+/// [`Samples::ratio`].
 pub(crate) fn summary(samples: &Samples) -> String {
     let mut text =
         "row,unit,runtime,samples,median,min,max,spread,ratio_to_native,ratio_to_first_runtime\n"
@@ -56,12 +57,15 @@ pub(crate) fn summary(samples: &Samples) -> String {
 #[cfg(test)]
 mod tests {
     use super::summary;
-    use crate::rows;
+    use crate::rows::{self, Stage};
     use crate::samples::Samples;
 
     #[test]
     fn every_line_of_the_summary_has_all_fields() {
-        let mut samples = Samples::new(vec!["native".to_owned(), "ours".to_owned()]);
+        let mut samples = Samples::new(
+            vec!["native".to_owned(), "ours".to_owned()],
+            &[Stage::Guest],
+        );
         samples.add(rows::ALL[0], "native", &[1.0]);
         for line in summary(&samples).lines() {
             assert_eq!(line.split(',').count(), 10, "{line}");

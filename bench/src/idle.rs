@@ -102,12 +102,11 @@ fn detach(command: &mut Command, root: &Path) -> anyhow::Result<()> {
         let _ = child.kill();
         let _ = child.wait();
     }
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
     match status {
         Some(status) if status.success() => Ok(()),
-        _ => bail!(
-            "run --detach: {}",
-            std::fs::read_to_string(&log).unwrap_or_default().trim()
-        ),
+        Some(status) => bail!("run --detach: {status}: {}", said().trim()),
+        None => bail!("run --detach: no end: {}", said().trim()),
     }
 }
 

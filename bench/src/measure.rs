@@ -14,8 +14,8 @@ use crate::subject::Subject;
 /// The longest that all rows together may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// What the guest program measured, and what it complained of.
-#[derive(Debug)]
+/// What a program measured, and what it complained of.
+#[derive(Debug, Default)]
 pub(crate) struct Measured {
     /// Values in their rows' units, one for each batch of operations.
     pub(crate) values: Vec<(Row, Vec<f64>)>,
@@ -41,7 +41,15 @@ pub(crate) fn measure(
         }
         None => native(scene, row_ms),
     };
-    let output = command::run(&mut command, LIMIT)?;
+    run(&mut command)
+}
+
+/// Runs a command that prints a line for each row that it measures.
+///
+/// # Errors
+/// It can't be run, or measured nothing.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<Measured> {
+    let output = command::run(command, LIMIT)?;
     let values: Vec<_> = output.stdout.lines().filter_map(parse).collect();
     if values.is_empty() {
         bail!("exit code {}: {}", output.code, output.stderr.trim());

@@ -11,6 +11,10 @@ pub enum Unit {
     Mebibytes,
     /// Microseconds of CPU time in each second.
     MicrosecondsPerSecond,
+    /// Mebibytes in each second.
+    MebibytesPerSecond,
+    /// Files, processes or runs in each second, as the symbol says.
+    PerSecond(&'static str),
 }
 
 impl Unit {
@@ -21,7 +25,62 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Mebibytes => "MiB",
             Self::MicrosecondsPerSecond => "µs/s",
+            Self::MebibytesPerSecond => "MiB/s",
+            Self::PerSecond(symbol) => symbol,
         }
+    }
+
+    /// Whether it is a rate of work, so that more is better.
+    pub const fn is_throughput(self) -> bool {
+        matches!(self, Self::MebibytesPerSecond | Self::PerSecond(_))
+    }
+}
+
+/// What a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Entering the kernel, and a clock that should not need to.
+    Call,
+    /// Files and pipes.
+    File,
+    /// Mappings and first touches.
+    Memory,
+    /// Processes and threads.
+    Process,
+    /// Real programs.
+    Program,
+    /// The sandbox itself: its start, and what it takes while idle.
+    Sandbox,
+}
+
+/// In which run of which program a row is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The guest program's own loops.
+    Guest,
+    /// Programs of busybox.
+    Busybox,
+    /// Programs of Debian.
+    Debian,
+    /// Starts of a sandbox.
+    Start,
+    /// A sandbox left alone.
+    Idle,
+}
+
+impl Stage {
+    /// All in the order of measurement.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Guest,
+        Self::Busybox,
+        Self::Debian,
+        Self::Start,
+        Self::Idle,
+    ];
+
+    /// Its rows.
+    pub(crate) fn rows(self) -> impl Iterator<Item = Row> {
+        ALL.into_iter().filter(move |row| row.stage == self)
     }
 }
 
@@ -34,6 +93,9 @@ pub struct Row {
     pub title: &'static str,
     /// What its numbers are.
     pub unit: Unit,
+    /// What it is about.
+    pub class: Class,
+    pub(crate) stage: Stage,
 }
 
 /// The key of `run true` from nothing.
@@ -44,46 +106,108 @@ pub(crate) const IDLE: &str = "idle";
 pub(crate) const IDLE_CPU: &str = "idle_cpu";
 
 /// All rows in their order.
-pub(crate) const ALL: [Row; 19] = [
-    us("empty", "empty call (getppid)"),
-    us("clock_gettime", "clock_gettime"),
-    us("read", "read 4 KiB, tmpfs"),
-    us("write", "write 4 KiB, tmpfs"),
-    us("open", "open + close, tmpfs"),
-    us("stat", "stat, tmpfs"),
-    us("open_root", "open + close, root fs"),
-    us("stat_root", "stat, root fs"),
-    us("mmap", "mmap, touch 3 pages, munmap"),
-    us("pipe", "pipe ping-pong"),
-    us("fork", "fork + wait"),
-    us("exec", "fork + exec + wait"),
-    us("thread", "thread create + join"),
-    us("touch", "first touch of 64 MiB"),
-    us("fork_large", "fork + wait, 256 MiB resident"),
-    us("busy", "200 µs of work + call, 8 threads"),
-    Row {
-        key: RUN,
-        title: "run true from nothing",
-        unit: Unit::Milliseconds,
-    },
-    Row {
-        key: IDLE,
-        title: "idle memory (PSS)",
-        unit: Unit::Mebibytes,
-    },
-    Row {
-        key: IDLE_CPU,
-        title: "idle CPU time",
-        unit: Unit::MicrosecondsPerSecond,
-    },
+pub(crate) const ALL: [Row; 25] = [
+    us("empty", "empty call (getppid)", Class::Call),
+    us("clock_gettime", "clock_gettime", Class::Call),
+    us("read", "read 4 KiB, tmpfs", Class::File),
+    us("write", "write 4 KiB, tmpfs", Class::File),
+    us("open", "open + close, tmpfs", Class::File),
+    us("stat", "stat, tmpfs", Class::File),
+    us("open_root", "open + close, root fs", Class::File),
+    us("stat_root", "stat, root fs", Class::File),
+    us("mmap", "mmap, touch 3 pages, munmap", Class::Memory),
+    us("pipe", "pipe ping-pong", Class::File),
+    us("fork", "fork + wait", Class::Process),
+    us("exec", "fork + exec + wait", Class::Process),
+    us("thread", "thread create + join", Class::Process),
+    us("touch", "first touch of 64 MiB", Class::Memory),
+    us(
+        "fork_large",
+        "fork + wait, 256 MiB resident",
+        Class::Process,
+    ),
+    us("busy", "200 µs of work + call, 8 threads", Class::Process),
+    program(
+        "sha256sum",
+        "sha256sum of a file",
+        Unit::MebibytesPerSecond,
+        Stage::Busybox,
+    ),
+    program(
+        "tr",
+        "cat | tr | wc through pipes",
+        Unit::MebibytesPerSecond,
+        Stage::Busybox,
+    ),
+    program(
+        "tar",
+        "unpack + delete small files",
+        Unit::PerSecond("files/s"),
+        Stage::Busybox,
+    ),
+    program(
+        "sh",
+        "shell loop that runs true",
+        Unit::PerSecond("processes/s"),
+        Stage::Busybox,
+    ),
+    program(
+        "gcc",
+        "gcc -O1 of a small file",
+        Unit::PerSecond("runs/s"),
+        Stage::Debian,
+    ),
+    program(
+        "python",
+        "python3 with imports",
+        Unit::PerSecond("runs/s"),
+        Stage::Debian,
+    ),
+    sandbox(
+        RUN,
+        "run true from nothing",
+        Unit::Milliseconds,
+        Stage::Start,
+    ),
+    sandbox(IDLE, "idle memory (PSS)", Unit::Mebibytes, Stage::Idle),
+    sandbox(
+        IDLE_CPU,
+        "idle CPU time",
+        Unit::MicrosecondsPerSecond,
+        Stage::Idle,
+    ),
 ];
 
 /// A row of the guest program.
-const fn us(key: &'static str, title: &'static str) -> Row {
+const fn us(key: &'static str, title: &'static str, class: Class) -> Row {
     Row {
         key,
         title,
         unit: Unit::Microseconds,
+        class,
+        stage: Stage::Guest,
+    }
+}
+
+/// A row of a real program.
+const fn program(key: &'static str, title: &'static str, unit: Unit, stage: Stage) -> Row {
+    Row {
+        key,
+        title,
+        unit,
+        class: Class::Program,
+        stage,
+    }
+}
+
+/// A row of the sandbox itself.
+const fn sandbox(key: &'static str, title: &'static str, unit: Unit, stage: Stage) -> Row {
+    Row {
+        key,
+        title,
+        unit,
+        class: Class::Sandbox,
+        stage,
     }
 }
 

@@ -9,6 +9,10 @@ pub struct Summary {
     pub median: f64,
     /// The smallest.
     pub min: f64,
+    /// The lower quartile.
+    pub lower: f64,
+    /// The upper quartile.
+    pub upper: f64,
     /// What 95 of 100 don't exceed.
     pub p95: f64,
     /// The largest.
@@ -23,18 +27,21 @@ impl Summary {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
+        let (lower, upper) = (quantile(&sorted, 25)?, quantile(&sorted, 75)?);
         Some(Self {
             count: sorted.len(),
             median: quantile(&sorted, 50)?,
             min,
+            lower,
+            upper,
             p95: quantile(&sorted, 95)?,
             max,
-            spread: (quantile(&sorted, 75)? - quantile(&sorted, 25)?) / 2.0,
+            spread: (upper - lower) / 2.0,
         })
     }
 
     /// The spread in per cent of the median.
-    pub(crate) fn spread_percent(self) -> f64 {
+    pub fn spread_percent(self) -> f64 {
         if self.median == 0.0 {
             return 0.0;
         }
@@ -65,6 +72,7 @@ mod tests {
     fn spread_is_half_the_distance_of_the_quartiles() {
         let summary = Summary::of(&[10.0, 20.0, 30.0, 40.0, 50.0]).unwrap();
         assert_eq!((summary.median, summary.spread), (30.0, 10.0));
+        assert_eq!((summary.lower, summary.upper), (20.0, 40.0));
         assert_eq!(summary.p95, 48.0);
     }
 

@@ -34,7 +34,7 @@ impl Subject {
     }
 
     /// Whether it is the workspace's runsc on KVM.
-    pub(crate) fn is_kvm(&self) -> bool {
+    pub fn is_kvm(&self) -> bool {
         let platform = self.runtime.as_ref().and_then(|it| it.platform.as_deref());
         platform == Some("kvm")
     }
@@ -53,7 +53,7 @@ impl From<Runtime> for Subject {
 ///
 /// # Errors
 /// A runtime is missing, or two have one name.
-pub(crate) fn all(with_runc: bool, others: &[Runtime]) -> anyhow::Result<Vec<Subject>> {
+pub fn all(with_runc: bool, others: &[Runtime]) -> anyhow::Result<Vec<Subject>> {
     let mut subjects = vec![Subject::native()];
     let under_test = Runtime::matrix().context("the runtime under test")?;
     subjects.extend(under_test.into_iter().map(Subject::from));

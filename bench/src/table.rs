@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use crate::rows::{self, Row};
+use crate::rows::Row;
 use crate::samples::Samples;
 
 /// The table: medians, spread, and ratios to the host and to the first runtime.
 pub(crate) fn render(samples: &Samples) -> String {
     let mut grid = vec![head(samples)];
-    for row in rows::ALL {
+    for &row in samples.rows() {
         let mut line = vec![row.title.to_owned(), row.unit.symbol().to_owned()];
         for subject in samples.subjects() {
             line.push(cell(samples, row, subject));
@@ -19,7 +19,7 @@ pub(crate) fn render(samples: &Samples) -> String {
     // Writing to a string can't fail.
     let _ = writeln!(
         text,
-        "\nMedian of {} repetitions ± half the distance of the quartiles; (ratio to {}; ratio to {}).",
+        "\nMedian of {} repetitions ± half the distance of the quartiles; (cost in terms of {}; of {}).",
         repetitions(samples),
         samples.native(),
         samples.first_runtime(),
@@ -88,9 +88,10 @@ fn cell(samples: &Samples, row: Row, subject: &str) -> String {
     format!("{value} ({})", ratios.join("; "))
 }
 
-/// Three significant digits.
-pub(crate) fn digits(value: f64) -> String {
+/// Three significant digits; nothing is a plain 0.
+pub fn digits(value: f64) -> String {
     let decimals = match value {
+        0.0 => 0,
         0.0..0.1 => 4,
         0.1..1.0 => 3,
         1.0..10.0 => 2,
@@ -127,12 +128,13 @@ fn align(grid: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{digits, render};
-    use crate::rows;
+    use crate::rows::{self, Stage};
     use crate::samples::Samples;
 
     #[test]
     fn three_digits_count() {
         let cases = [
+            (0.0, "0"),
             (0.0254, "0.0254"),
             (0.25, "0.250"),
             (3.456, "3.46"),
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn ratios_stand_beside_the_medians() {
         let names = ["native", "ours", "theirs"].map(str::to_owned);
-        let mut samples = Samples::new(names.to_vec());
+        let mut samples = Samples::new(names.to_vec(), &[Stage::Guest]);
         let row = rows::find("empty").unwrap();
         for (name, value) in [("native", 0.5), ("ours", 5.0), ("theirs", 50.0)] {
             samples.add(row, name, &[value]);

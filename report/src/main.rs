@@ -1,8 +1,10 @@
 //! Reports on platforms and runtimes beside the host kernel.
 //!
 //! [`matrix`]: the behaviour tests in every place.
+//! [`compare`]: costs and tests side by side, as a page.
 //! [`repro`]: one program's calls on the host kernel and in the sandbox.
 
+mod compare;
 mod escape;
 mod matrix;
 mod repro;
@@ -21,12 +23,15 @@ enum Command {
     Matrix(matrix::Options),
     /// Runs a program on the host kernel and in the sandbox, and shows the first call whose result differs.
     Repro(repro::Options),
+    /// Measures and tests every platform and writes a page and JSON; the exit code is as that of `matrix`.
+    Compare(compare::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Command::parse() {
         Command::Matrix(options) => matrix::run(&options),
         Command::Repro(options) => Ok(repro::run(&options)),
+        Command::Compare(options) => compare::run(&options),
     }
 }
 

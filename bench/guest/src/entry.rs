@@ -15,6 +15,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::program;
 use crate::rows::{self, Place};
 use crate::timing::Timer;
 
@@ -35,18 +36,32 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         ["idle"] => loop {
             std::thread::park();
         },
-        ["measure", ms, scratch, root] => match measure(ms, scratch, root) {
-            Ok(()) => 0,
-            Err(error) => {
-                eprintln!("bench-guest: {error}");
-                1
-            }
-        },
+        ["measure", ms, scratch, root] => code(measure(ms, scratch, root)),
+        ["programs", nr_runs, scripts @ ..] => code(programs(nr_runs, scripts)),
         _ => {
-            eprintln!("usage: bench-guest true | idle | measure MS SCRATCH ROOT");
+            eprintln!(
+                "usage: bench-guest true | idle | measure MS SCRATCH ROOT | programs RUNS [ROW SCRIPT]…"
+            );
             2
         }
     }
+}
+
+/// The exit code, after saying what failed.
+fn code(result: io::Result<()>) -> c_int {
+    let Err(error) = result else { return 0 };
+    eprintln!("bench-guest: {error}");
+    1
+}
+
+fn programs(nr_runs: &str, scripts: &[&str]) -> io::Result<()> {
+    let nr_runs = nr_runs.parse().map_err(io::Error::other)?;
+    for pair in scripts.chunks_exact(2) {
+        if let [name, script] = pair {
+            report(name, program::runs(nr_runs, script))?;
+        }
+    }
+    Ok(())
 }
 
 fn measure(ms: &str, scratch: &str, root: &str) -> io::Result<()> {
@@ -57,14 +72,19 @@ fn measure(ms: &str, scratch: &str, root: &str) -> io::Result<()> {
         timer: Timer::new(Duration::from_millis(ms)),
     };
     for (name, row) in rows::ALL {
-        match row(&place) {
-            Ok(batches) => {
-                let batches: Vec<_> = batches.iter().map(|ns| format!("{ns:.1}")).collect();
-                println!("{name}\t{}", batches.join(" "));
-            }
-            Err(error) => eprintln!("bench-guest: {name}: {error}"),
-        }
-        io::stdout().flush()?;
+        report(name, row(&place))?;
     }
     Ok(())
+}
+
+/// Prints what was measured of a row, or why it was not.
+fn report(name: &str, measured: io::Result<Vec<f64>>) -> io::Result<()> {
+    match measured {
+        Ok(batches) => {
+            let batches: Vec<_> = batches.iter().map(|ns| format!("{ns:.1}")).collect();
+            println!("{name}\t{}", batches.join(" "));
+        }
+        Err(error) => eprintln!("bench-guest: {name}: {error}"),
+    }
+    io::stdout().flush()
 }
