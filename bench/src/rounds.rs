@@ -65,6 +65,8 @@ fn one(setting: &Setting<'_>, subject: &Subject, samples: &mut Samples) -> anyho
         .prefix("bench-state-")
         .tempdir()
         .context("make a state directory")?;
+    // The host is still taking down what was measured last, a virtual machine for a second.
+    std::thread::sleep(setting.effort.settle);
     for stage in setting.effort.stages() {
         let has_failed = |row| {
             let none = samples.get(row, &subject.name).is_empty();
