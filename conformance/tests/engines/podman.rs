@@ -72,26 +72,15 @@ fn short_list_on(runtime: &Runtime) {
     on_a_terminal(&podman);
 }
 
-fn background(podman: &Podman, directory: &Path) {
+/// Starts a container in the background, called `stays`, and a process in it.
+pub(crate) fn start_in_the_background(podman: &Podman) {
     let call = |args: &[&str]| podman.podman(args).unwrap();
     let script = checked("trap 'exit 4' TERM; while :; do echo tick; sleep 0.1; done");
     let image = fixtures::engines::IMAGE;
-    call(&[
-        "run",
-        "--detach",
-        "--name",
-        "stays",
-        "--network",
-        "none",
-        image,
-        "sh",
-        "-c",
-        &script,
-    ])
-    .success()
-    .unwrap();
-    let status = || call(&["inspect", "--format", "{{.State.Status}}", "stays"]).stdout;
-    assert_eq!(status(), "running\n");
+    let run = ["run", "--detach", "--name", "stays", "--network", "none"];
+    call(&[&run[..], &[image, "sh", "-c", &script]].concat())
+        .success()
+        .unwrap();
     let executed = call(&["exec", "stays", "sh", "-c", &checked("echo inside; exit 5")]);
     assert_eq!(
         (executed.stdout.as_str(), executed.code),
@@ -102,16 +91,27 @@ fn background(podman: &Podman, directory: &Path) {
         call(&["logs", "stays"]).stdout.contains("tick")
     })
     .unwrap();
+}
+
+/// Stops that container, which ends with its own code.
+pub(crate) fn stop_in_the_background(podman: &Podman) {
+    let call = |args: &[&str]| podman.podman(args).unwrap();
+    call(&["stop", "stays"]).success().unwrap();
+    let code = call(&["inspect", "--format", "{{.State.ExitCode}}", "stays"]);
+    assert_eq!(code.stdout, "4\n");
+}
+
+fn background(podman: &Podman, directory: &Path) {
+    let call = |args: &[&str]| podman.podman(args).unwrap();
+    start_in_the_background(podman);
+    let status = || call(&["inspect", "--format", "{{.State.Status}}", "stays"]).stdout;
+    assert_eq!(status(), "running\n");
     call(&["pause", "stays"]).success().unwrap();
     assert_eq!(status(), "paused\n");
     call(&["unpause", "stays"]).success().unwrap();
     let top = call(&["top", "stays", "-o", "pid,comm"]).success().unwrap();
     assert!(top.stdout.contains(" sh"), "{top:?}");
-    call(&["stop", "stays"]).success().unwrap();
-    assert_eq!(
-        call(&["inspect", "--format", "{{.State.ExitCode}}", "stays"]).stdout,
-        "4\n"
-    );
+    stop_in_the_background(podman);
     // Into a container that runs, podman copies through its mount namespace on the host, which is empty.
     let (there, back) = (directory.join("new"), directory.join("copy"));
     let (there, back) = (there.to_string_lossy(), back.to_string_lossy());

@@ -1,13 +1,12 @@
 //! podman as a user without privileges, with `--runtime`.
 
 use std::os::unix::fs::chown;
-use std::time::Duration;
 
-use fixtures::command::wait_until;
-use fixtures::engines::{IMAGE, Podman, ROOTLESS_USER};
+use fixtures::engines::{Podman, ROOTLESS_USER};
 use fixtures::runtime::Runtime;
 use rstest::rstest;
 
+use crate::podman::{start_in_the_background, stop_in_the_background};
 use crate::{checked, needs_root};
 
 /// KVM's device is not open to everybody.
@@ -53,32 +52,7 @@ fn short_list() {
     );
     assert_eq!(output.stdout, "1000\nmine\nrefused\n", "{output:?}");
 
-    let call = |args: &[&str]| podman.podman(args).unwrap();
-    let script = checked("trap 'exit 4' TERM; while :; do echo tick; sleep 0.1; done");
-    let run = [
-        "run",
-        "--detach",
-        "--name",
-        "stays",
-        "--network",
-        "none",
-        IMAGE,
-    ];
-    call(&[&run[..], &["sh", "-c", &script]].concat())
-        .success()
-        .unwrap();
-    let executed = call(&["exec", "stays", "sh", "-c", &checked("echo inside; exit 5")]);
-    assert_eq!(
-        (executed.stdout.as_str(), executed.code),
-        ("inside\n", 5),
-        "{executed:?}"
-    );
-    wait_until("output", Duration::from_secs(20), || {
-        call(&["logs", "stays"]).stdout.contains("tick")
-    })
-    .unwrap();
-    call(&["stop", "stays"]).success().unwrap();
-    let code = call(&["inspect", "--format", "{{.State.ExitCode}}", "stays"]);
-    assert_eq!(code.stdout, "4\n");
-    call(&["rm", "stays"]).success().unwrap();
+    start_in_the_background(&podman);
+    stop_in_the_background(&podman);
+    podman.podman(&["rm", "stays"]).unwrap().success().unwrap();
 }
