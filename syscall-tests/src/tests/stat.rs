@@ -130,7 +130,17 @@ fn standard_output_belongs_to_the_user() -> Outcome {
     if output.st_mode & libc::S_IFMT != libc::S_IFIFO {
         skip!("standard output is no pipe");
     }
-    check_eq!((i64::from(output.st_uid), i64::from(output.st_gid)), (sys!(SYS_geteuid)?, sys!(SYS_getegid)?));
+    let (uid, gid) = (sys!(SYS_geteuid)?, sys!(SYS_getegid)?);
+    check_eq!((i64::from(output.st_uid), i64::from(output.st_gid)), (uid, gid));
+    if uid != 0 {
+        skip!("only root may give files away");
+    }
+    // One without the other, and back.
+    for (to, seen) in [((u32::MAX, 7), (uid, 7)), ((8, u32::MAX), (8, 7)), ((0, 0), (0, 0))] {
+        sys!(SYS_fchown, 1, to.0, to.1)?;
+        let output = fd::Fd::own(sys!(SYS_dup, 1)?).stat()?;
+        check_eq!((i64::from(output.st_uid), i64::from(output.st_gid)), seen);
+    }
     Ok(())
 }
 

@@ -108,9 +108,14 @@ impl Inode for HostInode {
         if let Some(size) = change.size {
             fs::ftruncate(self.fd.as_fd(), size).map_err(host::errno)?;
         }
-        if let (Some(uid), Some(gid)) = (change.uid, change.gid) {
+        if change.uid.is_some() || change.gid.is_some() {
+            let attr = self.attr()?;
+            let owner = (
+                change.uid.unwrap_or(attr.uid),
+                change.gid.unwrap_or(attr.gid),
+            );
             // Seen by the guest alone.
-            *self.owner.lock() = Some((uid, gid));
+            *self.owner.lock() = Some(owner);
         }
         if change.permissions.is_some() {
             return Err(Errno::EPERM);
