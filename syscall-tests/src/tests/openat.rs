@@ -33,6 +33,7 @@ cases!(
     descriptor_limit_is_emfile,
     getfl_reports_the_flags,
     files_that_are_opened_are_large,
+    unnamed_file_keeps_its_flags,
     standard_input_tells_how_it_was_opened,
     noatime_needs_ownership,
     openat2_checks_its_argument,
@@ -348,6 +349,14 @@ fn files_that_are_opened_are_large() -> Outcome {
     ] {
         check!(!large(&made)?, "{made:?} is {:#o}", fd::status_flags(&made)?);
     }
+    Ok(())
+}
+
+fn unnamed_file_keeps_its_flags() -> Outcome {
+    let dir = TempDir::new()?;
+    let flags = libc::O_TMPFILE | libc::O_RDWR;
+    let unnamed = fd::open(&file::cstring(dir.path()), flags, 0o600)?;
+    check_eq!(fd::status_flags(&unnamed)?, flags | O_LARGEFILE);
     Ok(())
 }
 
