@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
-use crate::fs::synthetic::{Entry, Generated, StaticDirectory, SyntheticFs};
+use crate::fs::synthetic::{Entry, Generated, StaticDirectory, SyntheticFs, SyntheticType};
 use crate::kernel::Kernel;
 use crate::kernel::task::Task;
 
-/// `SYSFS_MAGIC`
-const MAGIC: u64 = 0x6265_6572;
+const TYPE: SyntheticType = SyntheticType {
+    name: "sysfs",
+    magic: 0x6265_6572, // SYSFS_MAGIC
+    block_size: 4096,
+};
 
 /// A new instance.
 #[must_use]
@@ -37,7 +40,7 @@ pub fn new(kernel: &Arc<Kernel>) -> Arc<SyntheticFs> {
         ("module", empty()),
         ("power", empty()),
     ]);
-    SyntheticFs::new("sysfs", MAGIC, kernel.vfs.anonymous_device(), root)
+    SyntheticFs::new(TYPE, kernel.vfs.anonymous_device(), root)
 }
 
 fn directory<'a>(entries: impl IntoIterator<Item = (&'a str, Entry)>) -> Entry {
