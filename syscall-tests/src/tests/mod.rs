@@ -40,6 +40,7 @@ families!(
     session,
     signal,
     stat,
+    sysfs,
     time,
     torture,
     truncate,
