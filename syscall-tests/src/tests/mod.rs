@@ -12,6 +12,7 @@ macro_rules! families {
 families!(
     aio,
     clone,
+    coredump,
     creds,
     dup,
     eintr,

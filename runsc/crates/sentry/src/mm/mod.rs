@@ -33,6 +33,7 @@ mod protect;
 mod range_map;
 mod remap;
 pub mod report;
+mod settings;
 pub mod shared_memory;
 mod statistics;
 pub mod user_io;
