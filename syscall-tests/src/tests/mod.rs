@@ -27,6 +27,7 @@ families!(
     lock,
     madvise,
     mmap,
+    mmap_place,
     mqueue,
     namespace,
     openat,

@@ -43,8 +43,8 @@ pub enum MapAt {
     Fixed(usize),
     /// There, EEXIST if something is there (`MAP_FIXED_NOREPLACE`).
     FixedNoReplace(usize),
-    /// Below 2 GiB (`MAP_32BIT`).
-    Low,
+    /// Below 2 GiB (`MAP_32BIT`); the address is a hint (0: none).
+    Low(usize),
 }
 
 /// A request for `mmap(2)`.

@@ -29,6 +29,7 @@ pub mod mappable;
 pub mod mapping_set;
 mod pages;
 mod pin;
+mod place;
 mod protect;
 mod range_map;
 mod remap;
