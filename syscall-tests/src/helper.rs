@@ -3,7 +3,7 @@
 //! `helper exit CODE`, `helper args`, `helper env`, `helper fds N…` (which of these descriptors are open), `helper
 //! signals` (ignored and blocked), `helper ids`, `helper caps`, `helper sleep`, `helper pid`, `helper exe`, `helper
 //! auxv KEY`, `helper altstack`, `helper name`, `helper
-//! thp` (whether huge pages are disabled).
+//! thp` (whether huge pages are disabled), `helper dumpfilter` (what a core dump would hold).
 
 use crate::support::{self, creds, proc, process, signal, time};
 use crate::sys::{self, SysError};
@@ -36,6 +36,10 @@ pub(crate) fn run(args: &[String]) -> i32 {
         Some("name") => proc::read("/proc/self/comm").unwrap_or_else(|error| error.to_string()),
         Some("thp") => sys!(SYS_prctl, libc::PR_GET_THP_DISABLE, 0, 0, 0, 0)
             .map_or_else(|error| error.to_string(), |disabled| disabled.to_string()),
+        Some("dumpfilter") => {
+            let text = proc::read("/proc/self/coredump_filter");
+            text.map_or_else(|error| error.to_string(), |text| text.trim().to_owned())
+        }
         _ => return 98,
     };
     println!("{text}");

@@ -12,7 +12,6 @@ cases!(
     anonymous_memory_is_zero,
     errors,
     length_is_rounded_up,
-    hint_is_honoured_if_free,
     fixed_replaces,
     fixed_noreplace_refuses,
     zero_page_needs_privilege,
@@ -88,20 +87,6 @@ fn length_is_rounded_up() -> Outcome {
     check!(seen.is_some_and(|area| area.end >= memory.addr() + PAGE));
     sys!(SYS_munmap, &memory, 1)?;
     check_eq!(map::status_of_read(memory.addr() + 4095)?.signal(), Some(libc::SIGSEGV));
-    Ok(())
-}
-
-fn hint_is_honoured_if_free() -> Outcome {
-    let place = Map::anonymous(4 * PAGE)?;
-    let addr = place.addr();
-    drop(place);
-    check_eq!(sys!(SYS_mmap, addr + 10, PAGE, RW, ANON, -1, 0)? as usize, addr);
-    // Taken: somewhere else, and the old one stays.
-    map::poke(addr, 5);
-    let other = Map::own(sys!(SYS_mmap, addr, PAGE, RW, ANON, -1, 0)?, PAGE);
-    check!(other.addr() != addr);
-    check_eq!((map::peek(addr), other.get(0)), (5, 0));
-    sys!(SYS_munmap, addr, PAGE)?;
     Ok(())
 }
 

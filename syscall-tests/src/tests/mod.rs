@@ -12,6 +12,7 @@ macro_rules! families {
 families!(
     aio,
     clone,
+    coredump,
     creds,
     dup,
     eintr,
@@ -26,6 +27,7 @@ families!(
     lock,
     madvise,
     mmap,
+    mmap_place,
     mqueue,
     namespace,
     openat,
@@ -40,6 +42,7 @@ families!(
     session,
     signal,
     stat,
+    sysfs,
     time,
     torture,
     truncate,

@@ -3,7 +3,7 @@
 use crate::case::Outcome;
 use crate::support::fd::{self, Fd};
 use crate::support::file::{self, TempDir};
-use crate::support::process;
+use crate::support::{proc, process};
 
 cases!(
     lowest_free_number_is_used,
@@ -32,6 +32,9 @@ cases!(
     tmpfile_can_be_linked,
     descriptor_limit_is_emfile,
     getfl_reports_the_flags,
+    files_that_are_opened_are_large,
+    unnamed_file_keeps_its_flags,
+    standard_input_tells_how_it_was_opened,
     noatime_needs_ownership,
     openat2_checks_its_argument,
     openat2_resolve_flags,
@@ -307,6 +310,63 @@ fn getfl_reports_the_flags() -> Outcome {
         // O_LARGEFILE is always set on a 64-bit kernel; creation flags are not kept.
         check_eq!(fd::status_flags(&opened)?, flags | 0o100_000);
     }
+    Ok(())
+}
+
+const O_LARGEFILE: i32 = 0o100_000;
+
+/// What a call of open makes is a large file, what other calls make is none.
+fn files_that_are_opened_are_large() -> Outcome {
+    let dir = TempDir::new()?;
+    let path = dir.file("f", b"")?;
+    let large = |fd: &Fd| fd::status_flags(fd).map(|flags| flags & O_LARGEFILE != 0);
+    let how = [0_u64; 3];
+    for opened in [
+        Fd::own(sys!(SYS_creat, &path, 0o600)?),
+        Fd::own(sys!(SYS_open, &path, libc::O_RDONLY, 0)?),
+        Fd::own(sys!(SYS_openat2, libc::AT_FDCWD, &path, &how, 24)?),
+        Fd::own(sys!(SYS_memfd_create, c"memory", 0)?),
+        dir.open()?,
+        fd::open(c"/dev/null", libc::O_RDWR, 0)?,
+        fd::open(c"/proc/self/stat", libc::O_RDONLY, 0)?,
+        fd::open(c"/proc/self/ns/pid", libc::O_RDONLY, 0)?,
+    ] {
+        check!(large(&opened)?, "{opened:?} is {:#o}", fd::status_flags(&opened)?);
+        let info = proc::field(&format!("/proc/self/fdinfo/{}", opened.number()), "flags")?;
+        check_eq!(i32::from_str_radix(&info, 8).unwrap_or(0) & O_LARGEFILE, O_LARGEFILE);
+    }
+    let ((reader, _writer), (socket, _peer)) = (fd::pipe(0)?, fd::socketpair(libc::SOCK_STREAM)?);
+    for made in [
+        reader,
+        socket,
+        fd::open(&path, libc::O_PATH, 0)?,
+        Fd::own(sys!(SYS_eventfd2, 0, 0)?),
+        Fd::own(sys!(SYS_epoll_create1, 0)?),
+        Fd::own(sys!(SYS_timerfd_create, libc::CLOCK_MONOTONIC, 0)?),
+        Fd::own(sys!(SYS_signalfd4, -1, &0_u64, 8, 0)?),
+        Fd::own(sys!(SYS_inotify_init1, 0)?),
+        Fd::own(sys!(SYS_pidfd_open, process::getpid(), 0)?),
+    ] {
+        check!(!large(&made)?, "{made:?} is {:#o}", fd::status_flags(&made)?);
+    }
+    Ok(())
+}
+
+fn unnamed_file_keeps_its_flags() -> Outcome {
+    let dir = TempDir::new()?;
+    let flags = libc::O_TMPFILE | libc::O_RDWR;
+    let unnamed = fd::open(&file::cstring(dir.path()), flags, 0o600)?;
+    check_eq!(fd::status_flags(&unnamed)?, flags | O_LARGEFILE);
+    Ok(())
+}
+
+/// As far as it is the null device, which whoever started the program opened.
+fn standard_input_tells_how_it_was_opened() -> Outcome {
+    let input = Fd::own(sys!(SYS_dup, 0)?);
+    if input.stat()?.st_rdev != libc::makedev(1, 3) {
+        skip!("standard input is not the null device");
+    }
+    check_eq!(fd::status_flags(&input)? & O_LARGEFILE, O_LARGEFILE);
     Ok(())
 }
 

@@ -15,7 +15,9 @@ cases!(
     fstatat_flags,
     fstat_of_an_empty_path,
     standard_output_belongs_to_the_user,
+    block_sizes_of_the_kernels_own_files,
     statx_fields,
+    statx_tells_the_birth_to_who_asks,
     statx_errors,
     chmod_and_its_bits,
     chmod_errors,
@@ -156,6 +158,37 @@ fn statx_fields() -> Outcome {
     statx(&path, libc::AT_STATX_DONT_SYNC, libc::STATX_SIZE)?;
     let null = statx(c"/dev/null", 0, libc::STATX_BASIC_STATS)?;
     check_eq!((null.stx_rdev_major, null.stx_rdev_minor), (1, 3));
+    Ok(())
+}
+
+fn statx_tells_the_birth_to_who_asks() -> Outcome {
+    let dir = TempDir::new()?;
+    for path in [dir.file("f", b"")?.as_c_str(), c"/dev/shm"] {
+        let unasked = statx(path, 0, libc::STATX_BASIC_STATS)?;
+        check_eq!((unasked.stx_mask & libc::STATX_BTIME, unasked.stx_btime.tv_sec), (0, 0));
+        let asked = statx(path, 0, libc::STATX_BTIME)?;
+        check_eq!(asked.stx_mask & libc::STATX_BTIME, libc::STATX_BTIME);
+        check!(asked.stx_btime.tv_sec > 1_600_000_000, "{}", asked.stx_btime.tv_sec);
+    }
+    // Files of proc are not born.
+    let made_up = statx(c"/proc/self/stat", 0, libc::STATX_BASIC_STATS | libc::STATX_BTIME)?;
+    check_eq!((made_up.stx_mask & libc::STATX_BTIME, made_up.stx_btime.tv_sec), (0, 0));
+    Ok(())
+}
+
+fn block_sizes_of_the_kernels_own_files() -> Outcome {
+    for (path, size) in [
+        (c"/proc", 1024),
+        (c"/proc/self/stat", 1024),
+        (c"/proc/sys/kernel", 1024),
+        (c"/proc/self/fd", 1024),
+        (c"/sys", 4096),
+        (c"/sys/devices/system/cpu/online", 4096),
+        (c"/dev/shm", 4096),
+        (c"/dev/pts", 1024),
+    ] {
+        check_eq!((path, file::stat(path)?.st_blksize), (path, size));
+    }
     Ok(())
 }
 

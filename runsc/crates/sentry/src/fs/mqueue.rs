@@ -9,7 +9,7 @@ use abi::Errno;
 use parking_lot::Mutex;
 
 use crate::error::Result;
-use crate::fs::synthetic::{Directory, Entry, SyntheticFs};
+use crate::fs::synthetic::{Directory, Entry, SyntheticFs, SyntheticType};
 use crate::kernel::Kernel;
 use crate::kernel::ipc::IpcNamespace;
 use crate::kernel::ipc::mq::{MessageQueue, NamedQueues, QueueFile};
@@ -23,8 +23,11 @@ use crate::vfs::mount::{Mount, MountFlags};
 use crate::vfs::path::Path;
 use crate::vfs::shared::InodeShared;
 
-/// `MQUEUE_MAGIC`
-const MAGIC: u64 = 0x1980_0202;
+const TYPE: SyntheticType = SyntheticType {
+    name: "mqueue",
+    magic: 0x1980_0202, // MQUEUE_MAGIC
+    block_size: 4096,
+};
 /// `FILENT_SIZE`: what a file has as its size.
 const FILE_SIZE: u64 = 80;
 
@@ -64,7 +67,7 @@ impl Instance {
         });
         let root = Entry::directory(directory.clone()).with_permissions(0o1777);
         let device = kernel.vfs.anonymous_device();
-        let fs = SyntheticFs::new("mqueue", MAGIC, device, root);
+        let fs = SyntheticFs::new(TYPE, device, root);
         directory.fs.get_or_init(|| Arc::downgrade(&fs));
         let mount = kernel.vfs.mount(fs, b"mqueue", MountFlags::empty());
         Instance { directory, mount }

@@ -103,7 +103,7 @@ fn prepare(task: &Task, file: Arc<OpenFile>, arguments: Arguments) -> Result<(Im
     let image = loader::load(&loader, &resolved, identity)?;
     // The first program of a container has none before it.
     if let Some(old) = task.mm_if_alive() {
-        image.mm.disable_huge_pages(old.huge_pages_disabled());
+        image.mm.keep_settings_of(&old);
     }
     Ok((
         image,

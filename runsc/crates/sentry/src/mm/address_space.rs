@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use memory::MemoryFile;
@@ -11,6 +11,7 @@ use platform::{Access, Platform, Space};
 
 use super::areas::{Areas, PAGE};
 use super::pages::Active;
+use super::settings::DEFAULT_CORE_DUMP_FILTER;
 use crate::error::Result;
 use crate::mm::mappable::Mappable;
 use crate::vfs::file::OpenFile;
@@ -42,8 +43,8 @@ pub enum MapAt {
     Fixed(usize),
     /// There, EEXIST if something is there (`MAP_FIXED_NOREPLACE`).
     FixedNoReplace(usize),
-    /// Below 2 GiB (`MAP_32BIT`).
-    Low,
+    /// Below 2 GiB (`MAP_32BIT`); the address is a hint (0: none).
+    Low(usize),
 }
 
 /// A request for `mmap(2)`.
@@ -130,6 +131,7 @@ pub struct AddressSpace {
     pub(super) layout: Mutex<ExecLayout>,
     pub(super) dumpable: AtomicBool,
     pub(super) huge_pages_disabled: AtomicBool,
+    pub(super) core_dump_filter: AtomicU32,
 }
 
 impl fmt::Debug for AddressSpace {
@@ -181,6 +183,7 @@ impl AddressSpace {
             layout: Mutex::default(),
             dumpable: AtomicBool::new(true),
             huge_pages_disabled: AtomicBool::new(false),
+            core_dump_filter: AtomicU32::new(DEFAULT_CORE_DUMP_FILTER),
         })
     }
 

@@ -117,10 +117,10 @@ impl Areas {
             .ok_or(Errno::ENOMEM)
     }
 
-    /// A free place for `len` bytes below 2 GiB (`MAP_32BIT`), above the first GiB as in Linux.
-    pub(super) fn find_low_gap(&self, len: usize) -> Result<usize> {
+    /// The lowest free place for `len` bytes within `bounds`.
+    pub(super) fn find_low_gap(&self, len: usize, bounds: Range<usize>) -> Result<usize> {
         self.vmas
-            .lowest_gap(0x4000_0000..0x8000_0000, len, PAGE, guard_below)
+            .lowest_gap(bounds, len, PAGE, guard_below)
             .ok_or(Errno::ENOMEM)
     }
 

@@ -50,7 +50,7 @@ impl AddressSpace {
         *child.layout.lock() = self.layout();
         child.remember_stack_limit(self.stack_limit());
         child.set_dumpable(self.dumpable());
-        child.disable_huge_pages(self.huge_pages_disabled());
+        child.keep_settings_of(self);
         Ok(child)
     }
 

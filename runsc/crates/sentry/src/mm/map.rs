@@ -5,16 +5,14 @@ use std::ops::Range;
 use abi::Errno;
 use platform::Access;
 
-use super::address_space::{AddressSpace, Backing, MapAt, MapRequest, MmLimits};
-use super::areas::{Areas, PAGE, checked_range, page_down, page_up};
+use super::address_space::{AddressSpace, Backing, MapRequest, MmLimits};
+use super::areas::{Areas, PAGE, checked_range, page_up};
 use super::fault::{SMALL_AREA, Want};
 use super::pages::Active;
+use super::place;
 use super::shared_memory::SharedMemory;
 use super::vma::{FileMapping, Vma, VmaFlags, VmaName};
 use crate::error::Result;
-
-/// Addresses below can't be mapped (`vm.mmap_min_addr`).
-const LOWEST: usize = 64 << 10;
 
 impl AddressSpace {
     /// Makes a mapping; returns its address.
@@ -32,7 +30,7 @@ impl AddressSpace {
         if areas.lock_future {
             vma.flags.insert(VmaFlags::LOCKED);
         }
-        let start = place(&areas, request.at, len)?;
+        let start = place::place(&areas, request, len)?;
         let range = start..start + len;
         let replaced = areas.bytes_in(range.clone());
         check_limits(&areas, &vma, len, replaced, limits)?;
@@ -223,40 +221,6 @@ pub(super) fn is_eager(vma: &Vma, len: usize) -> bool {
         Some(file) => {
             let data = vma.is_private() && writable;
             file.file.is_some() && !vma.access.is_empty() && !data
-        }
-    }
-}
-
-/// Where a mapping of `len` bytes goes.
-fn place(areas: &Areas, at: MapAt, len: usize) -> Result<usize> {
-    let fits = |start: usize| {
-        start
-            .checked_add(len)
-            .is_some_and(|end| end <= areas.bounds.end)
-    };
-    match at {
-        MapAt::Fixed(start) | MapAt::FixedNoReplace(start) => {
-            if !start.is_multiple_of(PAGE) {
-                return Err(Errno::EINVAL);
-            }
-            if !fits(start) {
-                return Err(Errno::ENOMEM);
-            }
-            if start < LOWEST.max(areas.bounds.start) {
-                return Err(Errno::EPERM);
-            }
-            if matches!(at, MapAt::FixedNoReplace(_)) && !areas.vmas.is_free(start..start + len) {
-                return Err(Errno::EEXIST);
-            }
-            Ok(start)
-        }
-        MapAt::Low => areas.find_low_gap(len),
-        MapAt::Hint(hint) => {
-            let hint = page_down(hint);
-            if hint >= LOWEST && fits(hint) && areas.is_usable(&(hint..hint + len)) {
-                return Ok(hint);
-            }
-            areas.find_gap(len, PAGE)
         }
     }
 }

@@ -177,6 +177,27 @@ fn memory_and_signals() {
     );
 }
 
+/// As strace 6.1 prints them.
+#[test]
+fn real_time_signals() {
+    let mask = |bits: u64| {
+        let args = [0, 0x1000, 0, 8, 0, 0];
+        line(nr::__NR_rt_sigprocmask, args, &words(&[bits]), Ok(0))
+    };
+    assert_eq!(
+        mask(7 << 31),
+        "rt_sigprocmask(SIG_BLOCK, [RTMIN RT_1 RT_2], NULL, 8) = 0"
+    );
+    assert_eq!(
+        mask(!(1 << 31 | 1 << 63)),
+        "rt_sigprocmask(SIG_BLOCK, ~[RTMIN RT_32], NULL, 8) = 0"
+    );
+    for (number, name) in [(32, "SIGRTMIN"), (33, "SIGRT_1"), (64, "SIGRT_32")] {
+        let tgkill = line(nr::__NR_tgkill, [1, 1, number, 0, 0, 0], b"", Ok(0));
+        assert_eq!(tgkill, format!("tgkill(1, 1, {name}) = 0"));
+    }
+}
+
 #[test]
 fn processes() {
     assert_eq!(

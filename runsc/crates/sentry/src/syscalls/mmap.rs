@@ -139,7 +139,7 @@ fn place(address: usize, flags: u32) -> MapAt {
     } else if flags & nr::MAP_FIXED != 0 {
         MapAt::Fixed(address)
     } else if flags & nr::MAP_32BIT != 0 {
-        MapAt::Low
+        MapAt::Low(address)
     } else {
         MapAt::Hint(address)
     }

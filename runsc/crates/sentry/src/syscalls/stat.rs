@@ -117,25 +117,25 @@ fn statx(task: &Task, args: &SyscallArgs) -> SyscallResult {
         return Err(Errno::EINVAL.into());
     }
     let path = lookup(task, args, flags)?;
-    let wants_unique_id = args.u32(3) & nr::STATX_MNT_ID_UNIQUE != 0;
-    let value = encode_statx(task, &path, wants_unique_id)?;
+    let value = encode_statx(task, &path, args.u32(3))?;
     task.mm().write_value(args.usize(4), &value)?;
     Ok(0)
 }
 
-fn encode_statx(task: &Task, path: &Path, unique_id: bool) -> Result<Statx> {
+fn encode_statx(task: &Task, path: &Path, wanted: u32) -> Result<Statx> {
     let attr = path.inode().attr()?;
     let user_ns = task.credentials().user_ns.clone();
     let device = path.mount.fs.device();
     let is_mount_root = Arc::ptr_eq(path.mount.root(), &path.dentry);
-    let id = if unique_id {
+    let id = if wanted & nr::STATX_MNT_ID_UNIQUE != 0 {
         nr::STATX_MNT_ID_UNIQUE
     } else {
         nr::STATX_MNT_ID
     };
-    let btime = attr.btime.map_or(0, |_| nr::STATX_BTIME);
+    // Of what can be told cheaply, this alone is told only to who asks for it.
+    let btime = attr.btime.filter(|_| wanted & nr::STATX_BTIME != 0);
     Ok(Statx {
-        mask: nr::STATX_BASIC_STATS | id | btime,
+        mask: nr::STATX_BASIC_STATS | id | btime.map_or(0, |_| nr::STATX_BTIME),
         blksize: attr.block_size,
         attributes: if is_mount_root {
             u64::from(nr::STATX_ATTR_MOUNT_ROOT)
@@ -151,7 +151,7 @@ fn encode_statx(task: &Task, path: &Path, unique_id: bool) -> Result<Statx> {
         size: attr.size,
         blocks: attr.blocks,
         atime: statx_time(attr.atime),
-        btime: attr.btime.map(statx_time).unwrap_or_default(),
+        btime: btime.map(statx_time).unwrap_or_default(),
         ctime: statx_time(attr.ctime),
         mtime: statx_time(attr.mtime),
         rdev_major: attr.rdev.major,

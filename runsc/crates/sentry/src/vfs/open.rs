@@ -129,8 +129,7 @@ fn open_unnamed(
     let attr = inode.attr()?;
     let name = format!("#{}", attr.ino).into_bytes();
     let path = parent.child(parent.dentry.unnamed_child(inode, name));
-    let flags = how.flags - OpenFlags::TMPFILE_BIT - OpenFlags::DIRECTORY;
-    finish(task, path, &attr, flags, Truncate::Never)
+    finish(task, path, &attr, how.flags, Truncate::Never)
 }
 
 /// `O_CREAT`

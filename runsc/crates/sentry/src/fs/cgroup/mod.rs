@@ -13,7 +13,9 @@ use std::sync::Arc;
 use abi::Errno;
 
 use crate::error::Result;
-use crate::fs::synthetic::{Directory, Entry, FixedLink, StaticDirectory, SyntheticFs};
+use crate::fs::synthetic::{
+    Directory, Entry, FixedLink, StaticDirectory, SyntheticFs, SyntheticType,
+};
 use crate::kernel::Kernel;
 use crate::kernel::cgroup::{Controller, Group, Hierarchy, Kind};
 use crate::vfs::attr::FileType;
@@ -21,12 +23,22 @@ use crate::vfs::inode::FileSystem;
 
 use files::{GroupFile, Row};
 
-/// `CGROUP_SUPER_MAGIC`
-const MAGIC: u64 = 0x0027_e0eb;
-/// `CGROUP2_SUPER_MAGIC`
-const MAGIC2: u64 = 0x6367_7270;
-/// `TMPFS_MAGIC`
-const TMPFS_MAGIC: u64 = 0x0102_1994;
+const V1: SyntheticType = SyntheticType {
+    name: "cgroup",
+    magic: 0x0027_e0eb, // CGROUP_SUPER_MAGIC
+    block_size: 4096,
+};
+const V2: SyntheticType = SyntheticType {
+    name: "cgroup2",
+    magic: 0x6367_7270, // CGROUP2_SUPER_MAGIC
+    block_size: 4096,
+};
+/// What the directory above those of version 1 is.
+const TMPFS: SyntheticType = SyntheticType {
+    name: "tmpfs",
+    magic: 0x0102_1994, // TMPFS_MAGIC
+    block_size: 4096,
+};
 
 /// A mount of the hierarchy `kind`, made if there is none.
 ///
@@ -34,17 +46,16 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 /// EBUSY if a controller belongs to another hierarchy.
 pub fn new(kernel: &Arc<Kernel>, kind: &Kind) -> Result<Arc<SyntheticFs>> {
     let hierarchy = kernel.cgroups.mount(kind)?;
-    let (name, magic) = match kind {
-        Kind::Unified => ("cgroup2", MAGIC2),
-        Kind::V1 { .. } => ("cgroup", MAGIC),
+    let fs_type = match kind {
+        Kind::Unified => V2,
+        Kind::V1 { .. } => V1,
     };
     let group = hierarchy.root.clone();
     let root = Entry::directory(Arc::new(GroupDirectory { hierarchy, group }));
     let device = kernel.vfs.anonymous_device();
     let root = root.with_permissions(0o755);
     Ok(SyntheticFs::with_options(
-        name,
-        magic,
+        fs_type,
         device,
         root,
         kind.text(),
@@ -83,7 +94,7 @@ pub fn v1_root(kernel: &Arc<Kernel>) -> Arc<SyntheticFs> {
         ]);
     let root = Entry::directory(StaticDirectory::new(entries)).with_permissions(0o755);
     let device = kernel.vfs.anonymous_device();
-    SyntheticFs::with_options("tmpfs", TMPFS_MAGIC, device, root, "mode=755".to_owned())
+    SyntheticFs::with_options(TMPFS, device, root, "mode=755".to_owned())
 }
 
 /// What `mount(2)` of these types makes.

@@ -98,6 +98,7 @@ fn open_flags(host: OFlags) -> OpenFlags {
         _ => {}
     }
     flags.set(OpenFlags::APPEND, host.contains(OFlags::APPEND));
+    flags.set(OpenFlags::LARGEFILE, host.contains(OFlags::LARGEFILE));
     flags
 }
 

@@ -17,15 +17,20 @@ use std::sync::{Arc, Weak};
 use abi::Errno;
 
 use crate::error::Result;
-use crate::fs::synthetic::{Body, Directory, Entry, Link, Owner, StaticDirectory, SyntheticFs};
+use crate::fs::synthetic::{
+    Body, Directory, Entry, Link, Owner, StaticDirectory, SyntheticFs, SyntheticType,
+};
 use crate::kernel::Kernel;
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::task::{RunState, Task};
 use crate::vfs::attr::FileType;
 use crate::vfs::inode::LinkTarget;
 
-/// `PROC_SUPER_MAGIC`
-const MAGIC: u64 = 0x9fa0;
+const TYPE: SyntheticType = SyntheticType {
+    name: "proc",
+    magic: 0x9fa0, // PROC_SUPER_MAGIC
+    block_size: 1024,
+};
 
 /// A new instance that shows the processes of `namespace`.
 #[must_use]
@@ -45,8 +50,7 @@ pub fn new(kernel: &Arc<Kernel>, namespace: &Arc<PidNamespace>) -> Arc<Synthetic
         fixed: StaticDirectory::new(fixed),
     };
     SyntheticFs::new(
-        "proc",
-        MAGIC,
+        TYPE,
         kernel.vfs.anonymous_device(),
         Entry::directory(Arc::new(root)),
     )

@@ -15,10 +15,14 @@ use crate::vfs::file::{File, OpenFlags};
 use crate::vfs::inode::{FileSystem, Inode, InodeRef, LinkTarget, NewKind, NewNode};
 use crate::vfs::shared::InodeShared;
 
+/// The root's inode number, as in proc.
+const ROOT_INO: u64 = 1;
+
 /// One made-up file.
 #[derive(Debug)]
 pub struct SyntheticInode {
     fs: Weak<SyntheticFs>,
+    block_size: u32,
     ino: u64,
     entry: Entry,
     made: Timestamp,
@@ -28,9 +32,19 @@ pub struct SyntheticInode {
 }
 
 impl SyntheticInode {
-    pub(super) fn new(fs: Weak<SyntheticFs>, ino: u64, entry: Entry) -> Arc<SyntheticInode> {
+    /// The root of an instance, all of whose inodes have this block size.
+    pub(super) fn root(
+        fs: Weak<SyntheticFs>,
+        block_size: u32,
+        entry: Entry,
+    ) -> Arc<SyntheticInode> {
+        SyntheticInode::new(fs, block_size, ROOT_INO, entry)
+    }
+
+    fn new(fs: Weak<SyntheticFs>, block_size: u32, ino: u64, entry: Entry) -> Arc<SyntheticInode> {
         Arc::new(SyntheticInode {
             fs,
+            block_size,
             ino,
             entry,
             made: Timestamp::now(),
@@ -98,7 +112,7 @@ impl Inode for SyntheticInode {
             rdev: Device::default(),
             size,
             blocks: 0,
-            block_size: 1024,
+            block_size: self.block_size,
             atime: self.made,
             mtime: self.made,
             ctime: self.made,
@@ -130,8 +144,8 @@ impl Inode for SyntheticInode {
             return Ok(known);
         }
         children.retain(|_, child| child.strong_count() > 0);
-        let inode =
-            SyntheticInode::new(self.fs.clone(), self.child_ino(name, entry.identity), entry);
+        let ino = self.child_ino(name, entry.identity);
+        let inode = SyntheticInode::new(self.fs.clone(), self.block_size, ino, entry);
         children.insert(name.to_vec(), Arc::downgrade(&inode));
         Ok(inode)
     }

@@ -209,11 +209,21 @@ impl Link for FixedLink {
     }
 }
 
+/// What all instances of a file system have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct SyntheticType {
+    /// Its name for `mount(2)`.
+    pub name: &'static str,
+    /// `f_type`.
+    pub magic: u64,
+    /// `st_blksize` of its files.
+    pub block_size: u32,
+}
+
 /// An instance of such a file system.
 #[derive(Debug)]
 pub struct SyntheticFs {
-    type_name: &'static str,
-    magic: u64,
+    fs_type: SyntheticType,
     device: Device,
     root: Arc<SyntheticInode>,
     options: String,
@@ -222,40 +232,30 @@ pub struct SyntheticFs {
 impl SyntheticFs {
     /// An instance with `root` as its root directory.
     #[must_use]
-    pub fn new(
-        type_name: &'static str,
-        magic: u64,
-        device: Device,
-        root: Entry,
-    ) -> Arc<SyntheticFs> {
-        SyntheticFs::with_options(type_name, magic, device, root, String::new())
+    pub fn new(fs_type: SyntheticType, device: Device, root: Entry) -> Arc<SyntheticFs> {
+        SyntheticFs::with_options(fs_type, device, root, String::new())
     }
 
     /// The same, with options to be shown in the mount table.
     #[must_use]
     pub fn with_options(
-        type_name: &'static str,
-        magic: u64,
+        fs_type: SyntheticType,
         device: Device,
         root: Entry,
         options: String,
     ) -> Arc<SyntheticFs> {
         Arc::new_cyclic(|fs| SyntheticFs {
-            type_name,
-            magic,
+            fs_type,
             device,
-            root: SyntheticInode::new(fs.clone(), ROOT_INO, root),
+            root: SyntheticInode::root(fs.clone(), fs_type.block_size, root),
             options,
         })
     }
 }
 
-/// The root's inode number, as in proc.
-const ROOT_INO: u64 = 1;
-
 impl FileSystem for SyntheticFs {
     fn type_name(&self) -> &'static str {
-        self.type_name
+        self.fs_type.name
     }
 
     fn root(&self) -> InodeRef {
@@ -268,7 +268,7 @@ impl FileSystem for SyntheticFs {
 
     fn stat(&self) -> Result<StatFs> {
         Ok(StatFs {
-            magic: self.magic,
+            magic: self.fs_type.magic,
             block_size: 4096,
             name_max: 255,
             ..StatFs::default()

@@ -9,11 +9,13 @@ macro_rules! signals {
         impl Signal {
             $(#[doc = concat!("Signal ", stringify!($number), ", `man 7 signal`.")] pub const $name: Signal = Signal($number);)*
 
-            /// Its name with `SIG`; real-time signals are `SIGRT_n` with *n* counted from 32, as strace shows them.
+            /// Its name with `SIG`; real-time signals are `SIGRTMIN`, then `SIGRT_n` with *n* counted from 32, as
+            /// strace shows them.
             #[must_use]
             pub fn name(self) -> String {
                 match self {
                     $(Signal::$name => stringify!($name).to_owned(),)*
+                    Signal(Signal::REAL_TIME_MIN) => "SIGRTMIN".to_owned(),
                     Signal(number) => format!("SIGRT_{}", number.saturating_sub(32)),
                 }
             }

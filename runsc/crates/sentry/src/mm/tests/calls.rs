@@ -51,7 +51,7 @@ fn fixed_mappings_replace_and_noreplace_refuses() {
     );
     assert!(
         mm.map(
-            &request(MapAt::Low, PAGE, RW, Backing::Anonymous),
+            &request(MapAt::Low(0), PAGE, RW, Backing::Anonymous),
             &NO_LIMITS
         )
         .unwrap()

@@ -150,8 +150,8 @@ const ROWS: &[Row] = &[
     ),
     row(
         "coredump_filter",
-        0o444,
-        Kind::Text(|_| Ok(b"00000033\n".to_vec())),
+        0o644,
+        Kind::Setting(settings::core_dump_filter, settings::set_core_dump_filter),
     ),
     row(
         "loginuid",

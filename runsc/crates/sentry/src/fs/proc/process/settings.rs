@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::INFINITY;
 use crate::kernel::task::Task;
+use crate::mm::AddressSpace;
 
 pub(super) fn comm(view: &View<'_>) -> Result<Vec<u8>> {
     let mut name = view.task.own.lock().name.clone();
@@ -108,6 +109,40 @@ pub(super) fn set_oom_score_adj(view: &View<'_>, writer: &Task, bytes: &[u8]) ->
     }
     current.store(value, Ordering::Relaxed);
     Ok(())
+}
+
+/// Nothing for a process that has no memory any more.
+pub(super) fn core_dump_filter(view: &View<'_>) -> Result<Vec<u8>> {
+    let text = |mm: Arc<AddressSpace>| format!("{:08x}\n", mm.core_dump_filter());
+    Ok(view.task.mm_if_alive().map(text).unwrap_or_default().into())
+}
+
+pub(super) fn set_core_dump_filter(view: &View<'_>, _: &Task, bytes: &[u8]) -> Result<()> {
+    let filter = number(bytes)?;
+    let mm = view.task.mm_if_alive().ok_or(Errno::ESRCH)?;
+    mm.set_core_dump_filter(filter);
+    Ok(())
+}
+
+/// A number in C's notation (`0x33`, `063`, `51`) with a line's end or without, as Linux's
+/// `kstrtouint_from_user` takes it, which looks at no more bytes than 32 binary digits take; EINVAL, ERANGE.
+fn number(bytes: &[u8]) -> Result<u32> {
+    const MOST: usize = 34;
+    let bytes = &bytes[..bytes.len().min(MOST)];
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = std::str::from_utf8(text).map_err(|_| Errno::EINVAL)?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let (digits, radix) = match (hexadecimal, text.strip_prefix('0')) {
+        (Some(digits), _) => (digits, 16),
+        (None, Some(digits)) if !digits.is_empty() => (digits, 8),
+        _ => (text, 10),
+    };
+    if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
+        return Err(Errno::EINVAL);
+    }
+    u32::from_str_radix(digits, radix).map_err(|_| Errno::ERANGE)
 }
 
 pub(super) fn personality(view: &View<'_>) -> Result<Vec<u8>> {

@@ -1,14 +1,20 @@
 //! sysfs (`man 5 sysfs`): the processors' topology, which libc, the JVM and lscpu read, and the directories
 //! that programs expect to be there.
 
+mod mm;
+
 use std::sync::Arc;
 
-use crate::fs::synthetic::{Entry, Generated, StaticDirectory, SyntheticFs};
+use crate::error::Result;
+use crate::fs::synthetic::{Content, Entry, StaticDirectory, SyntheticFs, SyntheticType};
 use crate::kernel::Kernel;
 use crate::kernel::task::Task;
 
-/// `SYSFS_MAGIC`
-const MAGIC: u64 = 0x6265_6572;
+const TYPE: SyntheticType = SyntheticType {
+    name: "sysfs",
+    magic: 0x6265_6572, // SYSFS_MAGIC
+    block_size: 4096,
+};
 
 /// A new instance.
 #[must_use]
@@ -32,16 +38,20 @@ pub fn new(kernel: &Arc<Kernel>) -> Arc<SyntheticFs> {
         ("fs", directory([("cgroup", empty())])),
         (
             "kernel",
-            directory([("mm", directory([("transparent_hugepage", huge_pages())]))]),
+            directory([("mm", mm::entries(kernel.memory().huge_pages()))]),
         ),
         ("module", empty()),
         ("power", empty()),
     ]);
-    SyntheticFs::new("sysfs", MAGIC, kernel.vfs.anonymous_device(), root)
+    SyntheticFs::new(
+        TYPE,
+        kernel.vfs.anonymous_device(),
+        root.with_permissions(0o555),
+    )
 }
 
 fn directory<'a>(entries: impl IntoIterator<Item = (&'a str, Entry)>) -> Entry {
-    Entry::directory(StaticDirectory::new(entries))
+    Entry::directory(StaticDirectory::new(entries)).with_permissions(0o755)
 }
 
 fn empty() -> Entry {
@@ -49,16 +59,23 @@ fn empty() -> Entry {
 }
 
 fn line(value: impl Into<String>) -> Entry {
-    let line = format!("{}\n", value.into()).into_bytes();
-    Entry::file(Arc::new(Generated(move |_: &Task| Ok(line.clone()))))
+    Entry::file(Arc::new(Attribute(
+        format!("{}\n", value.into()).into_bytes(),
+    )))
 }
 
-/// Huge pages are the host's to give; the application can't ask for them here.
-fn huge_pages() -> Entry {
-    directory([
-        ("enabled", line("always madvise [never]")),
-        ("defrag", line("always defer defer+madvise madvise [never]")),
-    ])
+/// A file with a text. Its size is that of the page that it may fill.
+#[derive(Debug)]
+struct Attribute(Vec<u8>);
+
+impl Content for Attribute {
+    fn read(&self, _task: &Task) -> Result<Vec<u8>> {
+        Ok(self.0.clone())
+    }
+
+    fn size(&self) -> u64 {
+        abi::PAGE_SIZE as u64
+    }
 }
 
 fn devices(processors: usize) -> Entry {
