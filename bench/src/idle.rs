@@ -4,7 +4,7 @@
 //! this program's descendants, because it adopts orphans. Memory that no process maps is not seen.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -87,8 +87,8 @@ fn cpu_ns() -> anyhow::Result<u64> {
 fn detach(command: &mut Command, root: &Path) -> anyhow::Result<()> {
     let log = root.join("idle.stderr");
     let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdin(command::nothing()?)
+        .stdout(command::nothing()?)
         .stderr(std::fs::File::create(&log).context("make a log file")?)
         .spawn()
         .context("start it")?;

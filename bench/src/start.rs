@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use fixtures::command;
 use rustix::process::{Pid, Signal};
 
 use crate::scene::Scene;
@@ -35,8 +36,8 @@ pub(crate) fn run_true(scene: &Scene, subject: &Subject, root: &Path) -> anyhow:
     };
     let log = root.join("run.stderr");
     command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdin(command::nothing()?)
+        .stdout(command::nothing()?)
         .stderr(File::create(&log).context("make a log file")?)
         .process_group(0);
     let start = Instant::now();

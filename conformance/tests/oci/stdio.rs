@@ -1,7 +1,6 @@
 //! Exit codes, and standard input, output and error, byte for byte.
 
 use std::fs::File;
-use std::process::Stdio;
 use std::time::Duration;
 
 use fixtures::bundle::Bundle;
@@ -65,7 +64,7 @@ fn files_as_input_and_output() {
         .run_command(&[])
         .stdin(File::open(&from).unwrap())
         .stdout(File::create(&to).unwrap())
-        .stderr(Stdio::null())
+        .stderr(command::nothing().unwrap())
         .status()
         .unwrap();
     assert!(status.success());
@@ -81,9 +80,9 @@ fn file_as_output_is_a_regular_file() {
     // In the foreground, a runtime may put a pipe between.
     let status = container
         .run_command(&["--detach"])
-        .stdin(Stdio::null())
+        .stdin(command::nothing().unwrap())
         .stdout(File::create(&to).unwrap())
-        .stderr(Stdio::null())
+        .stderr(command::nothing().unwrap())
         .status()
         .unwrap();
     assert!(status.success());

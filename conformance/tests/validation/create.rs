@@ -3,6 +3,7 @@
 use std::fs;
 
 use fixtures::bundle::Bundle;
+use fixtures::command;
 use fixtures::container::Container;
 use rstest::rstest;
 use serde_json::json;
@@ -142,7 +143,7 @@ fn standard_output_is_the_callers_file() {
     let mut command = container.command(&["create", "--bundle"]);
     command.arg(container.bundle.path()).arg(&container.id);
     command
-        .stdin(std::process::Stdio::null())
+        .stdin(command::nothing().unwrap())
         .stdout(file("stdout"))
         .stderr(file("stderr"));
     assert!(command.status().unwrap().success());

@@ -1,7 +1,6 @@
 //! runtime.md, *Delete*.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use fixtures::command;
@@ -108,9 +107,9 @@ fn killed_create_leaves_nothing_for_good(#[values("delete", "create")] next: &st
         .arg("--bundle")
         .arg(container.bundle.path())
         .arg(&container.id)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stdin(command::nothing().unwrap())
+        .stdout(command::nothing().unwrap())
+        .stderr(command::nothing().unwrap());
     let mut child = command.spawn().unwrap();
     command::wait_until("the hook", Duration::from_secs(20), || mark.exists()).unwrap();
     child.kill().unwrap();

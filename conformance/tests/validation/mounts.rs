@@ -1,7 +1,10 @@
 //! config.md, *Mounts*.
 
 use std::fs;
+use std::process::Command;
 
+use fixtures::command;
+use fixtures::container::LIMIT;
 use rstest::rstest;
 use serde_json::json;
 
@@ -54,6 +57,24 @@ fn destination_of_a_file_is_made() {
     let bundle =
         shell("cat /some/where/file").mount("/some/where/file", "bind", &source, &["bind"]);
     assert_eq!(output(bundle), "text\n");
+}
+
+/// The fourth field of mountinfo (man 5 proc), by which programs learn what is mounted, or which container theirs is.
+#[rstest]
+#[case::on_the_file_system_of_the_tests(std::env::temp_dir())]
+#[case::on_another("/dev/shm".into())]
+fn bind_shows_its_path_in_the_file_system_of_the_host(#[case] on: std::path::PathBuf) {
+    let directory = tempfile::tempdir_in(on).unwrap();
+    let source = directory.path().join("some #data");
+    fs::create_dir(&source).unwrap();
+    let source = source.to_string_lossy();
+    let bundle = shell("grep ' /here ' /proc/self/mountinfo | cut -d' ' -f4");
+    let inside = output(bundle.mount("/here", "bind", &source, &["bind"]));
+    let script = r#"mount --bind "$0" "$0" && tail -n 1 /proc/self/mountinfo | cut -d' ' -f4"#;
+    let mut on_host = Command::new("unshare");
+    on_host.args(["--mount", "sh", "-c", script, &source]);
+    let on_host = command::run(&mut on_host, LIMIT).unwrap();
+    assert_eq!(inside, on_host.success().unwrap().stdout);
 }
 
 /// *relative ... destination is relative to /* as older versions had it

@@ -20,6 +20,7 @@ pub mod hooks;
 pub mod id;
 pub mod launch;
 pub mod lifecycle;
+mod mount_info;
 mod mount_points;
 mod namespaces;
 mod notify;

@@ -157,6 +157,7 @@ mod tests {
                 tree: 1,
                 overlay: Overlay::None,
                 directory: false,
+                root_name: "/".into(),
             },
             ..tmpfs("/etc/hosts")
         };

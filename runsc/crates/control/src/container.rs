@@ -210,6 +210,8 @@ pub enum MountKind {
         overlay: Overlay,
         /// It is a directory (else a file).
         directory: bool,
+        /// Its path in the host's file system that it is a part of, which `/proc/[pid]/mountinfo` shows.
+        root_name: String,
     },
     /// An in-memory file system.
     Tmpfs {

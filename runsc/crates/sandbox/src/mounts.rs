@@ -34,7 +34,7 @@ pub(crate) fn build(
         move |errno| SandboxError::Mount { path, errno }
     };
     let policy = policy(config, root.overlay);
-    let lower = host_files(kernel, tree, root.tree, policy).map_err(named("/"))?;
+    let lower = host_files(kernel, tree, root.tree, Options::new(policy)).map_err(named("/"))?;
     let lower = overlaid(kernel, lower, root.overlay);
     let flags = if root.read_only {
         Flags::READ_ONLY
@@ -122,9 +122,16 @@ fn file_system(
 ) -> Result<Arc<dyn FileSystem>, Errno> {
     Ok(match mount.kind {
         MountKind::Bind {
-            tree: id, overlay, ..
+            tree: id,
+            overlay,
+            ref root_name,
+            ..
         } => {
-            let fs = host_files(kernel, tree, id, policy(config, overlay))?;
+            let options = Options {
+                root_name: root_name.clone().into_bytes(),
+                ..Options::new(policy(config, overlay))
+            };
+            let fs = host_files(kernel, tree, id, options)?;
             overlaid(kernel, fs, overlay)
         }
         MountKind::Tmpfs {
@@ -137,7 +144,7 @@ fn file_system(
         } => {
             // The number of inodes is not limited: those of the image are not counted.
             let _ = max_inodes;
-            let lower = host_files(kernel, tree, id, CachePolicy::Keep)?;
+            let lower = host_files(kernel, tree, id, Options::new(CachePolicy::Keep))?;
             let device = kernel.vfs.anonymous_device();
             let memory = kernel.memory().clone();
             let fs = OverlayFs::shown_as(Shown::Tmpfs, lower, memory, size_bytes, device);
@@ -215,11 +222,11 @@ fn host_files(
     kernel: &Kernel,
     tree: &Arc<RemoteTree>,
     id: u32,
-    policy: CachePolicy,
+    options: Options,
 ) -> Result<Arc<GoferFs>, Errno> {
     let tree: Arc<dyn HostTree> = tree.clone();
     let device = kernel.vfs.anonymous_device();
-    GoferFs::new(tree, TreeId(id), device, Options::new(policy))
+    GoferFs::new(tree, TreeId(id), device, options)
 }
 
 /// Puts a layer in memory over `lower` if there is to be one.

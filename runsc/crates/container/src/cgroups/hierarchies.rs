@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::Result;
 use crate::cgroups::Version;
-use crate::{ContainerError, Result};
+use crate::mount_info::{self, unescape};
 
 /// One mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +28,8 @@ pub(super) struct Hierarchies {
 impl Hierarchies {
     /// Those that this process sees.
     pub(super) fn of_host() -> Result<Hierarchies> {
-        let read = |path: &str| {
-            fs::read_to_string(path).map_err(ContainerError::path("read", Path::new(path)))
-        };
-        Ok(parse(
-            &read("/proc/self/mountinfo")?,
-            &read("/proc/self/cgroup").unwrap_or_default(),
-        ))
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        Ok(parse(&mount_info::read()?, &own))
     }
 
     /// Where a controller's hierarchy is mounted.
@@ -121,14 +117,6 @@ fn own_place(cgroup: &str, names: &[String]) -> PathBuf {
         same.then(|| PathBuf::from(path))
     });
     place.unwrap_or_else(|| PathBuf::from("/"))
-}
-
-/// Spaces and the like are octal escapes in `mountinfo`.
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use oci_spec::runtime::Mount as SpecMount;
 use crate::bundle::Bundle;
 use crate::spec::mount_options::Options;
 use crate::spec::{invalid, overlay};
-use crate::{ContainerError, Result, Settings, mount_points};
+use crate::{ContainerError, Result, Settings, mount_info, mount_points};
 
 /// Converts the spec's mounts; the trees that the gofer must serve for them are added to `trees`.
 pub(super) fn convert(
@@ -102,6 +102,7 @@ fn bind(
         fs::metadata(&source).map_err(ContainerError::path("look at mount source", &source))?;
     let tree = u32::try_from(trees.len()).map_err(|_| invalid("too many mounts"))?;
     let overlay = overlay(settings.overlay_mounts && metadata.is_dir());
+    let root_name = utf8(mount_info::path_in_file_system(&source)?)?;
     trees.push(GoferTree {
         path: utf8(source)?,
         read_only: options.flags.read_only || overlay == control::Overlay::Memory,
@@ -111,6 +112,7 @@ fn bind(
         tree,
         overlay,
         directory: metadata.is_dir(),
+        root_name,
     })
 }
 

@@ -249,6 +249,11 @@ pub trait FileSystem: Any + Send + Sync + fmt::Debug {
     /// Sizes.
     fn stat(&self) -> Result<StatFs>;
 
+    /// What its root is called in the file system that it shows a part of, as `/proc/[pid]/mountinfo` names roots.
+    fn root_name(&self) -> &[u8] {
+        b"/"
+    }
+
     /// How long lookups stay true.
     fn cache_policy(&self) -> CachePolicy {
         CachePolicy::Keep

@@ -49,6 +49,8 @@ pub struct Options {
     pub descriptors: usize,
     /// The file system's own options in `/proc/mounts`.
     pub text: String,
+    /// What the host calls the root of the tree in the file system that it is a part of.
+    pub root_name: Vec<u8>,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ impl Options {
             policy,
             descriptors: 4096,
             text: String::new(),
+            root_name: b"/".to_vec(),
         }
     }
 }
@@ -158,6 +161,10 @@ impl FileSystem for GoferFs {
         self.root
             .ask(|tree, node| tree.stat_fs(node))
             .map(|stat| attr::stat_fs(&stat))
+    }
+
+    fn root_name(&self) -> &[u8] {
+        &self.core.options.root_name
     }
 
     fn cache_policy(&self) -> CachePolicy {

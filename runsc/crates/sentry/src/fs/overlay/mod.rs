@@ -179,6 +179,10 @@ impl FileSystem for OverlayFs {
         self.core.device
     }
 
+    fn root_name(&self) -> &[u8] {
+        self.core.lower.root_name()
+    }
+
     fn stat(&self) -> Result<StatFs> {
         let lower = self.core.lower.stat()?;
         let Some(limit) = self.core.quota.limit() else {

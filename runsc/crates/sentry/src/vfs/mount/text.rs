@@ -14,8 +14,8 @@ pub fn mounts_text(root: &Path) -> String {
         let _ = writeln!(
             text,
             "{} {} {} {}{} 0 0",
-            escape(mount.source()),
-            escape(&place),
+            escape(mount.source(), SOURCE),
+            escape(&place, PATH),
             mount.fs.type_name(),
             mount.flags().text(),
             options(&mount),
@@ -31,10 +31,6 @@ pub fn mount_info_text(root: &Path) -> String {
     for (mount, place) in visible(root) {
         let parent = mount.mountpoint().map_or(mount.id, |at| at.mount.id);
         let device = mount.fs.device();
-        let tree_root = Path {
-            mount: mount.clone(),
-            dentry: mount.root().clone(),
-        };
         let _ = write!(
             text,
             "{} {} {}:{} {} {} {}",
@@ -42,8 +38,8 @@ pub fn mount_info_text(root: &Path) -> String {
             parent,
             device.major,
             device.minor,
-            escape(&tree_root.text_in_file_system()),
-            escape(&place),
+            escape(&root_name(&mount), PATH),
+            escape(&place, PATH),
             mount.flags().text(),
         );
         if let Some(group) = mount.group_id() {
@@ -59,7 +55,7 @@ pub fn mount_info_text(root: &Path) -> String {
             text,
             " - {} {} {}{}",
             mount.fs.type_name(),
-            escape(mount.source()),
+            escape(mount.source(), SOURCE),
             access(&mount),
             options(&mount),
         );
@@ -75,12 +71,22 @@ pub fn mount_stats_text(root: &Path) -> String {
         let _ = writeln!(
             text,
             "device {} mounted on {} with fstype {}",
-            escape(mount.source()),
-            escape(&place),
+            escape(mount.source(), SOURCE),
+            escape(&place, PATH),
             mount.fs.type_name(),
         );
     }
     text
+}
+
+/// The path of what it shows, in its file system.
+fn root_name(mount: &Arc<Mount>) -> Vec<u8> {
+    let below = mount.root_path().text_in_file_system();
+    match (mount.fs.root_name(), below.as_slice()) {
+        (b"/", _) => below,
+        (above, b"/") => above.to_vec(),
+        (above, below) => [above, below].concat(),
+    }
 }
 
 /// The mounts that a process rooted at `root` can reach, and where it sees them.
@@ -117,11 +123,16 @@ fn options(mount: &Mount) -> String {
     }
 }
 
-/// Octal escapes for what would break a line apart, as Linux's `mangle` writes them.
-fn escape(bytes: &[u8]) -> String {
+/// What would break a line apart in a path.
+const PATH: &[u8] = b" \t\n\\";
+/// The same in a source, where Linux counts `#` too, which begins a comment in fstab.
+const SOURCE: &[u8] = b" \t\n\\#";
+
+/// Octal escapes, as Linux's `seq_path` and `mangle` write them.
+fn escape(bytes: &[u8], special: &[u8]) -> String {
     let mut text = Vec::with_capacity(bytes.len());
     for &byte in bytes {
-        if matches!(byte, b' ' | b'\t' | b'\n' | b'\\' | b'#') {
+        if special.contains(&byte) {
             text.extend_from_slice(format!("\\{byte:03o}").as_bytes());
         } else {
             text.push(byte);
