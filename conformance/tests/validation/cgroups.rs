@@ -90,10 +90,16 @@ impl Nested {
 
 impl Drop for Nested {
     fn drop(&mut self) {
-        let hierarchies = Path::new("/sys/fs/cgroup");
-        let _ = fs::remove_dir(hierarchies.join(&self.above));
-        for hierarchy in fs::read_dir(hierarchies).into_iter().flatten().flatten() {
-            let _ = fs::remove_dir(hierarchy.path().join(&self.above));
+        // A relative path begins at the group of this process, which each hierarchy has elsewhere.
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let own = own.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+        let places: Vec<&str> = own.chain(["/"]).map(|place| &place[1..]).collect();
+        let mount = Path::new("/sys/fs/cgroup");
+        let inner = fs::read_dir(mount).into_iter().flatten().flatten();
+        for hierarchy in inner.map(|entry| entry.path()).chain([mount.to_owned()]) {
+            for place in &places {
+                let _ = fs::remove_dir(hierarchy.join(place).join(&self.above));
+            }
         }
     }
 }
