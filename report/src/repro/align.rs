@@ -23,32 +23,76 @@ pub(super) enum Place {
 
 /// The events of two threads in one order.
 ///
+/// First those are found that make tasks, since all that another task does hangs from one of them, then what lies
+/// between.
+pub(super) fn align(host: &[Entry], sandbox: &[Entry]) -> Vec<Place> {
+    let (hosts, sandboxes) = (makers(host), makers(sandbox));
+    let names = |makers: &[usize], entries: &[Entry]| -> Vec<String> {
+        let made = makers.iter().filter_map(|&at| entries.get(at));
+        made.map(|entry| name(&entry.event)).collect()
+    };
+    let mut places = Vec::new();
+    let (mut from_host, mut from_sandbox) = (0, 0);
+    for step in steps(&names(&hosts, host), &names(&sandboxes, sandbox)) {
+        let Step::Same(h, s) = step else { continue };
+        let pairs = h
+            .zip(s)
+            .filter_map(|(h, s)| Some((*hosts.get(h)?, *sandboxes.get(s)?)));
+        for (h, s) in pairs {
+            between(host, from_host..h, sandbox, from_sandbox..s, &mut places);
+            places.push(Place::Both(h, s));
+            (from_host, from_sandbox) = (h + 1, s + 1);
+        }
+    }
+    let (hosts, sandboxes) = (from_host..host.len(), from_sandbox..sandbox.len());
+    between(host, hosts, sandbox, sandboxes, &mut places);
+    places
+}
+
+/// Where the calls are that make tasks.
+fn makers(entries: &[Entry]) -> Vec<usize> {
+    let makes =
+        |entry: &Entry| matches!(&entry.event, Event::Call(call) if calls::is_clone(&call.name));
+    let all = entries.iter().enumerate();
+    all.filter(|(_, entry)| makes(entry))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+/// The events of two stretches in one order.
+///
 /// First those are found that ask for the same thing by name and text; between them, those that have the name alone in
 /// common. Numbers do not count: a call that is there once more on one side shifts no other.
-pub(super) fn align(host: &[Entry], sandbox: &[Entry]) -> Vec<Place> {
-    let mut places = Vec::new();
+fn between(
+    host: &[Entry],
+    hosts: Range<usize>,
+    sandbox: &[Entry],
+    sandboxes: Range<usize>,
+    places: &mut Vec<Place>,
+) {
     let keys =
-        |entries: &[Entry]| -> Vec<String> { entries.iter().map(|it| key(&it.event)).collect() };
-    let names =
-        |entries: &[Entry]| -> Vec<String> { entries.iter().map(|it| name(&it.event)).collect() };
-    let (host_names, sandbox_names) = (names(host), names(sandbox));
-    for step in steps(&keys(host), &keys(sandbox)) {
+        |entries: &[Entry], range: &Range<usize>, key: fn(&Event) -> String| -> Vec<String> {
+            let stretch = entries.get(range.clone()).unwrap_or_default();
+            stretch.iter().map(|entry| key(&entry.event)).collect()
+        };
+    let (host_names, sandbox_names) = (keys(host, &hosts, name), keys(sandbox, &sandboxes, name));
+    for step in steps(&keys(host, &hosts, key), &keys(sandbox, &sandboxes, key)) {
         match step {
-            Step::Same(h, s) => places.extend(h.zip(s).map(|(h, s)| Place::Both(h, s))),
+            Step::Same(..) => places.extend(step.places(hosts.start, sandboxes.start)),
             Step::Other(h, s) => {
-                let between = steps(
+                let by_name = steps(
                     host_names.get(h.clone()).unwrap_or_default(),
                     sandbox_names.get(s.clone()).unwrap_or_default(),
                 );
+                let (host, sandbox) = (hosts.start + h.start, sandboxes.start + s.start);
                 places.extend(
-                    between
+                    by_name
                         .into_iter()
-                        .flat_map(|step| step.places(h.start, s.start)),
+                        .flat_map(|step| step.places(host, sandbox)),
                 );
             }
         }
     }
-    places
 }
 
 /// A stretch that is the same, or not.
@@ -155,6 +199,23 @@ mod tests {
         assert_eq!(
             places(host, sandbox),
             [Both(0, 0), Sandbox(1), Both(1, 2), Both(2, 3)]
+        );
+    }
+
+    #[test]
+    fn calls_that_make_tasks_belong_together_whatever_is_between() {
+        use Place::{Both, Host, Sandbox};
+        let host = "clone(SIGCHLD) = 7;wait4(7) = 7;clone(SIGCHLD) = 8";
+        let sandbox = "wait4(1) = 1;clone(SIGCHLD) = 7;wait4(2) = 2;clone(SIGCHLD) = 8";
+        assert_eq!(
+            places(host, sandbox),
+            [Sandbox(0), Both(0, 1), Both(1, 2), Both(2, 3)]
+        );
+        let host = "wait4(1) = 1;wait4(2) = 2;clone(SIGCHLD) = 7";
+        let sandbox = "clone(SIGCHLD) = 7;wait4(1) = 1;wait4(2) = 2";
+        assert_eq!(
+            places(host, sandbox),
+            [Host(0), Host(1), Both(2, 0), Sandbox(1), Sandbox(2)]
         );
     }
 

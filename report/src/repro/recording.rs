@@ -61,7 +61,9 @@ impl Subject {
     pub(super) fn on_host(&self, limit: Duration) -> anyhow::Result<Recording> {
         let dir = tempfile::tempdir().context("make a directory for the trace")?;
         let log = dir.path().join("trace");
-        let mut strace = Command::new("strace");
+        // Whoever started this may ignore signals, as nohup(1) does; a container's program ignores none.
+        let mut strace = Command::new("env");
+        strace.args(["--default-signal", "strace"]);
         // The program itself is what is started, as leader of its process group, as in the sandbox; strace is its
         // grandchild, and ends a moment later.
         strace
