@@ -22,9 +22,9 @@ pub(crate) fn eight_threads(place: &Place) -> io::Result<Vec<f64>> {
     (0..BATCHES).map(|_| batch(rounds)).collect()
 }
 
-/// How often each thread works in a batch, so that all batches take about `budget` on one processor.
+/// How often each thread works in a batch, so that it works for about `budget` in all: long beside its start.
 fn rounds(budget: Duration, piece: Duration) -> u32 {
-    let pieces = budget.as_nanos() / (piece.as_nanos().max(1) * u128::from(BATCHES * NR_THREADS));
+    let pieces = budget.as_nanos() / (piece.as_nanos().max(1) * u128::from(BATCHES));
     u32::try_from(pieces).unwrap_or(u32::MAX).max(4)
 }
 
