@@ -1,5 +1,6 @@
 //! The mounts of the host that this process sees (`/proc/[pid]/mountinfo`, `man 5 proc`).
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +12,24 @@ pub(crate) fn read() -> Result<String> {
     fs::read_to_string(path).map_err(ContainerError::path("read", path))
 }
 
-/// What an absolute path without links is called in the file system that it lies in.
-pub(crate) fn path_in_file_system(path: &Path) -> Result<PathBuf> {
-    Ok(find(&read()?, path))
+/// The mounts at the time when something was first looked up in them.
+#[derive(Debug, Default)]
+pub(crate) struct MountInfo {
+    text: OnceCell<String>,
+}
+
+impl MountInfo {
+    /// What an absolute path without links is called in the file system that it lies in.
+    pub(crate) fn path_in_file_system(&self, path: &Path) -> Result<PathBuf> {
+        let text = match self.text.get() {
+            Some(text) => text,
+            None => {
+                let text = read()?;
+                self.text.get_or_init(|| text)
+            }
+        };
+        Ok(find(text, path))
+    }
 }
 
 /// The same for the mounts of `text`: the root of the innermost mount, and the way from its place to `path`.

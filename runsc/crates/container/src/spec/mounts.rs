@@ -7,9 +7,10 @@ use control::{GoferTree, Mount, MountFlags, MountKind};
 use oci_spec::runtime::Mount as SpecMount;
 
 use crate::bundle::Bundle;
+use crate::mount_info::MountInfo;
 use crate::spec::mount_options::Options;
 use crate::spec::{invalid, overlay};
-use crate::{ContainerError, Result, Settings, mount_info, mount_points};
+use crate::{ContainerError, Result, Settings, mount_points};
 
 /// Converts the spec's mounts; the trees that the gofer must serve for them are added to `trees`.
 pub(super) fn convert(
@@ -19,8 +20,9 @@ pub(super) fn convert(
 ) -> Result<Vec<Mount>> {
     let mounts = bundle.spec().mounts().as_deref().unwrap_or_default();
     let mut converted = Vec::with_capacity(mounts.len());
+    let host = MountInfo::default();
     for mount in mounts {
-        let one = convert_one(mount, &converted, bundle, settings, trees)?;
+        let one = convert_one(mount, &converted, bundle, settings, &host, trees)?;
         converted.push(one);
     }
     if !converted.iter().any(|mount| mount.destination == "/dev") {
@@ -34,6 +36,7 @@ fn convert_one(
     earlier: &[Mount],
     bundle: &Bundle,
     settings: &Settings,
+    host: &MountInfo,
     trees: &mut Vec<GoferTree>,
 ) -> Result<Mount> {
     let destination = absolute_destination(mount.destination())?;
@@ -46,7 +49,7 @@ fn convert_one(
     let typ = mount.typ().as_deref().unwrap_or_default();
     let is_bind = options.bind || matches!(typ, "bind" | "rbind");
     let mut kind = if is_bind {
-        bind(mount, &options, bundle, settings, trees)?
+        bind(mount, &options, bundle, settings, host, trees)?
     } else {
         internal(typ, &destination, &mut options)?
     };
@@ -88,6 +91,7 @@ fn bind(
     options: &Options,
     bundle: &Bundle,
     settings: &Settings,
+    host: &MountInfo,
     trees: &mut Vec<GoferTree>,
 ) -> Result<MountKind> {
     let source = mount.source().as_ref().ok_or_else(|| {
@@ -102,7 +106,7 @@ fn bind(
         fs::metadata(&source).map_err(ContainerError::path("look at mount source", &source))?;
     let tree = u32::try_from(trees.len()).map_err(|_| invalid("too many mounts"))?;
     let overlay = overlay(settings.overlay_mounts && metadata.is_dir());
-    let root_name = utf8(mount_info::path_in_file_system(&source)?)?;
+    let root_name = utf8(host.path_in_file_system(&source)?)?;
     trees.push(GoferTree {
         path: utf8(source)?,
         read_only: options.flags.read_only || overlay == control::Overlay::Memory,
