@@ -47,7 +47,6 @@ pub type MakeRoom = dyn Fn(Shortage) -> bool + Send + Sync;
 /// The guest's physical memory.
 pub struct MemoryFile {
     shared: Arc<Shared>,
-    huge_pages: HugePages,
     /// None where the host has no huge pages for the file.
     huge: Option<HugeView>,
     windows: Arc<WindowCache>,
@@ -117,7 +116,7 @@ impl MemoryFile {
         let huge = match host.huge_pages {
             HugePages::Never => None,
             // Without the mapping, the memory is made of ordinary pages.
-            _ => HugeView::new(&shared.fd, shared.len()).ok(),
+            rule => HugeView::new(rule, &shared.fd, shared.len()).ok(),
         };
         let worker = Arc::clone(&shared);
         let reclaimer = std::thread::Builder::new()
@@ -127,7 +126,6 @@ impl MemoryFile {
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(11)))?;
         Ok(Arc::new(Self {
             shared,
-            huge_pages: huge.as_ref().map_or(HugePages::Never, |_| host.huge_pages),
             huge,
             windows: WindowCache::new(WINDOWS),
             host_total: host_total(),
@@ -167,7 +165,7 @@ impl MemoryFile {
     /// When areas of the guest are made of huge pages.
     #[must_use]
     pub fn huge_pages(&self) -> HugePages {
-        self.huge_pages
+        self.huge.as_ref().map_or(HugePages::Never, HugeView::rule)
     }
 
     /// Has the host make the huge page of a range that has its length and alignment, before anything

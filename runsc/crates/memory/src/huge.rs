@@ -59,21 +59,23 @@ impl HugePages {
 /// The memory file, mapped so that what is touched there first is huge.
 #[derive(Debug)]
 pub(crate) struct HugeView {
+    rule: HugePages,
     base: usize,
     len: usize,
 }
 
 impl HugeView {
-    /// Maps a file of `len` bytes.
+    /// Maps a file of `len` bytes on a host with this rule.
     ///
     /// # Errors
     /// What mmap(2) and madvise(2) report.
-    pub(crate) fn new(file: &OwnedFd, len: usize) -> io::Result<Self> {
+    pub(crate) fn new(rule: HugePages, file: &OwnedFd, len: usize) -> io::Result<Self> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::SHARED | MapFlags::NORESERVE;
         // SAFETY: a new mapping at an address that the kernel chooses replaces nothing.
         let base = unsafe { mm::mmap(ptr::null_mut(), len, access, flags, file, 0) }?;
         let view = Self {
+            rule,
             base: base.addr(),
             len,
         };
@@ -86,6 +88,11 @@ impl HugeView {
             unsafe { mm::madvise(base, len, advice) }?;
         }
         Ok(view)
+    }
+
+    /// The host's rule.
+    pub(crate) fn rule(&self) -> HugePages {
+        self.rule
     }
 
     /// Has the host make the huge page of a range that has its length and alignment. Where it has none
