@@ -195,6 +195,8 @@ impl Config {
             strace,
             debug,
             debug_log,
+            log: log.clone(),
+            log_is_json: matches!(log_format, LogFormat::Json),
         };
         let network_given = values.is_given("network");
         Ok(Config {

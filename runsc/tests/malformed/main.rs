@@ -88,6 +88,8 @@ fn settings(root: &Path) -> Settings {
         debug: false,
         debug_log: None,
         children_log_to_stderr: false,
+        log: None,
+        log_is_json: false,
     }
 }
 

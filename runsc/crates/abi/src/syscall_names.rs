@@ -7,6 +7,13 @@ pub fn number(name: &str) -> Option<u32> {
     NUMBERS.get(row).map(|(_, number)| *number)
 }
 
+/// The name of the system call with this number.
+#[must_use]
+pub fn name(number: u32) -> Option<&'static str> {
+    let mut rows = NUMBERS.iter();
+    rows.find(|(_, row)| *row == number).map(|(name, _)| *name)
+}
+
 /// Sorted by name.
 const NUMBERS: &[(&str, u32)] = &[
     ("_sysctl", 156),

@@ -155,6 +155,7 @@ fn spawn_watcher(
         debug: settings.debug,
         fd: file.map(|file| spawn.donate(file.into())),
         user: None,
+        denied: None,
     };
     let config = WatchConfig {
         id: id.clone(),
@@ -202,7 +203,7 @@ pub fn watch(config: &WatchConfig) -> Result<u8> {
     let _ = host::rustix::thread::set_name(c"runsc-watch");
     host::rustix::thread::set_no_new_privs(true).map_err(|e| step("set no_new_privs")(errno(e)))?;
     let refused = |error: seccomp::FilterError| ContainerError::Refused(error.to_string());
-    host::denied_call::install_handler(config.log.fd.unwrap_or(-1))
+    host::denied_call::install_handler(config.log.denied_report("watcher"))
         .map_err(step("handle SIGSYS"))?;
     seccomp::Filter::new(seccomp::watcher::ENTRIES, &[])
         .map_err(refused)?

@@ -100,8 +100,8 @@ fn prepare(config: &GoferConfig) -> Result<Prepared> {
 }
 
 fn install_filter(config: &GoferConfig) -> Result<()> {
-    let report_to = config.log.fd.unwrap_or(-1);
-    host::denied_call::install_handler(report_to).map_err(ContainerError::host("handle SIGSYS"))?;
+    host::denied_call::install_handler(config.log.denied_report("gofer"))
+        .map_err(ContainerError::host("handle SIGSYS"))?;
     let refused = |error: seccomp::FilterError| ContainerError::Refused(error.to_string());
     let mut filter =
         seccomp::Filter::new(seccomp::gofer::ENTRIES, seccomp::gofer::REFUSALS).map_err(refused)?;

@@ -6,7 +6,9 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
-use control::{BootConfig, BootFds, Connection, ConnectionError, GoferConfig, LogConfig, Report};
+use control::{
+    BootConfig, BootFds, Connection, ConnectionError, DeniedLog, GoferConfig, LogConfig, Report,
+};
 use host::errno;
 use host::rustix::fs::{self, MemfdFlags, SealFlags};
 use host::rustix::pipe::{PipeFlags, pipe_with};
@@ -41,6 +43,8 @@ pub struct Plan<'a> {
     pub preserved: Vec<OwnedFd>,
     /// The file for messages to the container's user.
     pub user_log: Option<OwnedFd>,
+    /// The caller stays until the container ends.
+    pub foreground: bool,
     /// The service manager's socket, if it is to be told of the container.
     pub notify: Option<OwnedFd>,
     /// The control socket, listening.
@@ -426,7 +430,26 @@ fn child_log(spawn: &mut Spawn, plan: &Plan<'_>, role: &str) -> Result<LogConfig
         debug,
         fd: file.map(|fd| spawn.donate(fd)),
         user: None,
+        denied: denied_log(plan)?.map(|file| DeniedLog {
+            fd: spawn.donate(file),
+            json: plan.settings.log.is_some() && plan.settings.log_is_json,
+        }),
     })
+}
+
+/// What the user reads: the log file, else the standard error of a command that stays. That of one that
+/// does not is the container's, and its end is waited for.
+fn denied_log(plan: &Plan<'_>) -> Result<Option<OwnedFd>> {
+    if let Some(path) = &plan.settings.log {
+        let file = File::options().create(true).append(true).open(path);
+        let file = file.map_err(ContainerError::path("open", path))?;
+        return Ok(Some(file.into()));
+    }
+    if !plan.foreground {
+        return Ok(None);
+    }
+    let [_, _, stderr] = crate::console::own_stdio()?;
+    Ok(Some(stderr))
 }
 
 /// A memfd for the child's configuration: one end to donate, one to fill once all numbers are known.

@@ -150,6 +150,7 @@ fn create_in(
         stdio,
         preserved: preserved(request.preserve_fds)?,
         user_log: request.user_log.as_deref().map(appended).transpose()?,
+        foreground: request.foreground,
         notify,
         control: endpoint
             .listen()

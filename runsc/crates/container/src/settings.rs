@@ -39,4 +39,8 @@ pub struct Settings {
     pub debug_log: Option<DebugLog>,
     /// Without a debug log and without a log file, `--debug` sends the children's lines to stderr.
     pub children_log_to_stderr: bool,
+    /// The log file of the command, if it was given one.
+    pub log: Option<PathBuf>,
+    /// That is a log of JSON objects.
+    pub log_is_json: bool,
 }

@@ -114,6 +114,32 @@ pub struct LogConfig {
     /// Descriptor of the file for messages to the container's user (`--user-log`).
     #[serde(default)]
     pub user: Option<i32>,
+    /// Where the caller's user learns that the process's own filter ended it.
+    #[serde(default)]
+    pub denied: Option<DeniedLog>,
+}
+
+/// A descriptor for the last line of a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeniedLog {
+    /// The descriptor.
+    pub fd: i32,
+    /// It is a log of JSON objects.
+    pub json: bool,
+}
+
+impl LogConfig {
+    /// What the handler of refused calls needs: the process is called `process`.
+    #[must_use]
+    pub fn denied_report(&self, process: &'static str) -> host::denied_call::Report {
+        let user = self.denied.as_ref();
+        host::denied_call::Report {
+            process,
+            log: self.fd,
+            user: user.and_then(|denied| host::spawn::keep_donated(denied.fd)),
+            user_is_json: user.is_some_and(|denied| denied.json),
+        }
+    }
 }
 
 /// The gofer's configuration, passed as a sealed memfd.

@@ -14,8 +14,8 @@ mod message;
 
 pub use address::{Endpoint, socket_name};
 pub use boot::{
-    BootConfig, BootFds, GoferConfig, GoferTree, LogConfig, NOTIFY_SOCKET, Network, Report,
-    StraceConfig, read_config,
+    BootConfig, BootFds, DeniedLog, GoferConfig, GoferTree, LogConfig, NOTIFY_SOCKET, Network,
+    Report, StraceConfig, read_config,
 };
 pub use connection::{Connection, ConnectionError, MAX_BODY_BYTES, MAX_DESCRIPTORS, Received};
 pub use container::{

@@ -1,32 +1,47 @@
 //! What happens when this process makes a system call that its own filter does not allow: a line
-//! that names the call, and the end of the process.
+//! that names process and call, in the logs and to the user, and the end of the process.
 
 #![expect(
     unsafe_code,
     reason = "a signal handler that makes async-signal-safe calls only"
 )]
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::OnceLock;
 
 use crate::{Errno, Result};
 
-/// Where the handler writes; a process has one filter, one handler and one log.
-static REPORT_TO: AtomicI32 = AtomicI32::new(-1);
 /// What the process ends with.
 const EXIT_CODE: i32 = 128;
+/// Room for the line.
+const LINE_MAX: usize = 192;
 
-/// Installs the SIGSYS handler, which writes to descriptor `report_to` (-1: nowhere). The descriptor
-/// must stay open for the life of the process.
+/// Who says where that a call was refused. The descriptors must stay open for the life of the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// What the process is to the user: `gofer`, `sandbox`.
+    pub process: &'static str,
+    /// Its debug log.
+    pub log: Option<i32>,
+    /// What the user reads.
+    pub user: Option<i32>,
+    /// The user's is a log of JSON objects.
+    pub user_is_json: bool,
+}
+
+/// A process has one filter, one handler and one report.
+static REPORT: OnceLock<Report> = OnceLock::new();
+
+/// Installs the SIGSYS handler.
 ///
 /// # Errors
-/// Those of sigaction.
-pub fn install_handler(report_to: i32) -> Result<()> {
-    REPORT_TO.store(report_to, Ordering::Relaxed);
-    // SAFETY: `action` is fully initialised and alive during the call; `report` has the signature
+/// Those of sigaction; `EALREADY` for a second one.
+pub fn install_handler(report: Report) -> Result<()> {
+    REPORT.set(report).map_err(|_| Errno::EALREADY)?;
+    // SAFETY: `action` is fully initialised and alive during the call; `denied` has the signature
     // that SA_SIGINFO asks for and makes only async-signal-safe calls.
     let result = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = report;
+        let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = denied;
         action.sa_sigaction = handler as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
         libc::sigaction(libc::SIGSYS, &raw const action, std::ptr::null_mut())
@@ -37,22 +52,100 @@ pub fn install_handler(report_to: i32) -> Result<()> {
     Ok(())
 }
 
-extern "C" fn report(_signal: i32, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+extern "C" fn denied(_signal: i32, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo; for SIGSYS, `si_syscall` is the
     // int at offset 24 (asm-generic/siginfo.h).
     let number = unsafe { info.cast::<u8>().add(24).cast::<i32>().read_unaligned() };
-    let mut line = *b"this process's filter does not allow host system call 0000\n";
-    let mut rest = number.unsigned_abs();
-    for digit in line.iter_mut().rev().skip(1).take(4) {
-        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
+    if let Some(report) = REPORT.get() {
+        write(report.log, Line::new(report.process, number, false));
+        write(
+            report.user,
+            Line::new(report.process, number, report.user_is_json),
+        );
     }
-    let fd = REPORT_TO.load(Ordering::Relaxed);
-    // SAFETY: write gets a pointer to the line and its length; _exit does not return.
+    // SAFETY: it takes a number and does not return.
+    unsafe { libc::_exit(EXIT_CODE) }
+}
+
+fn write(fd: Option<i32>, line: Line) {
+    let Some(fd) = fd else { return };
+    // SAFETY: write gets a pointer to the line, which lives during the call, and at most its length. That
+    // it fails changes nothing: the process ends.
     unsafe {
-        if fd >= 0 {
-            libc::write(fd, line.as_ptr().cast(), line.len());
+        libc::write(fd, line.bytes.as_ptr().cast(), line.len);
+    }
+}
+
+/// A line made without allocating, which a signal handler must not.
+struct Line {
+    bytes: [u8; LINE_MAX],
+    len: usize,
+}
+
+impl Line {
+    fn new(process: &str, number: i32, is_json: bool) -> Line {
+        let mut line = Line {
+            bytes: [0; LINE_MAX],
+            len: 0,
+        };
+        if is_json {
+            line.push("{\"level\":\"error\",\"msg\":\"");
         }
-        libc::_exit(EXIT_CODE);
+        line.push("the ");
+        line.push(process);
+        line.push("'s filter does not allow host system call ");
+        line.push_number(number.unsigned_abs());
+        let name = abi::syscall_names::name(number.unsigned_abs());
+        line.push(" (");
+        line.push(name.unwrap_or("unknown"));
+        line.push("): the container ends");
+        line.push(if is_json { "\"}\n" } else { "\n" });
+        line
+    }
+
+    fn push(&mut self, text: &str) {
+        for byte in text.bytes() {
+            if let Some(place) = self.bytes.get_mut(self.len) {
+                *place = byte;
+                self.len += 1;
+            }
+        }
+    }
+
+    fn push_number(&mut self, number: u32) {
+        let mut digits = [0; 10];
+        let (mut rest, mut first) = (number, digits.len());
+        while first == digits.len() || rest > 0 {
+            first -= 1;
+            if let Some(digit) = digits.get_mut(first) {
+                *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            }
+            rest /= 10;
+        }
+        let digits = digits.get(first..).unwrap_or_default();
+        self.push(std::str::from_utf8(digits).unwrap_or("?"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Line;
+
+    #[test]
+    fn line_names_process_and_call() {
+        let text = |number, is_json| {
+            let line = Line::new("gofer", number, is_json);
+            String::from_utf8(line.bytes[..line.len].to_vec()).unwrap()
+        };
+        assert_eq!(
+            text(306, false),
+            "the gofer's filter does not allow host system call 306 (syncfs): the container ends\n"
+        );
+        assert_eq!(
+            text(0, true),
+            "{\"level\":\"error\",\"msg\":\"the gofer's filter does not allow host system call 0 (read): \
+             the container ends\"}\n"
+        );
+        assert!(text(i32::MIN, false).contains("2147483648 (unknown)"));
     }
 }

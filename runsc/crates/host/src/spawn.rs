@@ -11,7 +11,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::fs;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 use bitflags::bitflags;
@@ -268,6 +268,13 @@ pub fn take_donated(number: RawFd) -> Result<OwnedFd> {
     // SAFETY: the descriptor is open (checked above), and callers take each donated number once, at
     // start-up, before anything else opens descriptors that it could be confused with.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Lets a descriptor that the parent donated stay open for the life of the process; `None` when there is
+/// none of that number.
+#[must_use]
+pub fn keep_donated(number: RawFd) -> Option<RawFd> {
+    take_donated(number).ok().map(IntoRawFd::into_raw_fd)
 }
 
 fn c_string(text: &OsStr) -> CString {

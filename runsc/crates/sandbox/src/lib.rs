@@ -88,7 +88,7 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     } = inputs;
     let platform = lockdown::make_platform(&config, platform_device)?;
     let host_calls = platform.host_calls();
-    let log_fd = config.log.fd.unwrap_or(-1);
+    let denied = config.log.denied_report("sandbox");
     let guest = Guest::new(
         config,
         platform,
@@ -98,7 +98,7 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
         preserved,
         notify,
     )?;
-    lockdown::install_filter(host_calls, log_fd)?;
+    lockdown::install_filter(host_calls, denied)?;
     lifeline::watch(lifeline, gofer_lifeline, end)?;
     terminal::watch_window(window, &guest)?;
     server::serve(control, guest, end)

@@ -107,7 +107,7 @@ pub(crate) fn make_platform(
 /// Puts the sandbox's list in force, with what the platform needs. Logging changes nothing in it.
 pub(crate) fn install_filter(
     host_calls: &'static [HostCall],
-    log_fd: i32,
+    denied: host::denied_call::Report,
 ) -> Result<(), SandboxError> {
     let mut filter = Filter::new(seccomp::sandbox::ENTRIES, seccomp::sandbox::REFUSALS)?;
     for call in host_calls {
@@ -122,7 +122,7 @@ pub(crate) fn install_filter(
             filter.allow_requests(call.number, call.requests)?;
         }
     }
-    host::denied_call::install_handler(log_fd).map_err(SandboxError::host("handle SIGSYS"))?;
+    host::denied_call::install_handler(denied).map_err(SandboxError::host("handle SIGSYS"))?;
     filter.install()?;
     Ok(())
 }

@@ -30,7 +30,13 @@ fn child() {
     let (Ok(role), Ok(call)) = (std::env::var(ROLE), std::env::var(CALL)) else {
         return;
     };
-    host::denied_call::install_handler(2).unwrap();
+    let report = host::denied_call::Report {
+        process: "test",
+        log: None,
+        user: Some(2),
+        user_is_json: false,
+    };
+    host::denied_call::install_handler(report).unwrap();
     let filter = match role.as_str() {
         "sandbox" => Filter::new(sandbox::ENTRIES, sandbox::REFUSALS),
         "gofer" => Filter::new(gofer::ENTRIES, gofer::REFUSALS),
@@ -40,7 +46,7 @@ fn child() {
     match call.as_str() {
         "nothing" => {}
         "clock" => drop(std::time::SystemTime::now()),
-        "open" => assert!(std::fs::File::open("/etc/passwd").is_err()),
+        "open" | "openat" => assert!(std::fs::File::open("/etc/passwd").is_err()),
         "mkdir" => drop(std::fs::create_dir("/tmp/seccomp-test")),
         "spawn" => drop(Command::new("/bin/true").status()),
         "socket" => drop(std::net::TcpStream::connect("127.0.0.1:1")),
@@ -54,7 +60,7 @@ fn calls_outside_the_list_end_the_process() {
         ("sandbox", "mkdir"),
         ("sandbox", "socket"),
         ("gofer", "socket"),
-        ("watcher", "open"),
+        ("watcher", "openat"),
         ("watcher", "mkdir"),
         ("watcher", "socket"),
     ] {
@@ -66,7 +72,8 @@ fn calls_outside_the_list_end_the_process() {
         );
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(
-            said.contains("does not allow host system call"),
+            said.contains("the test's filter does not allow host system call")
+                && said.contains(&format!("({call})")),
             "{role} {call}: {said}"
         );
     }
