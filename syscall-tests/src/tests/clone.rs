@@ -437,7 +437,7 @@ fn two_hundred_processes() -> Outcome {
 
 fn process_limit_is_eagain() -> Outcome {
     process::in_child(|| {
-        crate::support::creds::become_user(54_322, 54_322)?;
+        crate::support::creds::become_nobody_else()?;
         let limit = libc::rlimit { rlim_cur: 2, rlim_max: 2 };
         sys!(SYS_prlimit64, 0, libc::RLIMIT_NPROC, &limit, 0)?;
         let _first = process::fork_sleeper()?;
