@@ -42,6 +42,69 @@ fn environment_is_passed() {
     );
 }
 
+/// Accounts with homes of their own; the first of two with one id counts.
+const ACCOUNTS: &str = "root:x:0:0::/the/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n\
+    again:x:1000:1000::/no:/bin/sh\nnone:x:7:7::";
+
+/// A bundle with those accounts whose environment is `more` and the path.
+fn with_accounts(script: &str, uid: u32, more: &[&str]) -> Bundle {
+    let env = [&["PATH=/bin"], more].concat();
+    let bundle = shell(script).user(uid, uid).set("/process/env", json!(env));
+    let path = bundle.rootfs().join("etc/passwd");
+    std::fs::write(path, ACCOUNTS).unwrap();
+    bundle
+}
+
+#[rstest]
+#[case::root(0, &[], "/the/root")]
+#[case::user(1000, &[], "/home/me")]
+#[case::empty_entry(7, &[], "")]
+#[case::no_entry(1234, &[], "/")]
+#[case::empty(0, &["HOME="], "/the/root")]
+#[case::own(1000, &["HOME=/own"], "/own")]
+fn home_is_the_users(#[case] uid: u32, #[case] env: &[&str], #[case] home: &str) {
+    let script = "env | grep ^HOME=";
+    let bundle = with_accounts(script, uid, env);
+    assert_eq!(output(bundle), format!("HOME={home}\n"));
+}
+
+#[rstest]
+fn home_without_accounts_is_the_root() {
+    let bundle = with_accounts("echo $HOME", 0, &[]);
+    std::fs::remove_file(bundle.rootfs().join("etc/passwd")).unwrap();
+    assert_eq!(output(bundle), "/\n");
+}
+
+#[rstest]
+fn accounts_are_those_inside_the_root() {
+    // Absolute links, also through the directory above the root, stay in it; so does what is mounted there.
+    let bundle = with_accounts("echo $HOME", 0, &[]);
+    let path = bundle.rootfs().join("etc/passwd");
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/../accounts", &path).unwrap();
+    std::fs::write(bundle.rootfs().join("accounts"), "r:x:0:0::/linked:\n").unwrap();
+    assert_eq!(output(bundle), "/linked\n");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "r:x:0:0::/mounted:\n").unwrap();
+    let source = file.path().to_string_lossy();
+    let bundle = with_accounts("echo $HOME", 0, &[]);
+    let bundle = bundle.mount("/etc/passwd", "bind", &source, &["bind", "ro"]);
+    assert_eq!(output(bundle), "/mounted\n");
+}
+
+#[rstest]
+fn home_of_another_process_is_its_own_users() {
+    let container = Container::new(with_accounts("sleep 100", 0, &[])).unwrap();
+    container.run_detached(&[]).unwrap().success().unwrap();
+    let home = |flags: &[&str]| {
+        let output = container.exec(flags, &["sh", "-c", "echo $HOME"]).unwrap();
+        output.success().unwrap().stdout
+    };
+    assert_eq!(home(&[]), "/the/root\n");
+    assert_eq!(home(&["--user", "1000"]), "/home/me\n");
+    assert_eq!(home(&["--user", "5", "--env", "HOME=/x"]), "/x\n");
+}
+
 #[rstest]
 fn working_directory() {
     assert_eq!(

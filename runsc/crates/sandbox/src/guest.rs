@@ -219,6 +219,8 @@ impl Guest {
         };
         let (mut spec, _) = self.spec(&process, files.into())?;
         spec.program = Some(hook.path.clone().into_bytes());
+        // Its environment is what the hook says, no more.
+        spec.accounts = None;
         let group = self.kernel.start_process(spec);
         let running = Running::new(group.map_err(|error| failed(error.to_string()))?, None);
         start_hook::wait(&running, hook.timeout_s).map_err(failed)
