@@ -39,7 +39,7 @@ const PROGRAMS: [(&str, &str, u32, &str, i32); 5] = [
     ("data", "#!/bin/sh\n", 0o644, "permission denied", 126),
 ];
 
-/// Limits that podman's runtime may set without CAP_SYS_RESOURCE.
+/// Limits that podman's runtime may set without `CAP_SYS_RESOURCE`.
 const LIMITS: [&str; 4] = [
     "--ulimit",
     "nofile=1024:1024",

@@ -1,6 +1,7 @@
 //! The process as `config.json` describes it: arguments, environment, directory, user, capabilities, limits.
 
 use fixtures::bundle::Bundle;
+use fixtures::command;
 use fixtures::container::Container;
 use rstest::rstest;
 use serde_json::json;
@@ -149,6 +150,33 @@ fn limits_are_set() {
         output(shell("ulimit -n; ulimit -H -n; ulimit -c").set("/process/rlimits", limits)),
         "123\n456\n0\n"
     );
+}
+
+/// Runs a runtime's command line under a limit of the caller's own.
+fn with_open_files(limit: u32, command: &std::process::Command) -> std::process::Command {
+    let mut limited = std::process::Command::new("sh");
+    let script = format!("ulimit -n {limit} && exec \"$@\"");
+    limited
+        .args(["-c", &script, "sh"])
+        .arg(command.get_program());
+    limited.args(command.get_args());
+    limited
+}
+
+#[rstest]
+fn open_files_without_a_limit_are_the_callers() {
+    let bundle = shell("ulimit -n; ulimit -Hn; sleep 100").set("/process/rlimits", json!([]));
+    let container = Container::new(bundle).unwrap();
+    let minute = std::time::Duration::from_secs(60);
+    let script = ["sh", "-c", "ulimit -n; ulimit -Hn"];
+    let other = Container::new(shell(script[2]).set("/process/rlimits", json!([]))).unwrap();
+    let mut run = with_open_files(700, &other.run_command(&[]));
+    assert_eq!(command::run(&mut run, minute).unwrap().stdout, "700\n700\n");
+    container.run_detached(&[]).unwrap().success().unwrap();
+    let mut exec = container.command(&["exec", &container.id]);
+    exec.args(script);
+    let output = command::run(&mut with_open_files(600, &exec), minute).unwrap();
+    assert_eq!(output.stdout, "600\n600\n", "{output:?}");
 }
 
 #[rstest]

@@ -145,6 +145,8 @@ fn create_in(
     let bundle = request.bundle;
     let stdio = stdio(request, &mut resolved.container.process)?;
     let process = resolved.container.process.clone();
+    // Those of whoever executes another process may be others: they are not kept.
+    spec::inherit_limits(&mut resolved.container.process);
     let plan = Plan {
         id: request.id,
         bundle,

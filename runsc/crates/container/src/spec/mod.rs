@@ -13,8 +13,12 @@ mod sysctl;
 use control::{Container, CpuLimits, GoferTree, IdentityMap, Overlay, Process, Root};
 use oci_spec::runtime::{LinuxIdMapping, Spec};
 
-pub use capability::{all_capabilities, capability_bit, capability_names};
+pub use capability::{
+    all_capabilities, capability_bit, capability_names, parse_with_capabilities,
+    warn_of_unknown_capabilities,
+};
 pub use mount_options::Options as MountOptions;
+pub(crate) use process::inherit_limits;
 pub use process::{check_process, convert_process};
 
 use crate::bundle::Bundle;
