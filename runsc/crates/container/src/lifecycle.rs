@@ -147,6 +147,7 @@ fn create_in(
     let process = resolved.container.process.clone();
     // Those of whoever executes another process may be others: they are not kept.
     spec::inherit_limits(&mut resolved.container.process);
+    resolved.container.group_files = cgroup.map(Cgroup::shown).unwrap_or_default();
     let plan = Plan {
         id: request.id,
         bundle,
@@ -464,6 +465,8 @@ pub fn update(settings: &Settings, id: &str, resources: &LinuxResources) -> Resu
                 .and_then(|memory| memory.limit()),
         ),
         pids: limit(resources.pids().as_ref().map(|pids| pids.limit())),
+        cpu: spec::cpu_limits(resources.cpu().as_ref()),
+        group_files: state.cgroup.as_ref().map(Cgroup::shown).unwrap_or_default(),
     };
     let request = Request::Update {
         id: id.to_owned(),

@@ -148,6 +148,7 @@ impl Guest {
         let kernel = make_kernel(&config, platform, host_memory)?;
         limit_tasks(&kernel, container.pids_limit);
         kernel.cgroups.set_limits(cpu_limits(&container.cpu));
+        kernel.cgroups.show_on_host(container.group_files.clone());
         for (name, value) in &container.sysctl {
             let failed = |errno| SandboxError::Sysctl {
                 name: name.clone(),
@@ -341,6 +342,8 @@ impl Guest {
             let most = Some(most).filter(|most| *most != u64::MAX);
             limit_tasks(&self.kernel, most);
         }
+        self.kernel.cgroups.change_limits(cpu_limits(&limits.cpu));
+        self.kernel.cgroups.show_on_host(limits.group_files);
         Reply::Done
     }
 
