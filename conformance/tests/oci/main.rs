@@ -8,6 +8,7 @@ mod environment;
 mod errors;
 mod events;
 mod exec;
+mod hostile_names;
 mod lifecycle;
 mod memory;
 mod mounts;

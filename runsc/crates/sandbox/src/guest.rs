@@ -148,6 +148,7 @@ impl Guest {
         let kernel = make_kernel(&config, platform, host_memory)?;
         limit_tasks(&kernel, container.pids_limit);
         kernel.cgroups.set_limits(cpu_limits(&container.cpu));
+        kernel.cgroups.show_on_host(container.group_files.clone());
         for (name, value) in &container.sysctl {
             let failed = |errno| SandboxError::Sysctl {
                 name: name.clone(),
@@ -219,6 +220,8 @@ impl Guest {
         };
         let (mut spec, _) = self.spec(&process, files.into())?;
         spec.program = Some(hook.path.clone().into_bytes());
+        // Its environment is what the hook says, no more.
+        spec.accounts = None;
         let group = self.kernel.start_process(spec);
         let running = Running::new(group.map_err(|error| failed(error.to_string()))?, None);
         start_hook::wait(&running, hook.timeout_s).map_err(failed)
@@ -339,6 +342,8 @@ impl Guest {
             let most = Some(most).filter(|most| *most != u64::MAX);
             limit_tasks(&self.kernel, most);
         }
+        self.kernel.cgroups.change_limits(cpu_limits(&limits.cpu));
+        self.kernel.cgroups.show_on_host(limits.group_files);
         Reply::Done
     }
 

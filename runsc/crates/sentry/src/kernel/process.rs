@@ -7,6 +7,7 @@ use abi::Errno;
 use parking_lot::Mutex;
 
 use crate::fs::tty::Tty;
+use crate::kernel::accounts;
 use crate::kernel::clone;
 use crate::kernel::credentials::Credentials;
 use crate::kernel::exec;
@@ -37,6 +38,8 @@ pub struct ProcessSpec {
     pub argv: Vec<Vec<u8>>,
     /// Environment.
     pub envp: Vec<Vec<u8>>,
+    /// The accounts file that HOME comes from if `envp` has none: an absolute path.
+    pub accounts: Option<Vec<u8>>,
     /// Its mounts; its root is theirs.
     pub mounts: Arc<MountNamespace>,
     /// Its working directory, an absolute path.
@@ -189,6 +192,7 @@ impl Kernel {
                 .map_err(StartError::Host)?;
         }
         let root = spec.mounts.root_path();
+        let mounts = spec.mounts.clone();
         let namespaces = Namespaces {
             mounts: Some(spec.mounts),
             ..(**self.namespaces()).clone()
@@ -215,6 +219,10 @@ impl Kernel {
         if let Some(terminal) = spec.terminal {
             terminal.control(&group);
         }
+        let mut envp = spec.envp;
+        if let Some(accounts) = &spec.accounts {
+            accounts::add_home(&task, &mounts, accounts, &mut envp);
+        }
         Ok(NewProcess {
             task,
             group,
@@ -225,7 +233,7 @@ impl Kernel {
                 .or_else(|| spec.argv.first().cloned())
                 .unwrap_or_default(),
             argv: spec.argv,
-            envp: spec.envp,
+            envp,
             filters: spec.filters,
             started: false,
         })
