@@ -263,9 +263,9 @@ fn build(
         registers,
         mm: Some(mm),
         fs: if flags.contains(CloneFlags::FS) {
-            task.fs()
+            task.fs().share(&group)?
         } else {
-            Arc::new(task.fs().fork())
+            task.fs().fork().used_by(&group)
         },
         files: if flags.contains(CloneFlags::FILES) {
             task.files()

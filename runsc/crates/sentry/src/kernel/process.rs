@@ -200,7 +200,7 @@ impl Kernel {
         let parts = TaskParts {
             registers: platform::ThreadState::default(),
             mm: None,
-            fs: Arc::new(FsContext::new(root.clone(), root, spec.umask)),
+            fs: FsContext::new(root.clone(), root, spec.umask).used_by(&group),
             files: Arc::new(files),
             credentials: Arc::new(spec.credentials),
             namespaces: Arc::new(namespaces),

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use platform::{Context, Interrupter, ThreadState};
 
 use crate::kernel::credentials::{Capability, Credentials};
-use crate::kernel::fs_context::FsContext;
+use crate::kernel::fs_context::{FsContext, FsUser};
 use crate::kernel::kernel::Kernel;
 use crate::kernel::namespaces::Namespaces;
 use crate::kernel::pids::{PidNamespace, PidNumbers};
@@ -28,7 +28,7 @@ pub struct Task {
     /// The registers while the task is in the kernel.
     pub registers: Mutex<ThreadState>,
     pub(crate) mm: Mutex<Option<Arc<AddressSpace>>>,
-    pub(crate) fs: Mutex<Arc<FsContext>>,
+    pub(crate) fs: Mutex<FsUser>,
     pub(crate) files: Mutex<Arc<FdTable>>,
     credentials: Mutex<Arc<Credentials>>,
     /// Being traced, while `traced` is set.
@@ -178,7 +178,7 @@ pub struct TaskParts {
     /// Its address space; none for the first task of a process from outside, until its program is loaded.
     pub mm: Option<Arc<AddressSpace>>,
     /// Root, cwd, umask.
-    pub fs: Arc<FsContext>,
+    pub fs: FsUser,
     /// Descriptors.
     pub files: Arc<FdTable>,
     /// Credentials.
@@ -300,7 +300,7 @@ impl Task {
     /// Root, working directory, umask.
     #[must_use]
     pub fn fs(&self) -> Arc<FsContext> {
-        self.fs.lock().clone()
+        self.fs.lock().context().clone()
     }
 
     /// The descriptor table.
