@@ -96,7 +96,7 @@ pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
     let vfork = flags
         .contains(CloneFlags::VFORK)
         .then(|| Arc::new(VforkDone::default()));
-    let child = build(task, request, mm, &vfork, starter.interrupter);
+    let child = build(task, request, mm, &vfork, starter.interrupter)?;
     if !flags.contains(CloneFlags::VM) {
         for forked in [&*child, task] {
             let registers = *forked.registers.lock();
@@ -228,7 +228,7 @@ fn build(
     mm: Arc<crate::mm::AddressSpace>,
     vfork: &Option<Arc<VforkDone>>,
     interrupter: Interrupter,
-) -> Arc<Task> {
+) -> Result<Arc<Task>> {
     let flags = request.flags;
     let group = if flags.contains(CloneFlags::THREAD) {
         task.group().clone()
@@ -280,7 +280,7 @@ fn build(
         vfork_done: vfork.clone(),
         own,
     };
-    Task::new(group, parts)
+    Ok(Task::new(group, parts))
 }
 
 /// Gives the child its namespaces, its descriptor, its numbers and its place in the tree. After an error it is
