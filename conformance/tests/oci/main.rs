@@ -12,6 +12,7 @@ mod hostile_names;
 mod lifecycle;
 mod memory;
 mod mounts;
+mod notices;
 mod notify;
 mod pause;
 mod programs;

@@ -19,7 +19,8 @@ use crate::process_ref::ProcessRef;
 use crate::spec::Resolved;
 use crate::state::{Lock, State, StateDir, Status, write_atomically};
 use crate::{
-    ContainerError, Result, Settings, clock, hooks, id, mount_points, notify, program, signal, spec,
+    ContainerError, Result, Settings, clock, hooks, id, mount_points, notices, notify, program,
+    signal, spec,
 };
 
 /// How long a killed process may take to be gone.
@@ -186,6 +187,7 @@ fn create_in(
         cgroup: cgroup.cloned(),
         paused: false,
         hooks: hooks::saved(&spec_hooks),
+        notices: notices::of_spec(bundle.spec()),
     };
     if let Err(error) = hooks::run_at_create(&spec_hooks, &state) {
         // The specification: the container is stopped and goes on to its end, of which poststop is part.
@@ -300,6 +302,12 @@ pub fn start(settings: &Settings, id: &str) -> Result<()> {
     let request = Request::Start {
         id: id.to_owned(),
         hooks: start_hooks(&state),
+        notices: state
+            .notices
+            .iter()
+            .cloned()
+            .chain(notices::of_network(settings.network, state.sandbox.pid))
+            .collect(),
     };
     let files = hooks::files_inside(&state)?;
     let files: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();

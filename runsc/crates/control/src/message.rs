@@ -17,6 +17,8 @@ pub enum Request {
         id: String,
         /// Programs of the container's own to run first, in order.
         hooks: Vec<StartHook>,
+        /// What the container's user is to be told, a line each.
+        notices: Vec<String>,
     },
     /// Run another process; its standard input, output and error come as descriptors, and those from 3 on.
     /// Answers: [`Reply::Started`], and [`Reply::Exited`] at its end. Closing the connection before

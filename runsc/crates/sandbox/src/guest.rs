@@ -27,6 +27,7 @@ use sentry::vfs::mount::MountNamespace;
 
 use crate::end::End;
 use crate::error::SandboxError;
+use crate::notices;
 use crate::start_hook::HookFiles;
 use crate::terminal::Terminal;
 use crate::{mounts, processes, start, start_hook};
@@ -193,12 +194,20 @@ impl Guest {
     }
 
     /// Starts the init process, after the hooks that run inside. It has its number before them.
-    pub(crate) fn start(&self, hooks: &[StartHook], fds: Vec<OwnedFd>) -> Result<Running, Failure> {
+    pub(crate) fn start(
+        &self,
+        hooks: &[StartHook],
+        fds: Vec<OwnedFd>,
+        notices: &[String],
+    ) -> Result<Running, Failure> {
         let hook_files = start_hook::sort_files(hooks.len(), fds)
             .ok_or_else(|| Failure::new(FailureKind::Failed, "want three descriptors per hook"))?;
         let files = self.state.lock().files.take().ok_or_else(|| {
             Failure::new(FailureKind::WrongState, "the container was started before")
         })?;
+        for notice in notices {
+            notices::tell(notice, &files);
+        }
         let (spec, terminal) = self.spec(&self.container.process, files)?;
         if let Some(terminal) = &terminal {
             terminal.be_console(&self.kernel, &self.namespace);
