@@ -49,7 +49,8 @@ pub struct Task {
     pub signals: Mutex<TaskSignals>,
     pub(crate) interrupter: Interrupter,
     pub(crate) host_thread: OnceLock<std::thread::Thread>,
-    /// The platform's side of the task, while the task is in the kernel; only its own thread uses it.
+    /// The platform's side of the task, while the task is in the kernel; only its own thread uses it, puts it
+    /// here and takes it away for good.
     pub(crate) context: Mutex<Option<Box<Context>>>,
     /// A signal is to be handled, or a stop to be joined (`Task::is_interrupted`). Set at first, so that a
     /// new thread looks at what its group has for it.
@@ -188,8 +189,8 @@ pub struct TaskParts {
     pub child_pid_ns: Arc<PidNamespace>,
     /// Signals.
     pub signals: TaskSignals,
-    /// The platform's side of it.
-    pub context: Box<Context>,
+    /// What interrupts the platform's side of it, which its host thread brings along.
+    pub interrupter: Interrupter,
     /// Whom `vfork(2)` keeps waiting.
     pub vfork_done: Option<Arc<VforkDone>>,
     /// The rest.
@@ -218,9 +219,9 @@ impl Task {
             namespaces: Mutex::new(parts.namespaces),
             child_pid_ns: Mutex::new(parts.child_pid_ns),
             signals: Mutex::new(parts.signals),
-            interrupter: parts.context.interrupter(),
+            interrupter: parts.interrupter,
             host_thread: OnceLock::new(),
-            context: Mutex::new(Some(parts.context)),
+            context: Mutex::default(),
             signal_pending: AtomicBool::new(true),
             affinity_changed: AtomicBool::new(!parts.own.affinity.is_empty()),
             exit_requested: AtomicBool::new(false),
