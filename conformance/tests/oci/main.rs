@@ -10,6 +10,7 @@ mod events;
 mod exec;
 mod hostile_names;
 mod lifecycle;
+mod locks;
 mod memory;
 mod mounts;
 mod notices;

@@ -275,6 +275,13 @@ fn finish(
     let opened: Opened = match attr.file_type {
         FileType::Symlink => return Err(Errno::ELOOP.into()),
         FileType::Socket => return Err(Errno::ENXIO.into()),
+        FileType::Fifo if inode.is_foreign_fifo() => {
+            let text = String::from_utf8_lossy(&path.text(task)).into_owned();
+            task.kernel().vfs.tell_user_once(format!(
+                "{text:?} is a FIFO of the host or of another container, which can't be opened (--host-fifo=none)"
+            ));
+            return Err(Errno::ENXIO.into());
+        }
         FileType::Fifo => {
             let pipe = inode.shared().fifo();
             if path.dentry.is_anonymous() {

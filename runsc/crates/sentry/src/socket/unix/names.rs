@@ -11,7 +11,6 @@ use super::UnixSocket;
 use crate::error::Result;
 use crate::kernel::task::Task;
 use crate::socket::SocketType;
-use crate::user_log;
 use crate::vfs::attr::FileType;
 use crate::vfs::edit::{self, Entry};
 use crate::vfs::inode::NewKind;
@@ -247,10 +246,9 @@ fn find_path(task: &Task, path: &[u8]) -> Result<Option<Arc<UnixSocket>>> {
     let bound = inode.shared().socket.lock().upgrade();
     if bound.is_none() && inode.file_system().type_name() == HOST_FILES {
         let path = String::from_utf8_lossy(path);
-        tracing::warn!(
-            target: user_log::TARGET,
-            "{path:?}: connection refused; sockets of the host are out of a container's reach"
-        );
+        task.kernel().vfs.tell_user_once(format!(
+            "{path:?}: connection refused; sockets of the host and of other containers are out of reach (--host-uds=none)"
+        ));
     }
     Ok(bound.and_then(|bound| bound.socket.upgrade()))
 }
