@@ -350,6 +350,8 @@ impl Session {
     /// Kills and deletes the container, and looks for what is left; how long it took.
     fn end(&mut self) -> Duration {
         let began = Instant::now();
+        // The runtime itself may have something to say on a stream that the guest has filled.
+        self.kept.drain(..).for_each(stdio::drain);
         // It may have ended by itself, which is a finding already.
         let _ = self.container.kill("KILL");
         let mut code = None;
@@ -360,6 +362,10 @@ impl Session {
                 code.is_some()
             });
             if waited.is_err() {
+                // Who still runs, and in which calls of the host, is kept beside the logs.
+                let processes = watch::describe(&self.group, run.id());
+                let place = self.directory.path().join("logs/processes");
+                let _ = fs::write(place, processes);
                 self.findings.push(Finding::new(
                     "kill",
                     format!("still runs {limit:?} after KILL"),

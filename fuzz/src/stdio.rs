@@ -64,11 +64,7 @@ fn pipe(input: bool, served: bool) -> anyhow::Result<End> {
         // Its end of file comes at once.
         (true, true) => None,
         (true, false) => {
-            let mut reader = File::from(ours);
-            std::thread::spawn(move || {
-                let mut bytes = [0; 4096];
-                while matches!(reader.read(&mut bytes), Ok(1..)) {}
-            });
+            drain(ours);
             None
         }
         (false, _) => Some(ours),
@@ -77,6 +73,15 @@ fn pipe(input: bool, served: bool) -> anyhow::Result<End> {
         stdio: theirs.into(),
         kept,
     })
+}
+
+/// Reads all that comes out of it, as long as something may.
+pub(crate) fn drain(end: OwnedFd) {
+    let mut reader = File::from(end);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while matches!(reader.read(&mut bytes), Ok(1..)) {}
+    });
 }
 
 fn terminal() -> anyhow::Result<End> {

@@ -116,6 +116,33 @@ pub(crate) fn processes(group: &str) -> Vec<u32> {
     .collect()
 }
 
+/// The host's processes of a container and one more, with what their threads are doing.
+pub(crate) fn describe(group: &str, run: u32) -> String {
+    let mut text = String::new();
+    for pid in processes(group).into_iter().chain([run]) {
+        let threads = fs::read_dir(format!("/proc/{pid}/task"));
+        for thread in threads.into_iter().flatten().flatten() {
+            let read =
+                |name: &str| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+            let stack = read("stack").replace('\n', " ");
+            let stack: String = stack.chars().take(200).collect();
+            let stat = read("stat");
+            let state = stat
+                .rsplit_once(") ")
+                .and_then(|(_, rest)| rest.chars().next());
+            text.push_str(&format!(
+                "    {} {} {} {}: {} {stack}\n",
+                pid,
+                thread.file_name().display(),
+                state.unwrap_or('?'),
+                read("comm").trim(),
+                read("syscall").trim()
+            ));
+        }
+    }
+    text
+}
+
 fn is_zombie(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat

@@ -9,6 +9,9 @@ pub(crate) const NR_PAGES: u64 = 192;
 /// How many scratch pages a thread has; what follows them is not mapped.
 pub(crate) const NR_SCRATCH: u64 = 16;
 
+/// How many pages behind the arena are a hole.
+const GUARD: u64 = 64;
+
 const READ_WRITE: i32 = libc::PROT_READ | libc::PROT_WRITE;
 
 /// Where the memory of a worker is.
@@ -24,12 +27,14 @@ impl Arena {
     pub(crate) fn new() -> Arena {
         let all = map(
             0,
-            NR_PAGES,
+            NR_PAGES + GUARD,
             READ_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
             -1,
         );
         let arena = Arena { base: all };
+        // What lies behind it is out of the reach of buffers that begin in it.
+        raw!(SYS_munmap, arena.page(NR_PAGES), GUARD * PAGE);
         raw!(SYS_munmap, arena.page(64), 4 * PAGE);
         let file = raw!(SYS_open, c"mapped", libc::O_RDWR | libc::O_CREAT, 0o600);
         raw!(SYS_ftruncate, file, 10 * PAGE + 100);

@@ -110,12 +110,12 @@ pub(crate) struct Grammar {
     pub(crate) structures: Vec<Vec<Field>>,
 }
 
-/// Names of calls that are not to be made, a line each, if the file is there.
+/// Names of calls that are not to be made, a line each.
 const WITHOUT: &str = "/fuzz-without";
 
-/// Reads the file.
-pub(crate) fn read() -> Grammar {
-    let without = std::fs::read_to_string(WITHOUT).unwrap_or_default();
+/// Reads the file; none if it is not known which calls are to be left out.
+pub(crate) fn read() -> Option<Grammar> {
+    let without = std::fs::read_to_string(WITHOUT).ok()?;
     let mut reader = Reader {
         without: without.lines().map(str::to_owned).collect(),
         ..Reader::default()
@@ -127,7 +127,7 @@ pub(crate) fn read() -> Grammar {
     if let Some(wrong) = lines.find(|line| reader.line(line).is_none()) {
         panic!("a line of calls.txt that says nothing: {wrong}");
     }
-    reader.grammar
+    Some(reader.grammar)
 }
 
 #[derive(Default)]

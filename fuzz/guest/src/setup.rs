@@ -145,14 +145,15 @@ fn sockets() {
 /// Who the worker is: as it was started, a user, or root of namespaces of its own.
 pub(crate) fn identity(which: u64) {
     match which {
-        0 | 1 => {}
+        0 | 1 => own_mounts(),
         2 | 3 => {
             raw!(SYS_setgroups, 0, 0);
             raw!(SYS_setresgid, 1000, 1000, 1000);
             raw!(SYS_setresuid, 1000, 1000, 1000);
         }
         4 => {
-            raw!(SYS_unshare, libc::CLONE_NEWNS);
+            own_mounts();
+            raw!(SYS_unshare, libc::CLONE_NEWPID | libc::CLONE_NEWIPC);
         }
         _ => namespaces(),
     }
@@ -177,6 +178,18 @@ fn namespaces() {
         // Where namespaces are refused, the worker goes on as it is.
         let _ = std::fs::write(format!("/proc/self/{name}"), text);
     }
+    private_mounts();
+}
+
+/// A mount namespace of its own, if it may: root could take the files from the first process and whoever is executed
+/// from outside.
+fn own_mounts() {
+    if raw!(SYS_unshare, libc::CLONE_NEWNS) == 0 {
+        private_mounts();
+    }
+}
+
+fn private_mounts() {
     raw!(
         SYS_mount,
         c"none",

@@ -39,6 +39,8 @@ pub(crate) fn start(seed: u64) {
 pub(crate) fn run_executed(args: &[&str]) -> ExitCode {
     let seed = args.iter().flat_map(|arg| arg.bytes()).map(u64::from).sum();
     setup::limit();
+    // Whoever executed it may have had as many descriptors as it may have.
+    raw!(SYS_close_range, 100, u32::MAX, 0);
     prepare();
     let mut dice = Dice::of(seed, spawn::own_pid().cast_unsigned());
     let nr_calls = 100 + dice.below(1000);
@@ -48,10 +50,13 @@ pub(crate) fn run_executed(args: &[&str]) -> ExitCode {
 
 fn prepare() {
     spawn::note_own_pid();
+    let Some(grammar) = grammar::read() else {
+        return;
+    };
     setup::descriptors();
     setup::arm();
     WORLD.get_or_init(|| World {
-        grammar: grammar::read(),
+        grammar,
         arena: Arena::new(),
     });
 }
