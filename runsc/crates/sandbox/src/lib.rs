@@ -13,6 +13,7 @@ mod lifeline;
 mod lockdown;
 mod masks;
 mod mounts;
+mod notices;
 mod platform_list;
 mod processes;
 mod server;

@@ -116,6 +116,11 @@ pub trait Inode: Any + Send + Sync + fmt::Debug {
         Ok(self.attr()?.file_type)
     }
 
+    /// Whether it is a directory in which nothing can ever be, made for others to be mounted on.
+    fn is_always_empty(&self) -> bool {
+        false
+    }
+
     /// Changes attributes and ctime.
     fn set_attr(&self, change: &SetAttr) -> Result<()>;
 

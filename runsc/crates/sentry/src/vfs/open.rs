@@ -7,6 +7,7 @@ use abi::Errno;
 use crate::error::{Result, SysError};
 use crate::kernel::task::Task;
 use crate::vfs::attr::{Attr, FileType, SetAttr};
+use crate::vfs::attributes;
 use crate::vfs::device::{DeviceKind, Opened};
 use crate::vfs::edit;
 use crate::vfs::file::{File, OpenFile, OpenFlags};
@@ -319,7 +320,7 @@ fn open_stored(
         .then(|| WriteAccess::take(&inode, &path.mount))
         .transpose()?;
     if truncates {
-        let permissions = permission::without_set_id(&task.credentials(), attr);
+        let permissions = attributes::permissions_after_write(task, attr);
         inode.set_attr(&SetAttr {
             size: Some(0),
             permissions,

@@ -1,10 +1,10 @@
 //! [`GoferInode`]: one file of the host.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use ::gofer::{Found, HostTree, NodeId, XattrMode};
+use ::gofer::{HostTree, NodeId, XattrMode};
 use abi::Errno;
 use parking_lot::Mutex;
 
@@ -12,7 +12,7 @@ use super::children::Children;
 use super::dir::GoferDirectory;
 use super::file::GoferFile;
 use super::host_file::{END, HostSlot};
-use super::{Core, Identity, attr};
+use super::{Core, attr};
 use crate::error::Result;
 use crate::kernel::task::Task;
 use crate::mm::mapping_set::Invalidate;
@@ -32,9 +32,8 @@ const FRESH: Duration = Duration::from_millis(2);
 pub struct GoferInode {
     pub(super) core: Arc<Core>,
     me: Weak<GoferInode>,
-    node: AtomicU64,
-    spare: Mutex<Option<NodeId>>,
-    pub(super) identity: Identity,
+    node: NodeId,
+    kind: FileType,
     shared: InodeShared,
     attr: Mutex<CachedAttr>,
     /// The entries that have been looked up and are in use.
@@ -60,15 +59,14 @@ impl GoferInode {
     pub(super) fn new(
         core: &Arc<Core>,
         node: NodeId,
-        identity: Identity,
+        kind: FileType,
         attr: &::gofer::Attr,
     ) -> Arc<GoferInode> {
         Arc::new_cyclic(|me| GoferInode {
             core: core.clone(),
             me: me.clone(),
-            node: AtomicU64::new(node.0),
-            spare: Mutex::new(None),
-            identity,
+            node,
+            kind,
             shared: InodeShared::default(),
             attr: Mutex::new(CachedAttr {
                 attr: *attr,
@@ -91,11 +89,11 @@ impl GoferInode {
 
     /// Its node in the tree.
     pub(super) fn node(&self) -> NodeId {
-        NodeId(self.node.load(Ordering::Acquire))
+        self.node
     }
 
-    /// Asks the tree about this node, by another one if the first has lost its file. A file that no node
-    /// finds is one that the host has removed.
+    /// Asks the tree about this node. A file that the tree does not find again is one that the host has
+    /// removed.
     pub(super) fn ask<T>(
         &self,
         question: impl Fn(&dyn HostTree, NodeId) -> Result<T>,
@@ -111,40 +109,7 @@ impl GoferInode {
         &self,
         question: impl Fn(&dyn HostTree, NodeId) -> Result<T>,
     ) -> Result<T> {
-        loop {
-            let node = self.node();
-            match question(&*self.core.tree, node) {
-                Err(Errno::ESTALE | Errno::EBADF) if self.use_spare(node) => {}
-                result => return result,
-            }
-        }
-    }
-
-    /// Goes over to the node found last, if `failed` still is the one in use; whether there is another.
-    fn use_spare(&self, failed: NodeId) -> bool {
-        let mut spare = self.spare.lock();
-        if self.node() != failed {
-            return true;
-        }
-        let Some(next) = spare.take() else {
-            return false;
-        };
-        self.node.store(next.0, Ordering::Release);
-        drop(spare);
-        self.core.tree.close(&[failed]);
-        true
-    }
-
-    /// The file has been found once more, perhaps by another name, when `known` was given for it. Its node
-    /// is kept for the time when the one in use has lost the file, which questions under way may be about.
-    pub(super) fn found_again(&self, found: &Found, known: Option<NodeId>) {
-        self.remember(&found.attr);
-        if Some(found.node) == known || found.node == self.node() {
-            return;
-        }
-        if let Some(old) = self.spare.lock().replace(found.node) {
-            self.core.tree.close(&[old]);
-        }
+        question(&*self.core.tree, self.node)
     }
 
     pub(super) fn remember(&self, attr: &::gofer::Attr) {
@@ -229,15 +194,15 @@ impl GoferInode {
         self.set_attr(&change)
     }
 
-    /// Its inode number on the host.
+    /// Its inode number on the host, when it was last asked for.
     pub(crate) fn ino(&self) -> u64 {
-        self.identity.ino
+        self.attr.lock().attr.ino
     }
 
     /// The type of the file, which never changes.
     #[must_use]
     pub fn file_type(&self) -> FileType {
-        self.identity.kind
+        self.kind
     }
 
     fn resize(&self, size: u64) -> Result<()> {
@@ -262,10 +227,7 @@ impl GoferInode {
 impl Drop for GoferInode {
     fn drop(&mut self) {
         self.core.descriptors.dropped(self.host.get_mut());
-        let nodes: Vec<NodeId> = std::iter::once(self.node())
-            .chain(self.spare.get_mut().take())
-            .collect();
-        self.core.forget(&self.identity, &nodes);
+        self.core.forget(self.node);
     }
 }
 
@@ -355,7 +317,7 @@ impl Inode for GoferInode {
     }
 
     fn open(self: Arc<Self>, flags: OpenFlags, task: &Task) -> Result<Arc<dyn File>> {
-        match self.identity.kind {
+        match self.kind {
             FileType::Regular => {
                 self.mapping_id.get_or_init(|| task.kernel().unique_id());
                 Ok(GoferFile::open(self, flags)?)
