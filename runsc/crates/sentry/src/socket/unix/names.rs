@@ -252,3 +252,28 @@ fn find_path(task: &Task, path: &[u8]) -> Result<Option<Arc<UnixSocket>>> {
     }
     Ok(bound.and_then(|bound| bound.socket.upgrade()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{AF_UNIX, Address, Name, SOCKADDR_UN_LEN, parse};
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_name_or_einval(rest in prop::collection::vec(0..4_u8, 0..130)) {
+            let bytes = [&AF_UNIX.to_ne_bytes(), rest.as_slice()].concat();
+            let Ok(address) = parse(&bytes) else {
+                prop_assert!(bytes.len() > SOCKADDR_UN_LEN);
+                return Ok(());
+            };
+            match address {
+                Address::Unnamed => prop_assert!(rest.is_empty()),
+                Address::Name(Name::Abstract(name)) => prop_assert_eq!(&name, &rest[1..]),
+                Address::Name(Name::Path(path)) => {
+                    prop_assert!(!path.is_empty() && !path.contains(&0) && rest.starts_with(&path));
+                }
+            }
+        }
+    }
+}
