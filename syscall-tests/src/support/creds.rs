@@ -20,6 +20,8 @@ pub(crate) const CAP_SETUID: u32 = 7;
 pub(crate) const CAP_SETPCAP: u32 = 8;
 /// `CAP_SYS_CHROOT`.
 pub(crate) const CAP_SYS_CHROOT: u32 = 18;
+/// `CAP_SYS_PTRACE`.
+pub(crate) const CAP_SYS_PTRACE: u32 = 19;
 /// `CAP_SYS_NICE`.
 pub(crate) const CAP_SYS_NICE: u32 = 23;
 /// `CAP_MKNOD`.
