@@ -15,6 +15,7 @@ use tracing::span;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::config::{Config, LogFormat};
+use crate::printable::{json_string, printable};
 
 /// Target of the lines with which a command begins: they go to debug logs only.
 pub(crate) const STARTUP: &str = "startup";
@@ -136,7 +137,9 @@ fn install(sinks: Vec<Sink>) {
         let trace = std::backtrace::Backtrace::force_capture();
         tracing::error!("panic: {panic}");
         // The filter may not let it be put into names: what is certain was said above.
-        tracing::error!("{trace}");
+        for line in trace.to_string().lines() {
+            tracing::error!("{line}");
+        }
         end_after_panic();
     }));
 }
@@ -237,12 +240,9 @@ impl Line<'_> {
         } = self.at;
         let micro = nanosecond / 1000;
         let Line {
-            pid,
-            file,
-            line,
-            message,
-            ..
+            pid, file, line, ..
         } = self;
+        let message = printable(self.message);
         format!(
             "{letter}{month:02}{day:02} {hour:02}:{minute:02}:{second:02}.{micro:06} {pid:>7} {file}:{line}] {message}\n"
         )
@@ -255,8 +255,7 @@ impl Line<'_> {
             Level::INFO => "info",
             _ => "debug",
         };
-        let quote = |text: &str| serde_json::Value::from(text).to_string();
-        let (message, time) = (quote(self.message), quote(&self.at.rfc3339()));
+        let (message, time) = (json_string(self.message), json_string(&self.at.rfc3339()));
         format!("{{\"level\":\"{level}\",\"msg\":{message},\"time\":{time}}}\n")
     }
 }
@@ -293,7 +292,7 @@ impl Visit for Message {
 )]
 pub(crate) fn complain(reason: &str) {
     let line = reason.replace('\n', " ");
-    eprintln!("runsc: {line}");
+    eprintln!("runsc: {}", printable(&line));
 }
 
 #[cfg(test)]

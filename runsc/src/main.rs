@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod flags;
 mod logging;
+mod printable;
 
 use std::process::ExitCode;
 

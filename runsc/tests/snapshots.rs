@@ -241,7 +241,7 @@ fn errors_of_configurations() {
         ("/process/env", json!(["NO_EQUALS_SIGN"])),
         ("/process/terminal", json!(true)),
         ("/process/oomScoreAdj", json!(2000)),
-        ("/process/capabilities", json!({"bounding": ["CAP_NONE"]})),
+        ("/process/capabilities", json!({"bounding": "CAP_NONE"})),
         (
             "/process/rlimits",
             json!([{"type": "RLIMIT_NONE", "soft": 1, "hard": 1}]),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fixtures::command::{Output, wait_until};
-use fixtures::engines::{Running, left_behind};
+use fixtures::engines::{Docker, Running, left_behind};
+use fixtures::runtime::Runtime;
 use rstest::rstest;
 
 use crate::{checked, needs_root, run_detached};
@@ -207,4 +208,31 @@ fn removal_by_force_leaves_nothing() {
     call(&running, &["rm", "--force"], &[]).success().unwrap();
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     assert!(left_behind(&id).is_empty());
+}
+
+/// The host's process that docker names stands for the program: what is sent to it arrives there.
+#[rstest]
+fn signals_to_the_hosts_process_reach_the_program() {
+    needs_root!();
+    for runtime in Runtime::matrix().unwrap() {
+        let name = Docker::name_of(&runtime);
+        let script = "trap 'echo one' USR1; trap 'echo asked; exit 4' TERM; echo ready; while :; do sleep 0.1; done";
+        let running = run_detached(&["--runtime", &name], script);
+        let said = |what: &'static str| {
+            wait_until(what, SOON, || running.logs().unwrap().contains(what)).unwrap();
+        };
+        said("ready");
+        let pid = running.inspect("{{.State.Pid}}").unwrap();
+        for (signal, answer) in [("-USR1", "one"), ("-TERM", "asked")] {
+            let mut kill = std::process::Command::new("kill");
+            kill.args([signal, &pid]);
+            fixtures::command::run(&mut kill, SOON)
+                .unwrap()
+                .success()
+                .unwrap();
+            said(answer);
+        }
+        wait_until("the end", SOON, || has_ended(&running)).unwrap();
+        assert_eq!(running.inspect("{{.State.ExitCode}}").unwrap(), "4");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fixtures::command::wait_until;
-use fixtures::engines::Docker;
+use fixtures::engines::{Docker, Running};
 use rstest::rstest;
 
 use crate::{checked, needs_root, run_detached};
@@ -127,4 +127,76 @@ fn each_process_killed_for_memory_is_an_event() {
     };
     wait_until("both events", Duration::from_secs(20), || events() >= 2).unwrap();
     assert_eq!(running.status().unwrap(), "running");
+}
+
+/// Files of version 1 with what the flags of [`LIMITS`] make of them, and what those of [`UPDATE`] do.
+const FILES: [(&str, &str, &str); 10] = [
+    ("cpu/cpu.shares", "300", "200"),
+    ("cpu/cpu.cfs_quota_us", "50000", "20000"),
+    ("cpu/cpu.cfs_period_us", "100000", "100000"),
+    ("cpuset/cpuset.cpus", "0", "0"),
+    ("memory/memory.limit_in_bytes", "104857600", "67108864"),
+    (
+        "memory/memory.memsw.limit_in_bytes",
+        "209715200",
+        "134217728",
+    ),
+    ("memory/memory.soft_limit_in_bytes", "52428800", "33554432"),
+    ("memory/memory.swappiness", "10", "10"),
+    (
+        "memory/memory.stat | grep hierarchical_memsw",
+        "hierarchical_memsw_limit 209715200",
+        "hierarchical_memsw_limit 134217728",
+    ),
+    ("pids/pids.max", "50", "33"),
+];
+
+const LIMITS: &[&str] = &[
+    "--cpu-shares=300",
+    "--cpu-quota=50000",
+    "--cpuset-cpus=0",
+    "--memory=100m",
+    "--memory-swap=200m",
+    "--memory-reservation=50m",
+    "--memory-swappiness=10",
+    "--pids-limit=50",
+];
+
+const UPDATE: &[&str] = &[
+    "update",
+    "--cpu-shares=200",
+    "--cpu-quota=20000",
+    "--memory=64m",
+    "--memory-swap=128m",
+    "--memory-reservation=32m",
+    "--pids-limit=33",
+];
+
+#[rstest]
+fn control_files_inside_follow_updates() {
+    needs_root!();
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        // The files have other names there.
+        return;
+    }
+    let read = |running: &Running| -> Vec<String> {
+        let files = FILES
+            .iter()
+            .map(|(name, ..)| format!("cat /sys/fs/cgroup/{name}"));
+        let script = files.collect::<Vec<_>>().join("; ");
+        let output = running
+            .call(&["exec"], &["sh", "-c", &script])
+            .unwrap()
+            .success()
+            .unwrap();
+        output.stdout.lines().map(str::to_owned).collect()
+    };
+    let running = run_detached(LIMITS, "sleep 1000");
+    assert_eq!(read(&running), FILES.map(|(_, before, _)| before));
+    running.call(UPDATE, &[]).unwrap().success().unwrap();
+    assert_eq!(read(&running), FILES.map(|(_, _, after)| after));
+    let plain = run_detached(&[], "sleep 1000");
+    let script = "cat /sys/fs/cgroup/cpu/cpu.shares";
+    let output = plain.call(&["exec"], &["sh", "-c", script]).unwrap();
+    assert_eq!(output.stdout, "1024\n");
 }

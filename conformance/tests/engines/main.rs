@@ -13,6 +13,7 @@ mod docker_platforms;
 mod docker_storm;
 mod docker_terminal;
 mod docker_together;
+mod failed_starts;
 mod podman;
 mod podman_rootless;
 mod terminal;

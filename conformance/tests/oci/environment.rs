@@ -1,6 +1,7 @@
 //! The process as `config.json` describes it: arguments, environment, directory, user, capabilities, limits.
 
 use fixtures::bundle::Bundle;
+use fixtures::command;
 use fixtures::container::Container;
 use rstest::rstest;
 use serde_json::json;
@@ -40,6 +41,69 @@ fn environment_is_passed() {
         !text.contains("CARGO"),
         "the caller's environment leaks: {text}"
     );
+}
+
+/// Accounts with homes of their own; the first of two with one id counts.
+const ACCOUNTS: &str = "root:x:0:0::/the/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n\
+    again:x:1000:1000::/no:/bin/sh\nnone:x:7:7::";
+
+/// A bundle with those accounts whose environment is `more` and the path.
+fn with_accounts(script: &str, uid: u32, more: &[&str]) -> Bundle {
+    let env = [&["PATH=/bin"], more].concat();
+    let bundle = shell(script).user(uid, uid).set("/process/env", json!(env));
+    let path = bundle.rootfs().join("etc/passwd");
+    std::fs::write(path, ACCOUNTS).unwrap();
+    bundle
+}
+
+#[rstest]
+#[case::root(0, &[], "/the/root")]
+#[case::user(1000, &[], "/home/me")]
+#[case::empty_entry(7, &[], "")]
+#[case::no_entry(1234, &[], "/")]
+#[case::empty(0, &["HOME="], "/the/root")]
+#[case::own(1000, &["HOME=/own"], "/own")]
+fn home_is_the_users(#[case] uid: u32, #[case] env: &[&str], #[case] home: &str) {
+    let script = "env | grep ^HOME=";
+    let bundle = with_accounts(script, uid, env);
+    assert_eq!(output(bundle), format!("HOME={home}\n"));
+}
+
+#[rstest]
+fn home_without_accounts_is_the_root() {
+    let bundle = with_accounts("echo $HOME", 0, &[]);
+    std::fs::remove_file(bundle.rootfs().join("etc/passwd")).unwrap();
+    assert_eq!(output(bundle), "/\n");
+}
+
+#[rstest]
+fn accounts_are_those_inside_the_root() {
+    // Absolute links, also through the directory above the root, stay in it; so does what is mounted there.
+    let bundle = with_accounts("echo $HOME", 0, &[]);
+    let path = bundle.rootfs().join("etc/passwd");
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/../accounts", &path).unwrap();
+    std::fs::write(bundle.rootfs().join("accounts"), "r:x:0:0::/linked:\n").unwrap();
+    assert_eq!(output(bundle), "/linked\n");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "r:x:0:0::/mounted:\n").unwrap();
+    let source = file.path().to_string_lossy();
+    let bundle = with_accounts("echo $HOME", 0, &[]);
+    let bundle = bundle.mount("/etc/passwd", "bind", &source, &["bind", "ro"]);
+    assert_eq!(output(bundle), "/mounted\n");
+}
+
+#[rstest]
+fn home_of_another_process_is_its_own_users() {
+    let container = Container::new(with_accounts("sleep 100", 0, &[])).unwrap();
+    container.run_detached(&[]).unwrap().success().unwrap();
+    let home = |flags: &[&str]| {
+        let output = container.exec(flags, &["sh", "-c", "echo $HOME"]).unwrap();
+        output.success().unwrap().stdout
+    };
+    assert_eq!(home(&[]), "/the/root\n");
+    assert_eq!(home(&["--user", "1000"]), "/home/me\n");
+    assert_eq!(home(&["--user", "5", "--env", "HOME=/x"]), "/x\n");
 }
 
 #[rstest]
@@ -86,6 +150,33 @@ fn limits_are_set() {
         output(shell("ulimit -n; ulimit -H -n; ulimit -c").set("/process/rlimits", limits)),
         "123\n456\n0\n"
     );
+}
+
+/// Runs a runtime's command line under a limit of the caller's own.
+fn with_open_files(limit: u32, command: &std::process::Command) -> std::process::Command {
+    let mut limited = std::process::Command::new("sh");
+    let script = format!("ulimit -n {limit} && exec \"$@\"");
+    limited
+        .args(["-c", &script, "sh"])
+        .arg(command.get_program());
+    limited.args(command.get_args());
+    limited
+}
+
+#[rstest]
+fn open_files_without_a_limit_are_the_callers() {
+    let bundle = shell("ulimit -n; ulimit -Hn; sleep 100").set("/process/rlimits", json!([]));
+    let container = Container::new(bundle).unwrap();
+    let minute = std::time::Duration::from_secs(60);
+    let script = ["sh", "-c", "ulimit -n; ulimit -Hn"];
+    let other = Container::new(shell(script[2]).set("/process/rlimits", json!([]))).unwrap();
+    let mut run = with_open_files(700, &other.run_command(&[]));
+    assert_eq!(command::run(&mut run, minute).unwrap().stdout, "700\n700\n");
+    container.run_detached(&[]).unwrap().success().unwrap();
+    let mut exec = container.command(&["exec", &container.id]);
+    exec.args(script);
+    let output = command::run(&mut with_open_files(600, &exec), minute).unwrap();
+    assert_eq!(output.stdout, "600\n600\n", "{output:?}");
 }
 
 #[rstest]

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use container::exec::{self, Exec};
-use container::spec::{capability_bit, check_process, convert_process};
+use container::spec::{
+    capability_bit, check_process, convert_process, parse_with_capabilities,
+    warn_of_unknown_capabilities,
+};
 use control::Process;
 
 use crate::cli::create::{PIDFD_SOCKET, PRESERVE_FDS, USER_LOG};
@@ -99,7 +102,8 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
 
 fn from_file(path: &str) -> Result<Process> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
-    let process = serde_json::from_slice(&text).with_context(|| format!("cannot parse {path}"))?;
+    let process = parse_with_capabilities(&text, "/capabilities")
+        .with_context(|| format!("cannot parse {path}"))?;
     Ok(convert_process(&process)?)
 }
 
@@ -130,14 +134,22 @@ fn from_flags(flags: &Values, defaults: Process, args: &[String]) -> Result<Proc
             .with_context(|| format!("invalid group {gid:?}"))?;
         process.user.additional_gids.push(gid);
     }
-    for name in flags.list("cap").iter().flat_map(|names| names.split(',')) {
-        let bit = capability_bit(name.trim())?;
+    add_capabilities(&mut process, flags.list("cap"));
+    check_process(&process)?;
+    Ok(process)
+}
+
+fn add_capabilities(process: &mut Process, lists: &[String]) {
+    let names = lists.iter().flat_map(|names| names.split(','));
+    for name in names.map(str::trim) {
+        let Ok(bit) = capability_bit(name) else {
+            warn_of_unknown_capabilities([name]);
+            continue;
+        };
         process.capabilities.bounding |= bit;
         process.capabilities.effective |= bit;
         process.capabilities.permitted |= bit;
     }
-    check_process(&process)?;
-    Ok(process)
 }
 
 fn set_user(process: &mut Process, text: &str) -> Result<()> {

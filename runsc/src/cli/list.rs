@@ -6,6 +6,7 @@ use container::state::{State, StateDir};
 use crate::cli::state::full;
 use crate::cli::{Command, Invocation, print};
 use crate::flags::{Kind, flag};
+use crate::printable::printable;
 
 pub(crate) const COMMAND: Command = Command {
     name: "list",
@@ -64,8 +65,12 @@ fn table(states: &[State]) -> String {
     columns(&rows)
 }
 
-/// Rows with their columns aligned, three spaces apart.
+/// Rows with their columns aligned, three spaces apart. What a terminal would act on is escaped.
 pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| printable(cell).into_owned()))
+        .collect();
     let widths: [usize; N] = std::array::from_fn(|column| {
         rows.iter()
             .map(|row| row[column].chars().count())
@@ -73,7 +78,7 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
             .unwrap_or(0)
     });
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells = row
             .iter()
             .zip(widths)
@@ -99,5 +104,11 @@ mod tests {
     fn columns_are_aligned() {
         let rows = [["a", "bb"], ["ccc", "d"]].map(|row| row.map(ToOwned::to_owned));
         assert_eq!(columns(&rows), "a     bb\nccc   d\n");
+    }
+
+    #[test]
+    fn no_cell_acts_on_the_terminal() {
+        let rows = [["\u{1b}[2J\n", "d"]].map(|row| row.map(ToOwned::to_owned));
+        assert_eq!(columns(&rows), "\\u{1b}[2J\\n   d\n");
     }
 }

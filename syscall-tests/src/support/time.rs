@@ -5,6 +5,9 @@ use crate::sys::{self, SysResult};
 /// One millisecond, in nanoseconds.
 pub(crate) const MS: i64 = 1_000_000;
 
+/// How late a host whose processors are all busy may let a program go on, in nanoseconds: no test asserts less.
+pub(crate) const LATE: i64 = 5000 * MS;
+
 /// A duration as the kernel takes it.
 pub(crate) fn timespec(nanoseconds: i64) -> libc::timespec {
     libc::timespec {

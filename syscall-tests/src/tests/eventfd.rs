@@ -121,12 +121,15 @@ fn timer_expires_once() -> Outcome {
 
 fn timer_repeats() -> Outcome {
     let timer = timerfd(libc::CLOCK_MONOTONIC, 0)?;
+    let start = time::monotonic_ns();
     arm(&timer, 0, 10 * time::MS, 10 * time::MS)?;
     time::sleep_ms(65);
     let expirations = number(&timer.read(8)?);
-    check!((5..20).contains(&expirations), "{expirations} expirations");
     // More than one on a busy machine.
-    check!((1..20).contains(&number(&timer.read(8)?)));
+    let more = number(&timer.read(8)?);
+    let most = (time::monotonic_ns() - start) / (10 * time::MS);
+    check!(expirations >= 5 && more >= 1, "{expirations} and {more} expirations");
+    check!(i64::try_from(expirations + more).is_ok_and(|sum| sum <= most), "{expirations} and {more} of {most}");
     Ok(())
 }
 
@@ -180,7 +183,7 @@ fn timer_read_blocks() -> Outcome {
     arm(&timer, 0, 50 * time::MS, 0)?;
     check_eq!(number(&timer.read(8)?), 1);
     let spent = (time::monotonic_ns() - start) / time::MS;
-    check!((50..400).contains(&spent), "{spent} ms");
+    check!((50..50 + time::LATE / time::MS).contains(&spent), "{spent} ms");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "calls the C library's clock functions, which use the vDSO")]
 
 use crate::case::Outcome;
-use crate::support::time::{MS, clock_ns, monotonic_ns, nanoseconds, sleep_ms, timespec};
+use crate::support::time::{LATE, MS, clock_ns, monotonic_ns, nanoseconds, sleep_ms, timespec};
 use crate::support::{map, process, signal};
 use crate::sys::{self, SysError};
 
@@ -199,7 +199,7 @@ fn nanosleep_sleeps() -> Outcome {
         let start = monotonic_ns();
         sys!(SYS_nanosleep, &timespec(milliseconds * MS), 0)?;
         let spent = monotonic_ns() - start;
-        check!((milliseconds * MS..milliseconds * MS + 300 * MS).contains(&spent), "{spent} ns");
+        check!((milliseconds * MS..milliseconds * MS + LATE).contains(&spent), "{spent} ns");
     }
     Ok(())
 }
@@ -221,7 +221,7 @@ fn absolute_sleep() -> Outcome {
         let until = clock_ns(clock) + 30 * MS;
         sys!(SYS_clock_nanosleep, clock, libc::TIMER_ABSTIME, &timespec(until), 0)?;
         let late = clock_ns(clock) - until;
-        check!((0..300 * MS).contains(&late), "{late} ns late on clock {clock}");
+        check!((0..LATE).contains(&late), "{late} ns late on clock {clock}");
     }
     Ok(())
 }
@@ -229,7 +229,7 @@ fn absolute_sleep() -> Outcome {
 fn absolute_sleep_in_the_past() -> Outcome {
     let start = monotonic_ns();
     sys!(SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &timespec(start - 10 * MS), 0)?;
-    check!(monotonic_ns() - start < 100 * MS);
+    check!(monotonic_ns() - start < LATE);
     Ok(())
 }
 
@@ -349,12 +349,14 @@ fn posix_timer_signals() -> Outcome {
 fn posix_timer_value_and_overrun() -> Outcome {
     signal::block(signal::bit(40))?;
     let id = create_timer(libc::SIGEV_SIGNAL, 40, 7, 0)?;
+    let start = monotonic_ns();
     set_timer(id, 0, 5 * MS, 5 * MS)?;
     sleep_ms(60);
     let info = signal::wait_for(signal::bit(40), 1000)?;
     check_eq!((info.si_code, signal::sender(&info).2), (libc::SI_TIMER, 7));
     let overrun = sys!(SYS_timer_getoverrun, id)?;
-    check!((5..40).contains(&overrun), "{overrun} overruns");
+    let most = (monotonic_ns() - start) / (5 * MS);
+    check!((5..=most).contains(&overrun), "{overrun} overruns");
     Ok(())
 }
 
@@ -425,7 +427,7 @@ fn times_and_ticks() -> Outcome {
     sleep_ms(50);
     let mut two = sys::zeroed::<libc::tms>();
     let end = sys!(SYS_times, &mut two)?;
-    check!((5..500).contains(&(end - start)), "{} ticks", end - start);
+    check!((5..500 + LATE / (10 * MS)).contains(&(end - start)), "{} ticks", end - start);
     let children = two.tms_cutime + two.tms_cstime - one.tms_cutime - one.tms_cstime;
     check!((2..100).contains(&children), "{children} ticks of children");
     sys!(SYS_times, 0)?;

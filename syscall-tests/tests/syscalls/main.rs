@@ -11,6 +11,7 @@ mod runtime;
 use std::path::Path;
 
 use fixtures::behaviour::{Expectations, Place, Results};
+use fixtures::host_facts;
 
 /// Runs the tests in a place, prints a summary, and panics with a list of what differs from the expectations.
 fn check(place: &Place, program: &Path) {
@@ -31,9 +32,10 @@ fn judge(name: &str, expectations: &str, results: &Results, complete: bool) {
     );
     assert!(
         verdict.problems.is_empty(),
-        "{name}: {} problems, {} passed\n{}",
+        "{name}: {} problems, {} passed\n{}\nunusual facts of this host: {}",
         verdict.problems.len(),
         verdict.passed,
-        verdict.problems.join("\n")
+        verdict.problems.join("\n"),
+        host_facts::unusual()
     );
 }

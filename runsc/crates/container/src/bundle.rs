@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use host::spawn::{IdRange, Namespaces};
 use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, Spec};
 
-use crate::spec::invalid;
+use crate::spec::{invalid, parse_with_capabilities};
 use crate::{ContainerError, Result, namespaces};
 
 /// Most bytes of a `config.json`.
@@ -42,9 +42,11 @@ impl Bundle {
             fs::canonicalize(directory).map_err(ContainerError::path("find bundle", directory))?;
         let path = directory.join("config.json");
         let text = read_bounded(&path)?;
-        let spec: Spec = serde_json::from_slice(&text).map_err(|e| ContainerError::Parse {
-            path: path.clone(),
-            reason: e.to_string(),
+        let spec: Spec = parse_with_capabilities(&text, "/process/capabilities").map_err(|e| {
+            ContainerError::Parse {
+                path: path.clone(),
+                reason: e.to_string(),
+            }
         })?;
         Bundle::from_spec(&directory, spec)
     }

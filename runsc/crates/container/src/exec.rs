@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::console::{self, Pty, RawTerminal};
 use crate::launch::{config_slot, joinable, write_config};
 use crate::lifecycle::{self, write_pid_file};
+use crate::spec::inherit_limits;
 use crate::state::{State, StateDir, Status};
 use crate::{ContainerError, Result, Settings, foreground};
 
@@ -66,6 +67,7 @@ pub fn exec(settings: &Settings, mut request: Exec<'_>) -> Result<u8> {
     let state = directory.load(request.id)?;
     let connection = lifecycle::connect(&directory, &state)?;
     let (stdio, pty) = stdio(&mut request)?;
+    inherit_limits(&mut request.process);
     let terminal = request.process.terminal && request.console_socket.is_none() && !request.detach;
     let spec = ExecSpec {
         id: request.id.to_owned(),

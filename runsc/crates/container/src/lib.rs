@@ -23,6 +23,7 @@ pub mod lifecycle;
 mod mount_info;
 mod mount_points;
 mod namespaces;
+mod notices;
 mod notify;
 pub mod process_ref;
 mod program;

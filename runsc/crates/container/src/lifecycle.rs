@@ -19,11 +19,15 @@ use crate::process_ref::ProcessRef;
 use crate::spec::Resolved;
 use crate::state::{Lock, State, StateDir, Status, write_atomically};
 use crate::{
-    ContainerError, Result, Settings, clock, hooks, id, mount_points, notify, program, signal, spec,
+    ContainerError, Result, Settings, clock, hooks, id, mount_points, notices, notify, program,
+    signal, spec,
 };
 
 /// How long a killed process may take to be gone.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the processes of a container that could not be started may take to be gone.
+const FAILED_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What `create` is asked for.
 #[derive(Debug)]
@@ -142,6 +146,9 @@ fn create_in(
     let bundle = request.bundle;
     let stdio = stdio(request, &mut resolved.container.process)?;
     let process = resolved.container.process.clone();
+    // Those of whoever executes another process may be others: they are not kept.
+    spec::inherit_limits(&mut resolved.container.process);
+    resolved.container.group_files = cgroup.map(Cgroup::shown).unwrap_or_default();
     let plan = Plan {
         id: request.id,
         bundle,
@@ -181,6 +188,7 @@ fn create_in(
         cgroup: cgroup.cloned(),
         paused: false,
         hooks: hooks::saved(&spec_hooks),
+        notices: notices::of_spec(bundle.spec()),
     };
     if let Err(error) = hooks::run_at_create(&spec_hooks, &state) {
         // The specification: the container is stopped and goes on to its end, of which poststop is part.
@@ -295,15 +303,31 @@ pub fn start(settings: &Settings, id: &str) -> Result<()> {
     let request = Request::Start {
         id: id.to_owned(),
         hooks: start_hooks(&state),
+        notices: state
+            .notices
+            .iter()
+            .cloned()
+            .chain(notices::of_network(settings.network, state.sandbox.pid))
+            .collect(),
     };
     let files = hooks::files_inside(&state)?;
     let files: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
     connection.send(&request, &files).map_err(gone(id))?;
-    answer(&connection, id)?;
+    answer(&connection, id).inspect_err(|_| wait_for_failed(&state))?;
     state.started = true;
     directory.save(&state, &lock)?;
     hooks::run_each(&state.hooks.poststart, &state, "running");
     Ok(())
+}
+
+/// A start that failed ends the sandbox. An engine deletes what it knows to have ended, so it must not learn of
+/// the failure before whoever waits for the sandbox has learned of its end.
+fn wait_for_failed(state: &State) {
+    for process in [&state.sandbox, &state.gofer] {
+        if let Err(error) = process.wait_until_reaped(FAILED_TIMEOUT) {
+            tracing::warn!("after the failed start: {error}");
+        }
+    }
 }
 
 /// The hooks that belong inside the container, where they run as its init process would.
@@ -450,6 +474,8 @@ pub fn update(settings: &Settings, id: &str, resources: &LinuxResources) -> Resu
                 .and_then(|memory| memory.limit()),
         ),
         pids: limit(resources.pids().as_ref().map(|pids| pids.limit())),
+        cpu: spec::cpu_limits(resources.cpu().as_ref()),
+        group_files: state.cgroup.as_ref().map(Cgroup::shown).unwrap_or_default(),
     };
     let request = Request::Update {
         id: id.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host::errno;
 use host::rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,6 +10,9 @@ use host::rustix::process::{self, Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContainerError, Result};
+
+/// How often it is looked whether a process that has ended was taken.
+const POLL: Duration = Duration::from_millis(2);
 
 /// A process id with the moment the process started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +27,7 @@ impl ProcessRef {
     /// The process that has this id now.
     #[must_use]
     pub fn of(pid: i32) -> ProcessRef {
-        let start_ticks = status(pid).map_or(0, |(_, ticks)| ticks);
+        let start_ticks = status(pid).map_or(0, |status| status.start_ticks);
         ProcessRef { pid, start_ticks }
     }
 
@@ -32,8 +35,8 @@ impl ProcessRef {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.pid > 0
-            && status(self.pid).is_some_and(|(state, ticks)| {
-                ticks == self.start_ticks && state != 'Z' && state != 'X'
+            && status(self.pid).is_some_and(|status| {
+                status.start_ticks == self.start_ticks && !matches!(status.state, 'Z' | 'X')
             })
     }
 
@@ -58,6 +61,26 @@ impl ProcessRef {
             Some(pidfd) => self.wait(&pidfd, timeout),
             None => Ok(()),
         }
+    }
+
+    /// Waits until it has ended and its parent has taken its exit code, at most `timeout` for each. A child of
+    /// this process's own stays for its parent to take, and so does one whose parent takes none.
+    ///
+    /// # Errors
+    /// [`ContainerError::Host`] when it does not end.
+    pub fn wait_until_reaped(&self, timeout: Duration) -> Result<()> {
+        self.wait_for_end(timeout)?;
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        let deadline = Instant::now() + timeout;
+        while Instant::now() < deadline {
+            match status(self.pid) {
+                Some(status) if status.start_ticks == self.start_ticks && status.parent != own => {
+                    std::thread::sleep(POLL);
+                }
+                _ => break,
+            }
+        }
+        Ok(())
     }
 
     /// A descriptor that becomes readable at its end; none if it has ended.
@@ -98,14 +121,22 @@ impl ProcessRef {
     }
 }
 
-/// State letter and start time.
-fn status(pid: i32) -> Option<(char, u64)> {
+/// What `/proc/[pid]/stat` says of a process.
+struct Status {
+    state: char,
+    parent: i32,
+    start_ticks: u64,
+}
+
+fn status(pid: i32) -> Option<Status> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name may hold anything, `)` too: fields count from its last one.
     let mut fields = text.get(text.rfind(')')? + 2..)?.split(' ');
-    let state = fields.next()?.chars().next()?;
-    let ticks = fields.nth(18)?.parse().ok()?;
-    Some((state, ticks))
+    Some(Status {
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        start_ticks: fields.nth(17)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]

@@ -55,6 +55,9 @@ pub struct State {
     pub paused: bool,
     /// The hooks that are still to be run.
     pub hooks: SavedHooks,
+    /// What its user is to be told at its start.
+    #[serde(default)]
+    pub notices: Vec<String>,
 }
 
 /// Where a container is in its life.
@@ -352,6 +355,7 @@ mod tests {
             cgroup: None,
             paused: false,
             hooks: crate::hooks::SavedHooks::default(),
+            notices: Vec::new(),
         }
     }
 

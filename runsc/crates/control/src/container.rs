@@ -35,6 +35,8 @@ pub struct Container {
     pub pids_limit: Option<u64>,
     /// What limits its use of processors.
     pub cpu: CpuLimits,
+    /// What the host's control groups say of its limits: files by name, which the container's own show too.
+    pub group_files: BTreeMap<String, String>,
     /// What `/proc/cpuinfo` says of each processor, after its number.
     pub processor_description: String,
     /// Ids that differ between the guest's view and the gofer's; empty: none do.

@@ -1,8 +1,10 @@
 //! Requests to the control server and its replies.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Process;
+use crate::{CpuLimits, Process};
 
 /// What the command line asks of a sandbox. Each names its container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +17,8 @@ pub enum Request {
         id: String,
         /// Programs of the container's own to run first, in order.
         hooks: Vec<StartHook>,
+        /// What the container's user is to be told, a line each.
+        notices: Vec<String>,
     },
     /// Run another process; its standard input, output and error come as descriptors, and those from 3 on.
     /// Answers: [`Reply::Started`], and [`Reply::Exited`] at its end. Closing the connection before
@@ -95,13 +99,17 @@ pub struct ExecSpec {
 }
 
 /// Limits that the kernel itself keeps. An absent one stays as it is; `u64::MAX` is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Most bytes of memory.
     pub memory_bytes: Option<u64>,
     /// Most tasks.
     pub pids: Option<u64>,
+    /// What limits its use of processors; what is empty stays.
+    pub cpu: CpuLimits,
+    /// As [`crate::Container::group_files`], all of them.
+    pub group_files: BTreeMap<String, String>,
 }
 
 /// What the kernel itself counts.

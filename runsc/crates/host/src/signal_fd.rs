@@ -22,6 +22,33 @@ const FAULTS: [i32; 6] = [
     libc::SIGABRT,
 ];
 
+/// Signals that processes send each other, and that of a terminal's window. Children of this process inherit that
+/// they are blocked: SIGURG is not among them, with which the platform stops application code.
+const MESSAGES: [i32; 13] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGTERM,
+    libc::SIGSTKFLT,
+    libc::SIGTSTP,
+    libc::SIGVTALRM,
+    libc::SIGWINCH,
+    libc::SIGIO,
+    libc::SIGPWR,
+];
+
+/// A signal that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its number.
+    pub number: i32,
+    /// A process sent it, not the kernel (`man 2 sigaction`, `si_code`).
+    pub sent: bool,
+}
+
 impl SignalFd {
     /// Blocks the signals in this thread and opens the descriptor. To be called while there is one
     /// thread.
@@ -40,15 +67,18 @@ impl SignalFd {
         })
     }
 
-    /// Blocks SIGWINCH alone.
+    /// Blocks what others send a process to tell it something, and SIGWINCH; what comes of its own actions is
+    /// delivered as ever.
     ///
     /// # Errors
     /// Those of signalfd.
-    pub fn block_window_changes() -> Result<SignalFd> {
+    pub fn block_messages() -> Result<SignalFd> {
         SignalFd::block(|set| {
-            // SAFETY: the call gets a pointer to a valid set alone.
-            unsafe {
-                libc::sigaddset(set, libc::SIGWINCH);
+            for message in MESSAGES {
+                // SAFETY: the call gets a pointer to a valid set alone.
+                unsafe {
+                    libc::sigaddset(set, message);
+                }
             }
         })
     }
@@ -79,11 +109,22 @@ impl SignalFd {
     /// # Errors
     /// Those of read.
     pub fn next(&self) -> Result<Option<i32>> {
+        Ok(self.next_received()?.map(|received| received.number))
+    }
+
+    /// The next signal, `None` when there is none now.
+    ///
+    /// # Errors
+    /// Those of read.
+    pub fn next_received(&self) -> Result<Option<Received>> {
         let mut record = [0u8; 128];
         match rustix::io::read(&self.fd, &mut record) {
             Ok(length) if length == record.len() => {
-                let [a, b, c, d, ..] = record;
-                Ok(i32::try_from(u32::from_ne_bytes([a, b, c, d])).ok())
+                // `struct signalfd_siginfo`: number, errno, code.
+                let [a, b, c, d, _, _, _, _, e, f, g, h, ..] = record;
+                let number = i32::try_from(u32::from_ne_bytes([a, b, c, d])).ok();
+                let sent = i32::from_ne_bytes([e, f, g, h]) <= 0;
+                Ok(number.map(|number| Received { number, sent }))
             }
             Ok(_) | Err(rustix::io::Errno::AGAIN) => Ok(None),
             Err(error) => Err(errno(error)),

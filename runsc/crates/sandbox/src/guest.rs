@@ -27,6 +27,7 @@ use sentry::vfs::mount::MountNamespace;
 
 use crate::end::End;
 use crate::error::SandboxError;
+use crate::notices;
 use crate::start_hook::HookFiles;
 use crate::terminal::Terminal;
 use crate::{mounts, processes, start, start_hook};
@@ -148,6 +149,7 @@ impl Guest {
         let kernel = make_kernel(&config, platform, host_memory)?;
         limit_tasks(&kernel, container.pids_limit);
         kernel.cgroups.set_limits(cpu_limits(&container.cpu));
+        kernel.cgroups.show_on_host(container.group_files.clone());
         for (name, value) in &container.sysctl {
             let failed = |errno| SandboxError::Sysctl {
                 name: name.clone(),
@@ -192,12 +194,20 @@ impl Guest {
     }
 
     /// Starts the init process, after the hooks that run inside. It has its number before them.
-    pub(crate) fn start(&self, hooks: &[StartHook], fds: Vec<OwnedFd>) -> Result<Running, Failure> {
+    pub(crate) fn start(
+        &self,
+        hooks: &[StartHook],
+        fds: Vec<OwnedFd>,
+        notices: &[String],
+    ) -> Result<Running, Failure> {
         let hook_files = start_hook::sort_files(hooks.len(), fds)
             .ok_or_else(|| Failure::new(FailureKind::Failed, "want three descriptors per hook"))?;
         let files = self.state.lock().files.take().ok_or_else(|| {
             Failure::new(FailureKind::WrongState, "the container was started before")
         })?;
+        for notice in notices {
+            notices::tell(notice, &files);
+        }
         let (spec, terminal) = self.spec(&self.container.process, files)?;
         if let Some(terminal) = &terminal {
             terminal.be_console(&self.kernel, &self.namespace);
@@ -219,6 +229,8 @@ impl Guest {
         };
         let (mut spec, _) = self.spec(&process, files.into())?;
         spec.program = Some(hook.path.clone().into_bytes());
+        // Its environment is what the hook says, no more.
+        spec.accounts = None;
         let group = self.kernel.start_process(spec);
         let running = Running::new(group.map_err(|error| failed(error.to_string()))?, None);
         start_hook::wait(&running, hook.timeout_s).map_err(failed)
@@ -339,6 +351,8 @@ impl Guest {
             let most = Some(most).filter(|most| *most != u64::MAX);
             limit_tasks(&self.kernel, most);
         }
+        self.kernel.cgroups.change_limits(cpu_limits(&limits.cpu));
+        self.kernel.cgroups.show_on_host(limits.group_files);
         Reply::Done
     }
 

@@ -13,9 +13,11 @@ mod lifeline;
 mod lockdown;
 mod masks;
 mod mounts;
+mod notices;
 mod platform_list;
 mod processes;
 mod server;
+mod signals;
 mod start;
 mod start_hook;
 mod syscall_list;
@@ -73,8 +75,7 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     let inputs = Inputs::take(&config)?;
     let sacrifice = lockdown::prepare_sacrifice(&inputs);
     lockdown::give_up_privilege(&config, &inputs, sacrifice.is_some())?;
-    let window = SignalFd::block_window_changes()
-        .map_err(SandboxError::host("receive changes of the window"))?;
+    let signals = SignalFd::block_messages().map_err(SandboxError::host("receive signals"))?;
     let Inputs {
         gofer,
         gofer_lifeline,
@@ -100,6 +101,6 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     )?;
     lockdown::install_filter(host_calls, denied)?;
     lifeline::watch(lifeline, gofer_lifeline, end)?;
-    terminal::watch_window(window, &guest)?;
+    signals::watch(signals, &guest, end)?;
     server::serve(control, guest, end)
 }

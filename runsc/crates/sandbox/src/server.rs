@@ -96,9 +96,9 @@ fn act(
 ) -> Result<Reply, Failure> {
     let Received { message, fds } = received;
     match message {
-        Request::Start { id, hooks } => {
+        Request::Start { id, hooks, notices } => {
             guest.check(&id)?;
-            let process = guest.start(&hooks, fds).inspect_err(|failure| {
+            let process = guest.start(&hooks, fds, &notices).inspect_err(|failure| {
                 // Nothing will ever run here: whoever waits for the sandbox must not wait on.
                 if failure.kind != FailureKind::WrongState {
                     end.with(crate::FAILURE);

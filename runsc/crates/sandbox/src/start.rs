@@ -17,6 +17,9 @@ use crate::terminal::{self, Terminal};
 /// Linux's default.
 const UMASK: u32 = 0o022;
 
+/// Where a process without HOME finds its user's.
+const ACCOUNTS: &[u8] = b"/etc/passwd";
+
 pub(crate) fn process_spec(
     kernel: &Arc<Kernel>,
     mounts: Arc<MountNamespace>,
@@ -31,6 +34,7 @@ pub(crate) fn process_spec(
         program: None,
         argv: bytes(&process.args),
         envp: bytes(&process.env),
+        accounts: Some(ACCOUNTS.to_vec()),
         mounts,
         cwd: process.cwd.clone().into_bytes(),
         umask: process.user.umask.unwrap_or(UMASK),

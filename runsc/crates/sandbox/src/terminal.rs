@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host::Errno;
-use host::rustix::event::{PollFd, PollFlags, poll};
 use host::rustix::io::fcntl_dupfd_cloexec;
 use host::rustix::termios::isatty;
-use host::signal_fd::SignalFd;
 use sentry::fs::devpts::DevPts;
 use sentry::fs::tty::Tty;
 use sentry::fs::tty::host::HostTerminal;
@@ -20,9 +18,6 @@ use sentry::vfs::attr::{FileType, SetAttr};
 use sentry::vfs::file::{OpenFile, OpenFlags};
 use sentry::vfs::mount::{MountFlags, MountNamespace};
 use sentry::vfs::walk::{Resolver, WalkFlags};
-
-use crate::error::SandboxError;
-use crate::guest::Guest;
 
 /// How long output may take to be shown after its process has ended.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -139,22 +134,4 @@ fn own(file: &OpenFile, uid: u32) -> Result<(), Errno> {
         gid: Some(0),
         ..SetAttr::default()
     })
-}
-
-/// Tells the guest when the window of the sandbox's own controlling terminal changes.
-pub(crate) fn watch_window(changes: SignalFd, guest: &Arc<Guest>) -> Result<(), SandboxError> {
-    let guest = guest.clone();
-    std::thread::Builder::new()
-        .name("window".into())
-        .stack_size(64 << 10)
-        .spawn(move || {
-            loop {
-                let mut polled = [PollFd::new(&changes, PollFlags::IN)];
-                if poll(&mut polled, None).is_ok() && matches!(changes.next(), Ok(Some(_))) {
-                    guest.window_changed();
-                }
-            }
-        })
-        .map(drop)
-        .map_err(SandboxError::Thread)
 }

@@ -61,6 +61,7 @@ fn start(
         program: None,
         argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
         envp: vec![b"PATH=/bin".to_vec()],
+        accounts: None,
         mounts: namespace.clone(),
         cwd: b"/".to_vec(),
         umask: 0o22,

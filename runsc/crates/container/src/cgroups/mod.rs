@@ -11,6 +11,7 @@ mod files;
 mod hierarchies;
 mod place;
 mod setting;
+mod shown;
 pub mod stats;
 mod threads;
 mod v1;

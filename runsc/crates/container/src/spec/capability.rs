@@ -1,7 +1,11 @@
 //! Capabilities by name.
 
+use std::collections::BTreeSet;
+
 use control::Capabilities;
 use oci_spec::runtime::{Capabilities as Names, LinuxCapabilities};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::Result;
 use crate::spec::invalid;
@@ -103,9 +107,83 @@ fn bits(names: Option<&Names>) -> Result<u64> {
     })
 }
 
+/// Warns of capabilities that nobody knows: they can't be granted, and are no reason to fail (runtime-spec 1.1,
+/// config.md, *capabilities*).
+pub fn warn_of_unknown_capabilities<'a>(names: impl IntoIterator<Item = &'a str>) {
+    let names: BTreeSet<&str> = names.into_iter().collect();
+    if !names.is_empty() {
+        let names = Vec::from_iter(names).join(", ");
+        tracing::warn!("ignoring unknown capabilities: {names}");
+    }
+}
+
+/// Parses a spec, or a part of one whose sets of capabilities are at the JSON pointer `sets`. Unknown ones are left
+/// out, with a warning.
+///
+/// # Errors
+/// The text is not what it is to be.
+pub fn parse_with_capabilities<T: DeserializeOwned>(
+    text: &[u8],
+    sets: &str,
+) -> serde_json::Result<T> {
+    let first = match serde_json::from_slice(text) {
+        Ok(parsed) => return Ok(parsed),
+        Err(error) => error,
+    };
+    let Ok(mut value) = serde_json::from_slice::<Value>(text) else {
+        return Err(first);
+    };
+    let unknown = value.pointer_mut(sets).map(remove_unknown);
+    let unknown = unknown.unwrap_or_default();
+    if unknown.is_empty() {
+        // That was not the reason; this error has the place.
+        return Err(first);
+    }
+    let parsed = serde_json::from_value(value)?;
+    warn_of_unknown_capabilities(unknown.iter().map(String::as_str));
+    Ok(parsed)
+}
+
+/// Removes unknown names from an object of sets, and returns them.
+fn remove_unknown(sets: &mut Value) -> Vec<String> {
+    let mut unknown = Vec::new();
+    let sets = sets.as_object_mut().into_iter().flatten();
+    for names in sets.filter_map(|(_, names)| names.as_array_mut()) {
+        names.retain(|name| match name.as_str() {
+            Some(name) if capability_bit(name).is_err() => {
+                unknown.push(name.to_owned());
+                false
+            }
+            _ => true,
+        });
+    }
+    unknown
+}
+
 #[cfg(test)]
 mod tests {
-    use super::capability_bit;
+    use oci_spec::runtime::Process;
+
+    use super::{capability_bit, parse_with_capabilities};
+
+    #[test]
+    fn unknown_capabilities_are_left_out() {
+        let parse =
+            |text: &str| parse_with_capabilities::<Process>(text.as_bytes(), "/capabilities");
+        let process = |more: &str| {
+            format!(
+                r#"{{"cwd": "/", "user": {{"uid": 0, "gid": 0}},
+                "capabilities": {{"bounding": ["CAP_KILL", "CAP_NONE", "1"], "ambient": ["X"]}}{more}}}"#
+            )
+        };
+        let parsed = parse(&process("")).unwrap();
+        let sets = parsed.capabilities().as_ref().unwrap();
+        assert_eq!(sets.bounding().as_ref().unwrap().len(), 1);
+        assert!(sets.ambient().as_ref().unwrap().is_empty());
+        for wrong in [process(r#", "args": 1"#).as_str(), "{", "[]"] {
+            parse(wrong).unwrap_err();
+        }
+    }
 
     #[test]
     fn names_have_their_numbers() {

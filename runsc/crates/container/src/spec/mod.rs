@@ -10,11 +10,17 @@ mod process;
 mod seccomp;
 mod sysctl;
 
-use control::{Container, CpuLimits, GoferTree, IdentityMap, Overlay, Process, Root};
-use oci_spec::runtime::{LinuxIdMapping, Spec};
+use std::collections::BTreeMap;
 
-pub use capability::{all_capabilities, capability_bit, capability_names};
+use control::{Container, CpuLimits, GoferTree, IdentityMap, Overlay, Process, Root};
+use oci_spec::runtime::{LinuxCpu, LinuxIdMapping, Spec};
+
+pub use capability::{
+    all_capabilities, capability_bit, capability_names, parse_with_capabilities,
+    warn_of_unknown_capabilities,
+};
 pub use mount_options::Options as MountOptions;
+pub(crate) use process::inherit_limits;
 pub use process::{check_process, convert_process};
 
 use crate::bundle::Bundle;
@@ -78,7 +84,12 @@ pub fn resolve(id: &str, bundle: &Bundle, settings: &Settings) -> Result<Resolve
         devices: devices::convert(spec)?,
         memory_limit_bytes: memory_limit(spec),
         pids_limit: pids_limit(spec),
-        cpu: cpu_limits(spec),
+        cpu: cpu_limits(
+            linux
+                .and_then(|l| l.resources().as_ref())
+                .and_then(|resources| resources.cpu().as_ref()),
+        ),
+        group_files: BTreeMap::new(),
         processor_description: host::cpu::description(),
         uid_map: id_map(linux.and_then(|l| l.uid_mappings().as_deref())),
         gid_map: id_map(linux.and_then(|l| l.gid_mappings().as_deref())),
@@ -128,15 +139,14 @@ fn id_map(mappings: Option<&[LinuxIdMapping]>) -> Vec<IdentityMap> {
         .collect()
 }
 
-fn cpu_limits(spec: &Spec) -> CpuLimits {
-    let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref());
-    let Some(cpu) = resources.and_then(|resources| resources.cpu().as_ref()) else {
+pub(crate) fn cpu_limits(cpu: Option<&LinuxCpu>) -> CpuLimits {
+    let Some(cpu) = cpu else {
         return CpuLimits::default();
     };
     CpuLimits {
-        shares: cpu.shares(),
-        quota_us: cpu.quota(),
-        period_us: cpu.period(),
+        shares: cpu.shares().filter(|shares| *shares != 0),
+        quota_us: cpu.quota().filter(|us| *us != 0),
+        period_us: cpu.period().filter(|us| *us != 0),
         cpus: cpu.cpus().clone().unwrap_or_default(),
         mems: cpu.mems().clone().unwrap_or_default(),
     }

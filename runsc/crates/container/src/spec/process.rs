@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use control::{Process, Rlimit, User};
+use host::rustix::process::{Resource, getrlimit};
 use oci_spec::runtime::{
     LinuxSchedulerPolicy, PosixRlimit, PosixRlimitType, Process as SpecProcess,
 };
@@ -41,6 +42,27 @@ pub fn convert_process(process: &SpecProcess) -> Result<Process> {
     check_process(&converted)?;
     check_scheduling(process)?;
     Ok(converted)
+}
+
+/// Gives a process whose spec does not limit its open files the caller's limit, as a program that the caller executes
+/// has it. The kernel's own bound (`/proc/sys/fs/nr_open`) applies to both.
+pub(crate) fn inherit_limits(process: &mut Process) {
+    const MOST: u64 = 1 << 20;
+    let resource = resource(PosixRlimitType::RlimitNofile);
+    if process
+        .rlimits
+        .iter()
+        .any(|limit| limit.resource == resource)
+    {
+        return;
+    }
+    let own = getrlimit(Resource::Nofile);
+    let bounded = |limit: Option<u64>| limit.unwrap_or(MOST).min(MOST);
+    process.rlimits.push(Rlimit {
+        resource,
+        soft: bounded(own.current),
+        hard: bounded(own.maximum),
+    });
 }
 
 /// Policies and priorities are checked, and mean nothing: the guest's threads are scheduled by the host with the

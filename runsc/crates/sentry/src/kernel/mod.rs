@@ -1,5 +1,6 @@
 //! The kernel proper: tasks and what they do to each other.
 
+mod accounts;
 pub mod aio;
 pub mod blocking;
 pub mod cgroup;

@@ -7,6 +7,7 @@ use abi::Errno;
 use parking_lot::Mutex;
 
 use crate::fs::tty::Tty;
+use crate::kernel::accounts;
 use crate::kernel::clone;
 use crate::kernel::credentials::Credentials;
 use crate::kernel::exec;
@@ -37,6 +38,8 @@ pub struct ProcessSpec {
     pub argv: Vec<Vec<u8>>,
     /// Environment.
     pub envp: Vec<Vec<u8>>,
+    /// The accounts file that HOME comes from if `envp` has none: an absolute path.
+    pub accounts: Option<Vec<u8>>,
     /// Its mounts; its root is theirs.
     pub mounts: Arc<MountNamespace>,
     /// Its working directory, an absolute path.
@@ -172,7 +175,7 @@ impl Kernel {
     /// Makes a process of its own session that does not run yet: others may be started meanwhile, in the pid
     /// namespace whose init it is to be.
     pub fn new_process(self: &Arc<Self>, spec: ProcessSpec) -> Result<NewProcess, StartError> {
-        let (context, go) = clone::first_thread(self).map_err(StartError::Host)?;
+        let (interrupter, go) = clone::first_thread(self).map_err(StartError::Host)?;
         let dispositions = Arc::new(Mutex::new(Dispositions::default()));
         let group = ThreadGroup::new(self, dispositions, spec.limits, Signal::SIGCHLD.number());
         group
@@ -189,6 +192,7 @@ impl Kernel {
                 .map_err(StartError::Host)?;
         }
         let root = spec.mounts.root_path();
+        let mounts = spec.mounts.clone();
         let namespaces = Namespaces {
             mounts: Some(spec.mounts),
             ..(**self.namespaces()).clone()
@@ -196,13 +200,13 @@ impl Kernel {
         let parts = TaskParts {
             registers: platform::ThreadState::default(),
             mm: None,
-            fs: Arc::new(FsContext::new(root.clone(), root, spec.umask)),
+            fs: FsContext::new(root.clone(), root, spec.umask).used_by(&group),
             files: Arc::new(files),
             credentials: Arc::new(spec.credentials),
             namespaces: Arc::new(namespaces),
             child_pid_ns: self.root_pid_ns().clone(),
             signals: TaskSignals::default(),
-            context,
+            interrupter,
             vfork_done: None,
             own: OwnState {
                 timer_slack_ns: 50_000,
@@ -215,6 +219,10 @@ impl Kernel {
         if let Some(terminal) = spec.terminal {
             terminal.control(&group);
         }
+        let mut envp = spec.envp;
+        if let Some(accounts) = &spec.accounts {
+            accounts::add_home(&task, &mounts, accounts, &mut envp);
+        }
         Ok(NewProcess {
             task,
             group,
@@ -225,7 +233,7 @@ impl Kernel {
                 .or_else(|| spec.argv.first().cloned())
                 .unwrap_or_default(),
             argv: spec.argv,
-            envp: spec.envp,
+            envp,
             filters: spec.filters,
             started: false,
         })

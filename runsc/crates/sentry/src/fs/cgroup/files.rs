@@ -145,8 +145,15 @@ impl GroupFile {
 
 impl Content for GroupFile {
     fn read(&self, task: &Task) -> Result<Vec<u8>> {
+        let given = || {
+            let on_host = || task.kernel().cgroups.on_host(self.row.name);
+            let own = self.group.is_root().then(on_host).flatten();
+            own.filter(|_| self.group.setting(self.row.name).is_none())
+        };
         let text = match self.row.show {
             Show::Never => return Err(Errno::EINVAL),
+            // What limits the container from outside shows as it is there.
+            _ if let Some(text) = given() => text,
             Show::Fixed(text) => text.to_owned(),
             Show::Kept(default) => {
                 let kept = self.group.setting(self.row.name);

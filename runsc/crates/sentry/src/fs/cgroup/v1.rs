@@ -9,6 +9,8 @@ use crate::time::NANOS_PER_SEC;
 
 /// No limit, as version 1 shows it: the largest number of whole pages.
 const UNLIMITED: &str = "9223372036854771712\n";
+/// What bounds memory and swap together.
+const SWAP_LIMIT: &str = "memory.memsw.limit_in_bytes";
 /// Ways to say so.
 const NO_MEMORY_LIMIT: &[&str] = &["-1", "9223372036854771712", "9223372036854775807"];
 
@@ -38,7 +40,7 @@ const MEMORY: &[Row] = &[
         |_| UNLIMITED.to_owned(),
         NO_MEMORY_LIMIT,
     ),
-    limit("memory.memsw.limit_in_bytes", memory_limit, NO_MEMORY_LIMIT),
+    limit(SWAP_LIMIT, memory_limit, NO_MEMORY_LIMIT),
     live("memory.memsw.usage_in_bytes", memory_usage),
     live("memory.memsw.max_usage_in_bytes", memory_peak),
     live("memory.memsw.failcnt", memory_failures),
@@ -62,6 +64,7 @@ const CPU: &[Row] = &[
     },
     limit("cpu.cfs_quota_us", cpu_quota, &["-1"]),
     limit("cpu.cfs_period_us", cpu_period, &["100000"]),
+    limit("cpu.cfs_burst_us", |_| "0\n".to_owned(), &["0"]),
     fixed(
         "cpu.stat",
         "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n",
@@ -165,10 +168,15 @@ pub(super) fn rows(controllers: &[Controller]) -> Vec<&'static Row> {
 fn memory_limit(view: &View<'_>) -> String {
     let limit = view.kernel().memory().limit();
     if view.group.is_root() && limit != u64::MAX {
-        format!("{limit}\n")
+        format!("{}\n", whole_pages(limit))
     } else {
         UNLIMITED.to_owned()
     }
+}
+
+/// As limits are kept: what is left of the last page does not count.
+pub(super) const fn whole_pages(bytes: u64) -> u64 {
+    bytes & !0xfff
 }
 
 fn memory_usage(view: &View<'_>) -> String {
@@ -206,6 +214,9 @@ fn oom_control(view: &View<'_>) -> String {
 fn memory_stat(view: &View<'_>) -> String {
     let usage = view.usage();
     let limit = memory_limit(view);
+    let swap_limit = view.kernel().cgroups.on_host(SWAP_LIMIT);
+    let swap_limit = swap_limit.filter(|_| view.group.is_root());
+    let swap_limit = swap_limit.as_ref().unwrap_or(&limit);
     let rows = [
         ("cache", usage.shared + usage.file),
         ("rss", usage.anonymous),
@@ -230,7 +241,7 @@ fn memory_stat(view: &View<'_>) -> String {
         let _ = writeln!(text, "{name} {value}");
     }
     let _ = write!(text, "hierarchical_memory_limit {limit}");
-    let _ = write!(text, "hierarchical_memsw_limit {limit}");
+    let _ = write!(text, "hierarchical_memsw_limit {swap_limit}");
     for (name, value) in rows {
         let _ = writeln!(text, "total_{name} {value}");
     }

@@ -241,7 +241,7 @@ fn own_mems(view: &View<'_>) -> String {
 fn memory_max(view: &View<'_>) -> String {
     let limit = view.kernel().memory().limit();
     if view.group.is_root() && limit != u64::MAX {
-        format!("{limit}\n")
+        format!("{}\n", v1::whole_pages(limit))
     } else {
         "max\n".to_owned()
     }

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use super::children::Children;
 use super::dir::GoferDirectory;
 use super::file::GoferFile;
-use super::host_file::{END, HostSlot};
-use super::{Core, attr};
+use super::host_file::{END, HostSlot, Use};
+use super::{Core, MOST_OWN_FIFOS, attr};
 use crate::error::Result;
 use crate::kernel::task::Task;
 use crate::mm::mapping_set::Invalidate;
@@ -21,6 +21,7 @@ use crate::vfs::file::{File, OpenFlags};
 use crate::vfs::inode::{
     CachePolicy, FileSystem, Inode, InodeRef, NewNode, RenameFlags, XattrFlags,
 };
+use crate::vfs::locks::HostLock;
 use crate::vfs::shared::InodeShared;
 
 /// How long attributes of a tree that the host changes too are believed: a walk asks for them, and the
@@ -46,6 +47,8 @@ pub struct GoferInode {
     pub(super) target: OnceLock<Vec<u8>>,
     /// The identity of shared futexes, given on first opening.
     pub(super) mapping_id: OnceLock<u64>,
+    /// It was made in here.
+    made_here: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -78,7 +81,27 @@ impl GoferInode {
             append: Mutex::new(()),
             target: OnceLock::new(),
             mapping_id: OnceLock::new(),
+            made_here: AtomicBool::new(false),
         })
+    }
+
+    /// A FIFO has been made in here: whoever opens it meets others in here.
+    pub(super) fn keep_as_own_fifo(self: &Arc<GoferInode>) {
+        self.made_here.store(true, Ordering::Relaxed);
+        let Some(fs) = self.core.fs.upgrade() else {
+            return;
+        };
+        let mut own = fs.own_fifos.lock();
+        let gone = (own.len() >= MOST_OWN_FIFOS).then(|| own.pop_front());
+        own.push_back(self.clone());
+        drop(own);
+        if let Some(Some(stranger)) = gone {
+            stranger.made_here.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn is_shared_with_host(&self) -> bool {
+        self.core.options.policy == CachePolicy::Revalidate
     }
 
     /// The inode as a shared reference.
@@ -246,6 +269,21 @@ impl Inode for GoferInode {
 
     fn attr(&self) -> Result<Attr> {
         attr::from_host(&self.host_attr()?)
+    }
+
+    fn is_foreign_fifo(&self) -> bool {
+        self.file_type() == FileType::Fifo
+            && self.is_shared_with_host()
+            && !self.made_here.load(Ordering::Relaxed)
+    }
+
+    fn host_lock(&self, writable: bool) -> Result<Option<HostLock>> {
+        if !self.is_shared_with_host() || self.file_type() != FileType::Regular {
+            return Ok(None);
+        }
+        let wanted = if writable { Use::Write } else { Use::Read };
+        let file = self.host_file(wanted)?;
+        Ok(Some(HostLock { file, writable }))
     }
 
     fn set_attr(&self, change: &SetAttr) -> Result<()> {

@@ -25,7 +25,7 @@ mod lookup;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
@@ -72,7 +72,12 @@ impl Options {
 pub struct GoferFs {
     core: Arc<Core>,
     root: Arc<GoferInode>,
+    /// FIFOs that were made in here, kept so that they are known as that.
+    own_fifos: Mutex<VecDeque<Arc<GoferInode>>>,
 }
+
+/// The most FIFOs that are known as made in here; the oldest become strangers.
+const MOST_OWN_FIFOS: usize = 256;
 
 /// What inodes need of their instance; it does not keep the root alive.
 #[derive(Debug)]
@@ -112,7 +117,11 @@ impl GoferFs {
             });
             let root = GoferInode::new(&core, found.node, kind, &found.attr);
             core.inodes.lock().insert(found.node, Arc::downgrade(&root));
-            GoferFs { core, root }
+            GoferFs {
+                core,
+                root,
+                own_fifos: Mutex::default(),
+            }
         }))
     }
 
@@ -167,6 +176,7 @@ impl Core {
             Arc::new(GoferFs {
                 core: self.clone(),
                 root: inode.clone(),
+                own_fifos: Mutex::default(),
             })
         })
     }

@@ -11,6 +11,7 @@
 mod group;
 mod usage;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -180,6 +181,8 @@ pub struct Cgroups {
     hierarchies: Mutex<Vec<Arc<Hierarchy>>>,
     next_id: AtomicU32,
     limits: Mutex<Limits>,
+    /// What the host's files say of the container's limits, by name.
+    on_host: Mutex<BTreeMap<String, String>>,
 }
 
 impl Default for Cgroups {
@@ -188,6 +191,7 @@ impl Default for Cgroups {
             hierarchies: Mutex::default(),
             next_id: AtomicU32::new(1),
             limits: Mutex::default(),
+            on_host: Mutex::default(),
         }
     }
 }
@@ -196,6 +200,32 @@ impl Cgroups {
     /// Sets what limits the container.
     pub fn set_limits(&self, limits: Limits) {
         *self.limits.lock() = limits;
+    }
+
+    /// Changes of these limits what is given.
+    pub fn change_limits(&self, new: Limits) {
+        let mut limits = self.limits.lock();
+        let list = |new: String, old: &str| {
+            if new.is_empty() { old.to_owned() } else { new }
+        };
+        *limits = Limits {
+            cpu_shares: new.cpu_shares.or(limits.cpu_shares),
+            cpu_quota_us: new.cpu_quota_us.or(limits.cpu_quota_us),
+            cpu_period_us: new.cpu_period_us.or(limits.cpu_period_us),
+            cpus: list(new.cpus, &limits.cpus),
+            mems: list(new.mems, &limits.mems),
+        };
+    }
+
+    /// Sets what the files of the container's own group show where the kernel has no limit of its own.
+    pub fn show_on_host(&self, files: BTreeMap<String, String>) {
+        *self.on_host.lock() = files;
+    }
+
+    /// What the host's file of this name says.
+    #[must_use]
+    pub fn on_host(&self, name: &str) -> Option<String> {
+        self.on_host.lock().get(name).cloned()
     }
 
     /// What limits the container.
@@ -255,6 +285,8 @@ impl Cgroups {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use abi::Errno;
 
     use super::{Cgroups, Controller, Kind};
@@ -296,5 +328,16 @@ mod tests {
         hierarchy.remove(&hierarchy.root, b"a").unwrap();
         assert_eq!(hierarchy.remove(&hierarchy.root, b"a"), Err(Errno::ENOENT));
         assert_eq!(child.make(b"late").unwrap_err(), Errno::ENODEV);
+    }
+
+    proptest! {
+        #[test]
+        fn any_options_are_a_kind_or_refused(
+            text in "((none|all|memory|cpu|pids|name=[a-z]{0,3}|noprefix|x)?,?){0,6}|.{0,30}",
+        ) {
+            if let Ok(kind) = Kind::parse(&text) {
+                prop_assert!(!kind.text().is_empty());
+            }
+        }
     }
 }
