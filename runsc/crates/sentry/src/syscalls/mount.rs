@@ -160,7 +160,7 @@ fn bind(
     check_types(&from, target)?;
     let vfs = &task.kernel().vfs;
     let copy = namespace.copy(vfs, &from, flags & nr::MS_REC != 0)?;
-    namespace.attach(vfs, &copy, target)?;
+    namespace.attach(task.kernel(), &copy, target)?;
     Ok(0)
 }
 
@@ -206,7 +206,7 @@ fn new_mount(
     }
     let vfs = &task.kernel().vfs;
     let mount = vfs.mount(fs, &source, mount_flags(flags, MountFlags::empty()));
-    namespace.attach(vfs, &mount, target)?;
+    namespace.attach(task.kernel(), &mount, target)?;
     Ok(0)
 }
 
