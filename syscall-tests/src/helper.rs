@@ -3,7 +3,12 @@
 //! `helper exit CODE`, `helper args`, `helper env`, `helper fds N…` (which of these descriptors are open), `helper
 //! signals` (ignored and blocked), `helper ids`, `helper caps`, `helper sleep`, `helper pid`, `helper exe`, `helper
 //! auxv KEY`, `helper altstack`, `helper name`, `helper
-//! thp` (whether huge pages are disabled), `helper dumpfilter` (what a core dump would hold).
+//! thp` (whether huge pages are disabled), `helper dumpfilter` (what a core dump would hold), `helper long
+//! NAME` (an operation that does not end, see [`crate::long`]), `helper threads
+//! MOST`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{self, creds, proc, process, signal, time};
 use crate::sys::{self, SysError};
@@ -21,6 +26,15 @@ pub(crate) fn run(args: &[String]) -> i32 {
         Some("sleep") => {
             time::sleep_ms(10_000);
             return 0;
+        }
+        Some("long") => {
+            let begun = || println!("begun");
+            let name = rest.first().map_or("", String::as_str);
+            crate::long::run(name, &begun).to_string()
+        }
+        Some("threads") => {
+            let most = rest.first().and_then(|most| most.parse().ok());
+            threads(most.unwrap_or(1))
         }
         Some("args") => std::env::args().collect::<Vec<_>>().join("|"),
         Some("env") => environment(),
@@ -44,6 +58,30 @@ pub(crate) fn run(args: &[String]) -> i32 {
     };
     println!("{text}");
     0
+}
+
+/// Makes threads as long as it may, which all live on; tells how many there were, and why there are no more.
+fn threads(most: usize) -> String {
+    let living = Arc::new(AtomicUsize::new(0));
+    let mut nr_made = 0;
+    let why = loop {
+        if nr_made >= most {
+            break "enough".to_owned();
+        }
+        let living = living.clone();
+        let thread = std::thread::Builder::new().spawn(move || {
+            living.fetch_add(1, Ordering::SeqCst);
+            time::sleep_ms(60_000);
+        });
+        match thread.map_err(|error| error.raw_os_error()) {
+            Ok(_) => nr_made += 1,
+            Err(Some(libc::EAGAIN)) => break "EAGAIN".to_owned(),
+            Err(error) => break format!("{error:?}"),
+        }
+    };
+    let all_live = time::wait_until(|| living.load(Ordering::SeqCst) == nr_made);
+    let live = if all_live { "live" } else { "were made" };
+    format!("{nr_made} threads {live}, then {why}")
 }
 
 fn environment() -> String {

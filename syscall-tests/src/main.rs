@@ -32,6 +32,7 @@ mod sys;
 
 mod entry;
 mod helper;
+mod long;
 mod runner;
 mod support;
 mod tests;

@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod exec;
 mod hostile_names;
+mod killability;
 mod lifecycle;
 mod locks;
 mod memory;

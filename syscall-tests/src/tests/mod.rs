@@ -22,6 +22,7 @@ families!(
     fault,
     futex,
     huge_pages,
+    killable,
     limits,
     link,
     lock,

@@ -114,6 +114,13 @@ impl Running {
     }
 }
 
+/// How long a container may take to end once it is killed.
+const KILL_PATIENCE: Duration = Duration::from_millis(1500);
+/// How long what it wrote to a terminal may then take to be shown.
+const OUTPUT_PATIENCE: Duration = Duration::from_millis(300);
+/// The exit code of what SIGKILL has ended.
+const KILLED: u8 = 128 + 9;
+
 /// The one container of this sandbox.
 #[derive(Debug)]
 pub(crate) struct Guest {
@@ -272,7 +279,12 @@ impl Guest {
     }
 
     /// Sends a signal. Before the init process is started, one that would end it ends the sandbox.
-    pub(crate) fn signal(&self, target: Target, number: i32, end: &End) -> Result<(), Failure> {
+    pub(crate) fn signal(
+        &self,
+        target: Target,
+        number: i32,
+        end: &Arc<End>,
+    ) -> Result<(), Failure> {
         let Some(init) = self.state.lock().init.clone() else {
             if ends_by_default(number) {
                 end.with(128 | u8::try_from(number).unwrap_or(0));
@@ -280,7 +292,12 @@ impl Guest {
             return Ok(());
         };
         let namespace = self.kernel.root_pid_ns();
+        let is_kill = number == i32::from(Signal::SIGKILL.number());
         match target {
+            Target::Init | Target::Foreground | Target::Executed | Target::All if is_kill => {
+                self.kill(init, end.clone());
+                Ok(())
+            }
             Target::Init | Target::Foreground | Target::Executed => init.signal(number),
             Target::All => namespace
                 .groups()
@@ -290,6 +307,30 @@ impl Guest {
                 let group = u32::try_from(pid).ok().and_then(|pid| namespace.group(pid));
                 send_to(&group.ok_or_else(|| no_process(pid))?, number)
             }
+        }
+    }
+
+    /// Kills the container: its init process, and with it all others, which its end would kill anyway; whoever
+    /// traces it must not keep it. Should the kernel not manage that in time, the sandbox ends all the same.
+    fn kill(&self, init: Running, end: Arc<End>) {
+        init.kill();
+        for (_, group) in self.kernel.root_pid_ns().groups() {
+            send::send_to_group(&group, SignalInfo::kernel(Signal::SIGKILL));
+        }
+        let watch = move || {
+            let status = init.wait_for(KILL_PATIENCE).unwrap_or_else(|| {
+                tracing::error!("the container does not end when killed: ending the sandbox");
+                KILLED
+            });
+            std::thread::sleep(OUTPUT_PATIENCE);
+            end.with(status);
+        };
+        let started = std::thread::Builder::new()
+            .name("kill".into())
+            .stack_size(64 << 10)
+            .spawn(watch.clone());
+        if started.is_err() {
+            watch();
         }
     }
 

@@ -3,7 +3,7 @@
 //! An [`Inotify`] owns its [`Watch`]es and the queue of events; an inode knows its watches weakly
 //! ([`crate::vfs::notify`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -128,6 +128,10 @@ impl Watch {
     }
 }
 
+fn address(inode: &InodeRef) -> usize {
+    Arc::as_ptr(inode).addr()
+}
+
 /// An inotify instance.
 #[derive(Debug)]
 pub struct Inotify {
@@ -140,6 +144,8 @@ pub struct Inotify {
 struct State {
     last: i32,
     watches: BTreeMap<i32, Arc<Watch>>,
+    /// The numbers of the watches by their inodes' addresses, which stay theirs as long as they are watched.
+    by_inode: HashMap<usize, i32>,
     events: VecDeque<Event>,
 }
 
@@ -160,11 +166,8 @@ impl Inotify {
         let kept = flags & (WatchFlags::ONESHOT | WatchFlags::EXCL_UNLINK);
         let bits = (mask & ALL_EVENTS) | kept.bits();
         let mut state = self.state.lock();
-        let known = state
-            .watches
-            .values()
-            .find(|watch| Arc::ptr_eq(&watch.inode, inode))
-            .cloned();
+        let known = state.by_inode.get(&address(inode));
+        let known = known.and_then(|number| state.watches.get(number)).cloned();
         if let Some(watch) = known {
             if flags.contains(WatchFlags::MASK_CREATE) {
                 return Err(Errno::EEXIST);
@@ -189,6 +192,7 @@ impl Inotify {
             bits: AtomicU32::new(bits),
         });
         state.watches.insert(watch.number, watch.clone());
+        state.by_inode.insert(address(inode), watch.number);
         drop(state);
         inode.shared().watches.update(Some(&watch));
         Ok(watch.number)
@@ -196,8 +200,12 @@ impl Inotify {
 
     /// Ends a watch, of which a last event tells; EINVAL.
     pub fn remove(&self, number: i32) -> Result<()> {
-        let watch = self.state.lock().watches.remove(&number);
-        let watch = watch.ok_or(Errno::EINVAL)?;
+        let watch = {
+            let mut state = self.state.lock();
+            let watch = state.watches.remove(&number).ok_or(Errno::EINVAL)?;
+            state.by_inode.remove(&address(&watch.inode));
+            watch
+        };
         watch.bits.store(0, Ordering::Release);
         let inode = watch.inode.clone();
         drop(watch);

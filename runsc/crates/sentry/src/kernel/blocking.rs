@@ -63,6 +63,15 @@ impl Waiter for TaskWaker {
 }
 
 impl Task {
+    /// Where a long operation ends if the task is to exit: EINTR, which nobody sees then. A loop whose length is
+    /// the application's choice passes one each round, with no lock held.
+    pub(crate) fn interruption_point(&self) -> crate::error::Result<()> {
+        if self.is_exiting() {
+            return Err(abi::Errno::EINTR);
+        }
+        Ok(())
+    }
+
     /// Runs `attempt` until it gives a value, sleeping in between until one of `queues` reports one of
     /// its events. No lock may be held. Must be called on the task's own thread.
     pub fn wait_for<T>(

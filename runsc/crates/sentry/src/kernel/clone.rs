@@ -10,7 +10,7 @@ use platform::{ExtendedState, Interrupter, Space};
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::{INFINITY, Resource};
-use crate::kernel::pids::{PidNamespace, PidNumbers};
+use crate::kernel::pids::PidNumbers;
 use crate::kernel::ptrace::{Event, attach};
 use crate::kernel::run;
 use crate::kernel::signal::Signal;
@@ -292,7 +292,7 @@ fn make_known(
 ) -> Result<(u32, Option<Event>)> {
     crate::kernel::namespaces::unshare(child, request.flags)?;
     if request.flags.contains(CloneFlags::NEWPID) {
-        new_pid_namespace(child);
+        new_pid_namespace(child)?;
     }
     let pidfd = open_pidfd(task, request, child)?;
     let published = publish(task, request, child);
@@ -304,12 +304,13 @@ fn make_known(
     published
 }
 
-/// The child is to be the init of a pid namespace, which its user namespace owns.
-fn new_pid_namespace(child: &Task) {
+/// The child is to be the init of a pid namespace, which its user namespace owns; ENOSPC.
+fn new_pid_namespace(child: &Task) -> Result<()> {
     let user_ns = child.credentials().user_ns.clone();
     let ino = child.kernel().namespace_ids.allocate();
     let mut slot = child.child_pid_ns.lock();
-    *slot = PidNamespace::new(ino, Some(slot.clone()), user_ns);
+    *slot = slot.nested(ino, user_ns)?;
+    Ok(())
 }
 
 /// Whether one more task is within the limits; EAGAIN.

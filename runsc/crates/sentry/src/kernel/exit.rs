@@ -110,9 +110,12 @@ pub(crate) fn finish(task: &Arc<Task>) {
     let last = {
         let mut links = task.group().links.lock();
         links.usage.max_resident = links.usage.max_resident.max(resident);
-        links.live == 1
+        links.finishing += 1;
+        links.finishing == links.live
     };
     if last {
+        // A tracee that waits for this tracer before it exits would be waited for in vain.
+        release_tracees(task);
         last_thread_of_init(task);
     }
     release_resources(task);
@@ -178,6 +181,7 @@ fn leave_group(task: &Arc<Task>) -> Option<Arc<ThreadGroup>> {
         group.io.add(&task.io);
     }
     links.live -= 1;
+    links.finishing -= 1;
     // Since Linux 5.19 the last thread to leave decides, if nothing ended the whole group.
     links.last_status = *task.exit_status.lock();
     if is_leader {

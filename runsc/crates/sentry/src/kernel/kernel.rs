@@ -117,7 +117,7 @@ impl Kernel {
             memory: config.memory,
             clock: Clock::new(),
             processors: config.processors.max(1),
-            root_pid_ns: PidNamespace::new(ids.allocate(), None, user_ns.clone()),
+            root_pid_ns: PidNamespace::new(ids.allocate(), user_ns.clone()),
             total_memory: config.total_memory,
             processor_description: config.processor_description,
             namespace_ids: ids,

@@ -17,6 +17,8 @@ pub const PID_MAX: u32 = 4_194_304;
 const FIRST_REUSED: u32 = 300;
 /// The number of a namespace's first process.
 const INIT: u32 = 1;
+/// How deep namespaces may be nested in the outermost one.
+const MOST_LEVELS: u32 = 32;
 
 /// A pid namespace: a table from numbers to what has them.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct PidNamespace {
     pub ino: u64,
     /// The namespace it was made in.
     pub parent: Option<Arc<PidNamespace>>,
+    /// How many namespaces it is nested in.
+    level: u32,
     /// Whose capabilities count in it.
     pub user_ns: Arc<UserNamespace>,
     table: Mutex<PidTable>,
@@ -60,19 +64,35 @@ impl PidTable {
 }
 
 impl PidNamespace {
-    /// An empty namespace.
+    /// The outermost namespace, empty.
     #[must_use]
-    pub fn new(
-        ino: u64,
-        parent: Option<Arc<PidNamespace>>,
-        user_ns: Arc<UserNamespace>,
-    ) -> Arc<PidNamespace> {
+    pub fn new(ino: u64, user_ns: Arc<UserNamespace>) -> Arc<PidNamespace> {
         Arc::new(PidNamespace {
             ino,
-            parent,
+            parent: None,
+            level: 0,
             user_ns,
             table: Mutex::default(),
         })
+    }
+
+    /// An empty namespace in this one; ENOSPC: they are nested as deep as may be (`man 7 pid_namespaces`,
+    /// *Nesting PID namespaces*).
+    pub fn nested(
+        self: &Arc<Self>,
+        ino: u64,
+        user_ns: Arc<UserNamespace>,
+    ) -> Result<Arc<PidNamespace>> {
+        if self.level >= MOST_LEVELS {
+            return Err(Errno::ENOSPC);
+        }
+        Ok(Arc::new(PidNamespace {
+            ino,
+            parent: Some(self.clone()),
+            level: self.level + 1,
+            user_ns,
+            table: Mutex::default(),
+        }))
     }
 
     /// Allows this many tasks from now on; those that there are stay.

@@ -119,6 +119,8 @@ pub(crate) struct Links {
     pub(crate) leader: Weak<Task>,
     /// Threads that have not exited.
     pub(crate) live: usize,
+    /// How many of them are on their way out, past everything that could still keep them.
+    pub(crate) finishing: usize,
     /// The thread that made it, for those who wait with `__WNOTHREAD`.
     pub(crate) maker: Weak<Task>,
     /// None for the init of the outermost namespace, and for what was put in from outside.

@@ -114,6 +114,7 @@ pub fn write(
         .map_or(0, |socket| socket.common().lock().send_timeout_ns);
     let mut done = 0;
     loop {
+        task.interruption_point()?;
         let outcome = socket::blocking(task, open, Events::WRITABLE, timeout_ns, || {
             file.write(task, source, Position::At(0))
         });

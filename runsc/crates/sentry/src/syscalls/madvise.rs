@@ -1,7 +1,7 @@
 //! `man 2 madvise`, `process_madvise`, msync, mincore.
 
-use abi::Errno;
 use abi::raw::general as nr;
+use abi::{Errno, PAGE_SIZE};
 use platform::Access;
 
 use super::process_vm;
@@ -106,8 +106,23 @@ fn msync(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
+/// Bytes of memory that `mincore` looks at between two stores of what it found.
+const MINCORE_STEP: usize = 1 << 30;
+
 fn mincore(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let residency = task.mm().residency(args.usize(0), args.usize(1))?;
-    task.mm().write_bytes(args.usize(2), &residency)?;
-    Ok(0)
+    let (address, len, vector) = (args.usize(0), args.usize(1), args.usize(2));
+    let mm = task.mm();
+    let mut done = 0;
+    loop {
+        task.interruption_point()?;
+        let step = (len - done).min(MINCORE_STEP);
+        let at = address.checked_add(done).ok_or(Errno::ENOMEM)?;
+        let residency = mm.residency(at, step)?;
+        let to = vector.checked_add(done / PAGE_SIZE);
+        mm.write_bytes(to.ok_or(Errno::EFAULT)?, &residency)?;
+        done += step;
+        if done == len {
+            return Ok(0);
+        }
+    }
 }

@@ -164,7 +164,7 @@ fn bind(
     check_types(&from, target)?;
     let vfs = &task.kernel().vfs;
     let copy = namespace.copy(vfs, &from, flags & nr::MS_REC != 0)?;
-    namespace.attach(vfs, &copy, target)?;
+    namespace.attach(task.kernel(), &copy, target)?;
     Ok(0)
 }
 
@@ -217,7 +217,7 @@ fn new_mount(
     flags |= namespace.check_revealing(&fs, flags)?;
     let mount = vfs.mount(fs, &source, flags);
     mount.tree().set_owner(owner);
-    namespace.attach(vfs, &mount, target)?;
+    namespace.attach(task.kernel(), &mount, target)?;
     Ok(0)
 }
 

@@ -10,7 +10,6 @@ use crate::fs::{nsfs, pidfd};
 use crate::kernel::clone::CloneFlags;
 use crate::kernel::credentials::Capability;
 use crate::kernel::namespaces;
-use crate::kernel::pids::PidNamespace;
 use crate::kernel::ptrace::access;
 use crate::kernel::setns::{self, Namespace};
 use crate::kernel::task::Task;
@@ -75,12 +74,8 @@ fn unshare(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if flags.contains(CloneFlags::NEWPID) {
         let kernel = task.kernel();
         let user_ns = task.credentials().user_ns.clone();
-        let namespace = PidNamespace::new(
-            kernel.namespace_ids.allocate(),
-            Some(task.pid_namespace()),
-            user_ns,
-        );
-        *task.child_pid_ns.lock() = namespace;
+        let ino = kernel.namespace_ids.allocate();
+        *task.child_pid_ns.lock() = task.pid_namespace().nested(ino, user_ns)?;
     }
     Ok(0)
 }

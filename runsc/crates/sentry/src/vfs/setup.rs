@@ -27,7 +27,7 @@ impl Kernel {
         let kind = fs.root().kind()?;
         let place = make_mount_point(namespace, path, kind)?;
         let mount = self.vfs.mount(fs, source, flags);
-        namespace.attach(&self.vfs, &mount, &place)?;
+        namespace.attach(self, &mount, &place)?;
         Ok(mount.root_path())
     }
 
@@ -44,7 +44,7 @@ impl Kernel {
         let place = make_mount_point(namespace, to, from.inode().kind()?)?;
         let mount = namespace.copy(&self.vfs, &from, true)?;
         mount.set_flags(flags)?;
-        namespace.attach(&self.vfs, &mount, &place)?;
+        namespace.attach(self, &mount, &place)?;
         Ok(mount.root_path())
     }
 }

@@ -73,6 +73,7 @@ pub fn copy(task: &Task, from: &mut End<'_>, to: &mut End<'_>, len: usize) -> Ou
     let mut buffer = vec![0; len.min(STEP)];
     let mut done = 0;
     while done < len {
+        task.interruption_point()?;
         let want = (len - done).min(STEP);
         let read = match from.read(task, &mut buffer[..want]) {
             Ok(0) => break,

@@ -7,6 +7,7 @@
 //! now, the [`watcher`] is asked to wake the file's wait queue.
 
 mod inode;
+mod nudge;
 mod terminal;
 pub(crate) mod watcher;
 
@@ -161,14 +162,14 @@ impl HostDescriptor {
                 if pinned.is_empty() && io.remaining() > 0 {
                     return Err(Errno::EFAULT);
                 }
-                let len = uninterrupted(|| memory::io::read(fd, &pinned.pieces(), position))?;
+                let len = self.call(|| memory::io::read(fd, &pinned.pieces(), position))?;
                 drop(pinned);
                 io.skip(len);
                 Ok(len)
             }
             Sink::Kernel(buffer) => {
                 let mut bytes = vec![0; buffer.len().min(most)];
-                let len = uninterrupted(|| plain_read(fd, &mut bytes, position))?;
+                let len = self.call(|| plain_read(fd, &mut bytes, position))?;
                 sink.write(&bytes[..len])
             }
         }
@@ -188,7 +189,7 @@ impl HostDescriptor {
                     return Err(Errno::EFAULT);
                 }
                 let pieces: Vec<GuestBytes<'_>> = pinned.pieces();
-                let len = uninterrupted(|| memory::io::write(fd, &pieces, position))?;
+                let len = self.call(|| memory::io::write(fd, &pieces, position))?;
                 drop(pieces);
                 drop(pinned);
                 io.skip(len);
@@ -196,7 +197,7 @@ impl HostDescriptor {
             }
             Source::Kernel(bytes) => {
                 let len =
-                    uninterrupted(|| plain_write(fd, &bytes[..bytes.len().min(most)], position))?;
+                    self.call(|| plain_write(fd, &bytes[..bytes.len().min(most)], position))?;
                 *bytes = &bytes[len..];
                 Ok(len)
             }
@@ -214,7 +215,8 @@ impl HostDescriptor {
         if self.watched.is_some() && self.ready(PollFlags::IN).is_empty() {
             return self.again(Events::IN);
         }
-        self.read_some(sink, HostPosition::Current, MOST)
+        let outcome = self.read_some(sink, HostPosition::Current, MOST);
+        self.ended_early(outcome, Events::IN)
     }
 
     fn write_stream(&self, source: &mut Source<'_>) -> Result<usize> {
@@ -233,16 +235,30 @@ impl HostDescriptor {
             Kind::Stream => PIPE_STEP,
             Kind::Stored | Kind::Device => MOST,
         };
-        self.write_some(source, HostPosition::Current, most)
+        let outcome = self.write_some(source, HostPosition::Current, most);
+        self.ended_early(outcome, Events::OUT)
     }
-}
 
-/// Signals of the host are the Sentry's affair, not the guest's.
-fn uninterrupted(mut call: impl FnMut() -> Result<usize>) -> Result<usize> {
-    loop {
-        match call() {
-            Err(Errno::EINTR) => {}
-            other => return other,
+    /// A call that blocked although the host had said that it would not, and was interrupted, has done nothing:
+    /// it is as if the host had said so.
+    fn ended_early(&self, outcome: Result<usize>, events: Events) -> Result<usize> {
+        match outcome {
+            Err(Errno::EINTR) => self.again(events),
+            other => other,
+        }
+    }
+
+    /// Makes a host call. Signals of the host are the Sentry's affair, not the guest's; on a terminal, EINTR ends
+    /// a call that blocks.
+    fn call(&self, mut call: impl FnMut() -> Result<usize>) -> Result<usize> {
+        if let (Kind::Terminal, Some(watched)) = (self.kind, &self.watched) {
+            return watched.nudged(call);
+        }
+        loop {
+            match call() {
+                Err(Errno::EINTR) => {}
+                other => return other,
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use abi::Errno;
 use host::rustix::event::{EventfdFlags, PollFlags, epoll, eventfd};
 use parking_lot::Mutex;
 
+use super::nudge::Nudger;
 use crate::error::Result;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 
@@ -28,6 +29,7 @@ struct Shared {
     epoll: OwnedFd,
     stop: OwnedFd,
     entries: Mutex<Entries>,
+    nudger: Nudger,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +63,7 @@ impl HostWatcher {
             epoll,
             stop,
             entries: Mutex::default(),
+            nudger: Nudger::new()?,
         });
         let worker = shared.clone();
         std::thread::Builder::new()
@@ -102,6 +105,11 @@ impl Watched {
     /// Woken when what it was armed for is there.
     pub(crate) fn queue(&self) -> &WaitQueue {
         &self.0.queue
+    }
+
+    /// Makes a host call that may block; EINTR if it does so for long.
+    pub(super) fn nudged<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.0.shared.nudger.watch(call)
     }
 
     /// Asks for a report of `events`, besides what was asked for before.

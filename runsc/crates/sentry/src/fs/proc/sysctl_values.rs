@@ -1,7 +1,7 @@
 //! The values of `/proc/sys` that can be set: numbers, remembered by the kernel (`man 5 proc_sys`). The container's
 //! description sets them before anything runs, root of the container while it runs. They are
 //! shown again; what they would steer keeps Linux's default, but for those that
-//! the kernel asks for with [`Values::flag`].
+//! the kernel asks for with [`Values::flag`] or [`Values::number`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ const VALUES: &[Value] = &[
     row("fs/inotify/max_queued_events", "16384", U32),
     row("fs/inotify/max_user_instances", "128", U32),
     row("fs/inotify/max_user_watches", "65536", U32),
+    row("fs/mount-max", "100000", U32),
     row("fs/mqueue/msg_default", "10", 65536),
     row("fs/mqueue/msg_max", "10", 65536),
     row("fs/mqueue/msgsize_default", "8192", 16 << 20),
@@ -167,6 +168,14 @@ impl Values {
     pub(crate) fn flag(&self, path: &str) -> bool {
         let value = VALUES.iter().find(|value| value.path == path);
         value.is_some_and(|value| self.get(value) != "0")
+    }
+
+    /// The number at `path`, the first if there are several.
+    pub(crate) fn number(&self, path: &str) -> u64 {
+        let value = VALUES.iter().find(|value| value.path == path);
+        let text = value.map(|value| self.get(value)).unwrap_or_default();
+        let first = text.split('\t').next().unwrap_or_default();
+        first.parse().unwrap_or_default()
     }
 
     fn get(&self, value: &'static Value) -> String {

@@ -1,6 +1,6 @@
 //! Tables of IPC objects: by identifier and by key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use abi::Errno;
 
@@ -27,6 +27,9 @@ struct Slot<T> {
 #[derive(Debug)]
 pub struct Table<T> {
     slots: BTreeMap<i32, Slot<T>>,
+    by_key: HashMap<i32, i32>,
+    /// No slot below this is free.
+    lowest_free: i32,
     next_sequence: u16,
 }
 
@@ -34,6 +37,8 @@ impl<T> Default for Table<T> {
     fn default() -> Table<T> {
         Table {
             slots: BTreeMap::new(),
+            by_key: HashMap::new(),
+            lowest_free: 0,
             next_sequence: 0,
         }
     }
@@ -54,7 +59,8 @@ impl<T: Clone> Table<T> {
         if key == PRIVATE {
             return Ok(Lookup::Missing);
         }
-        let found = self.slots.iter().find(|(_, slot)| slot.key == key);
+        let index = self.by_key.get(&key);
+        let found = index.and_then(|index| self.slots.get_key_value(index));
         match found {
             Some(_) if flags & (CREATE | EXCLUSIVE) == CREATE | EXCLUSIVE => Err(Errno::EEXIST),
             Some((index, slot)) => Ok(Lookup::Found(id(*index, slot), slot.object.clone())),
@@ -73,7 +79,7 @@ impl<T: Clone> Table<T> {
         if self.slots.len() >= limit {
             return Err(Errno::ENOSPC);
         }
-        let free = (0..SLOTS).find(|index| !self.slots.contains_key(index));
+        let free = (self.lowest_free..SLOTS).find(|index| !self.slots.contains_key(index));
         let index = free.ok_or(Errno::ENOSPC)?;
         let sequence = self.next_sequence;
         let id = i32::from(sequence) * SLOTS + index;
@@ -83,6 +89,10 @@ impl<T: Clone> Table<T> {
             object: make(sequence, id)?,
         };
         self.slots.insert(index, slot);
+        self.lowest_free = index + 1;
+        if key != PRIVATE {
+            self.by_key.insert(key, index);
+        }
         Ok(id)
     }
 
@@ -109,7 +119,10 @@ impl<T: Clone> Table<T> {
     /// Takes an object out; none if it is not there any more.
     pub fn remove(&mut self, wanted: i32) -> Option<T> {
         self.get(wanted).ok()?;
-        let slot = self.slots.remove(&(wanted % SLOTS))?;
+        let index = wanted % SLOTS;
+        let slot = self.slots.remove(&index)?;
+        self.lowest_free = self.lowest_free.min(index);
+        self.by_key.remove(&slot.key);
         // The next object in any slot has another identifier.
         self.next_sequence = (self.next_sequence + 1) & 0x7fff;
         Some(slot.object)
@@ -120,6 +133,7 @@ impl<T: Clone> Table<T> {
         if self.get(wanted).is_ok()
             && let Some(slot) = self.slots.get_mut(&(wanted % SLOTS))
         {
+            self.by_key.remove(&slot.key);
             slot.key = PRIVATE;
         }
     }

@@ -7,6 +7,7 @@
 //! Locks: the namespace's `topology` (shared by all namespaces of a kernel) serialises changes; each
 //! mount's `state` is held for a moment only, also by those who just look.
 
+mod children;
 mod flags;
 pub mod namespace;
 mod propagation;
@@ -23,6 +24,7 @@ use crate::vfs::dentry::{Dentry, DentryTree};
 use crate::vfs::inode::FileSystem;
 use crate::vfs::path::Path;
 
+use children::Children;
 pub use flags::MountFlags;
 pub use namespace::{MountNamespace, Unmount, translate};
 pub(crate) use propagation::PeerGroup;
@@ -50,7 +52,7 @@ pub struct Mount {
 struct MountState {
     /// Where it is mounted; none for a root and for what is detached.
     place: Option<Place>,
-    children: Vec<Arc<Mount>>,
+    children: Children,
     namespace: Weak<MountNamespace>,
     group: Option<Arc<PeerGroup>>,
     master: Option<Arc<PeerGroup>>,
@@ -61,6 +63,8 @@ struct MountState {
 struct Place {
     parent: Weak<Mount>,
     dentry: Arc<Dentry>,
+    /// By what the parent's list knows it.
+    order: u64,
 }
 
 impl Mount {
@@ -192,20 +196,13 @@ impl Mount {
         if !dentry.is_mountpoint() {
             return None;
         }
-        let children = self.children();
-        children.into_iter().rev().find(|child| {
-            let state = child.state.lock();
-            state
-                .place
-                .as_ref()
-                .is_some_and(|place| Arc::ptr_eq(&place.dentry, dentry))
-        })
+        self.state.lock().children.at(dentry)
     }
 
     /// The mounts directly on it, in the order in which they came.
     #[must_use]
     pub fn children(&self) -> Vec<Arc<Mount>> {
-        self.state.lock().children.clone()
+        self.state.lock().children.list()
     }
 
     /// Whether all of its file system can be seen through it: from its root on, with no locked mount over anything
@@ -253,14 +250,15 @@ impl Mount {
     /// Puts it on `place`, which is the topmost there. Topology is locked.
     fn attach(self: &Arc<Mount>, place: &Path, namespace: &Weak<MountNamespace>) {
         place.dentry.mount_added();
-        {
-            let mut state = self.state.lock();
-            state.place = Some(Place {
-                parent: Arc::downgrade(&place.mount),
-                dentry: place.dentry.clone(),
-            });
-        }
-        place.mount.state.lock().children.push(self.clone());
+        let order = {
+            let mut parent = place.mount.state.lock();
+            parent.children.add(self.clone(), &place.dentry)
+        };
+        self.state.lock().place = Some(Place {
+            parent: Arc::downgrade(&place.mount),
+            dentry: place.dentry.clone(),
+            order,
+        });
         for mount in self.subtree() {
             mount.state.lock().namespace = namespace.clone();
         }
@@ -271,11 +269,11 @@ impl Mount {
         let place = self.state.lock().place.take()?;
         place.dentry.mount_removed();
         let parent = place.parent.upgrade()?;
-        parent
-            .state
-            .lock()
-            .children
-            .retain(|child| !Arc::ptr_eq(child, self));
+        let taken = {
+            let mut state = parent.state.lock();
+            state.children.remove(place.order, &place.dentry)
+        };
+        drop(taken);
         Some(Path {
             mount: parent,
             dentry: place.dentry,
@@ -290,11 +288,12 @@ impl Drop for Mount {
             place.dentry.mount_removed();
         }
         // Children are dropped one after the other, not recursively through each other.
-        let mut orphans = std::mem::take(&mut state.children);
+        let mut orphans = state.children.take();
         while let Some(orphan) = orphans.pop() {
             if let Some(mut orphan) = Arc::into_inner(orphan) {
-                orphans.append(&mut orphan.state.get_mut().children);
+                orphans.append(&mut orphan.state.get_mut().children.take());
             }
         }
+        propagation::forget(self.id, state);
     }
 }

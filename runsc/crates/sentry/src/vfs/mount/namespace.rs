@@ -1,6 +1,7 @@
 //! Mount namespaces, and the changes of their trees.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
@@ -9,14 +10,12 @@ use parking_lot::Mutex;
 
 use super::{Mount, MountFlags, Propagation};
 use crate::error::Result;
+use crate::kernel::Kernel;
 use crate::kernel::user_namespace::UserNamespace;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::vfs::Vfs;
 use crate::vfs::inode::FileSystem;
 use crate::vfs::path::Path;
-
-/// Mounts in a namespace, as `/proc/sys/fs/mount-max` has it.
-const MOST_MOUNTS: usize = 100_000;
 
 bitflags! {
     /// Flags of `umount2(2)`.
@@ -46,6 +45,8 @@ pub struct MountNamespace {
     root: Mutex<Arc<Mount>>,
     /// Serialises changes of all mount trees of the kernel.
     topology: Arc<Mutex<()>>,
+    /// How many mounts there are.
+    nr_mounts: AtomicUsize,
     /// Changes of the tree so far, for those who poll `/proc/[pid]/mounts`.
     changes: AtomicU64,
     /// Woken (ERR and PRI) when the tree changes.
@@ -66,10 +67,13 @@ impl MountNamespace {
             user_ns,
             root: Mutex::new(root.clone()),
             topology: vfs.topology.clone(),
+            nr_mounts: AtomicUsize::new(0),
             changes: AtomicU64::new(0),
             events: WaitQueue::new(),
         });
-        for mount in root.subtree() {
+        let all = root.subtree();
+        namespace.nr_mounts.store(all.len(), Ordering::Relaxed);
+        for mount in all {
             mount.state.lock().namespace = Arc::downgrade(&namespace);
         }
         namespace
@@ -105,25 +109,27 @@ impl MountNamespace {
         self.events.wake(Events::ERR | Events::PRI);
     }
 
-    /// Puts `mount` (with what is below it) on top of `at`, and its copies where `at` propagates to.
-    pub fn attach(self: &Arc<Self>, vfs: &Vfs, mount: &Arc<Mount>, at: &Path) -> Result<()> {
+    /// Puts `mount` (with what is below it) on top of `at`, and its copies where `at` propagates to. ENOSPC: a
+    /// namespace would have more mounts than `fs.mount-max` allows.
+    pub fn attach(self: &Arc<Self>, kernel: &Kernel, mount: &Arc<Mount>, at: &Path) -> Result<()> {
+        let vfs = &kernel.vfs;
         let _topology = self.topology.lock();
         let at = at.topmost();
         self.check_inside(&at.mount)?;
         if at.dentry.is_deleted() {
             return Err(Errno::ENOENT);
         }
-        if self.root().subtree().len() + mount.subtree().len() > MOST_MOUNTS {
-            return Err(Errno::ENOSPC);
-        }
         let shared = at.mount.group_id().is_some();
         let receivers = if shared {
-            at.mount.receivers()
+            receivers_of(&at)
         } else {
             Vec::new()
         };
+        let members = mount.subtree();
+        let most = kernel.sysctl.number("fs/mount-max");
+        self.make_room(members.len(), &receivers, most)?;
         if shared {
-            for member in mount.subtree() {
+            for member in &members {
                 member.set_propagation(Propagation::Shared, || vfs.mount_id());
             }
         }
@@ -132,6 +138,28 @@ impl MountNamespace {
         }
         mount.attach(&at, &Arc::downgrade(self));
         self.changed();
+        Ok(())
+    }
+
+    /// Counts `len` more mounts in this namespace, and in that of each receiver; ENOSPC, and nothing is counted.
+    fn make_room(self: &Arc<Self>, len: usize, receivers: &[Arc<Mount>], most: u64) -> Result<()> {
+        let mut more = HashMap::from([(Arc::as_ptr(self), (self.clone(), len))]);
+        for namespace in receivers.iter().filter_map(|mount| mount.namespace()) {
+            let entry = more
+                .entry(Arc::as_ptr(&namespace))
+                .or_insert((namespace, 0));
+            entry.1 = entry.1.saturating_add(len);
+        }
+        let fits = more.values().all(|(namespace, add)| {
+            let now = namespace.nr_mounts.load(Ordering::Relaxed);
+            now.saturating_add(*add) as u64 <= most
+        });
+        if !fits {
+            return Err(Errno::ENOSPC);
+        }
+        for (namespace, add) in more.values() {
+            namespace.nr_mounts.fetch_add(*add, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -274,10 +302,18 @@ impl MountNamespace {
         let at_roots =
             Arc::ptr_eq(&new_root.dentry, new.root()) && Arc::ptr_eq(&root.dentry, old.root());
         let new_place = new.mountpoint().ok_or(Errno::EINVAL)?;
-        let shared = [&new_place.mount, old, new]
-            .iter()
-            .any(|mount| mount.group_id().is_some());
-        if !at_roots || shared || !put_old.is_reachable_from(new_root) {
+        let old_parent = old.mountpoint().map(|place| place.mount);
+        let shared = [
+            Some(&put_old.mount),
+            Some(&new_place.mount),
+            old_parent.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .any(|mount| mount.group_id().is_some());
+        // Were the new root not below the old one, the tree would become a ring.
+        let in_order = put_old.is_reachable_from(new_root) && new_root.is_reachable_from(root);
+        if !at_roots || shared || !in_order {
             return Err(Errno::EINVAL);
         }
         if new_root.dentry.is_deleted() {
@@ -326,11 +362,8 @@ impl MountNamespace {
         (MountNamespace::new(vfs, ino, user_ns, root), pairs)
     }
 
-    /// Puts a copy of `mount` where `receiver` shows the place `at`, if it does.
+    /// Puts a copy of `mount` where `receiver` shows the place `at`.
     fn propagate(&self, vfs: &Vfs, mount: &Arc<Mount>, at: &Path, receiver: &Arc<Mount>) {
-        if !at.dentry.is_within(receiver.root()) {
-            return;
-        }
         let copy = copy_tree(vfs, &mount.root_path(), |_| true);
         if receiver.group_id().is_none() {
             for member in copy.subtree() {
@@ -415,7 +448,10 @@ fn take_off(mount: &Arc<Mount>) -> Vec<Arc<Mount>> {
     let all = mount.subtree();
     for gone in &all {
         gone.set_propagation(Propagation::Private, || 0);
-        gone.state.lock().namespace = Weak::new();
+        let namespace = std::mem::take(&mut gone.state.lock().namespace);
+        if let Some(namespace) = namespace.upgrade() {
+            namespace.nr_mounts.fetch_sub(1, Ordering::Relaxed);
+        }
     }
     mount.detach();
     all
@@ -457,6 +493,15 @@ fn copy_one(vfs: &Vfs, mount: &Arc<Mount>, root: &Path) -> Arc<Mount> {
     );
     copy.inherit_propagation(mount);
     copy
+}
+
+/// The mounts that show the place `at` and receive what is mounted there; not those that are in no namespace, such
+/// as the copies that are about to be mounted.
+fn receivers_of(at: &Path) -> Vec<Arc<Mount>> {
+    let mut receivers = at.mount.receivers();
+    receivers
+        .retain(|receiver| receiver.namespace().is_some() && at.dentry.is_within(receiver.root()));
+    receivers
 }
 
 /// The flags that a new mount gets if none are asked for.

@@ -1,5 +1,6 @@
 //! Shared subtrees: mounts that appear and vanish together (`man 7 mount_namespaces`).
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -11,9 +12,12 @@ use super::{Mount, MountState};
 pub(crate) struct PeerGroup {
     /// Its number in mountinfo.
     pub(crate) id: u64,
-    members: Mutex<Vec<Weak<Mount>>>,
-    slaves: Mutex<Vec<Weak<Mount>>>,
+    members: Mutex<Mounts>,
+    slaves: Mutex<Mounts>,
 }
+
+/// Mounts by their ids, so that none takes long to find.
+type Mounts = BTreeMap<u64, Weak<Mount>>;
 
 /// The types of `mount(2)`'s `MS_SHARED`, `MS_PRIVATE`, `MS_SLAVE` and `MS_UNBINDABLE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +41,26 @@ impl PeerGroup {
         })
     }
 
-    fn live(list: &Mutex<Vec<Weak<Mount>>>) -> Vec<Arc<Mount>> {
-        let mut list = list.lock();
-        list.retain(|mount| mount.strong_count() > 0);
-        list.iter().filter_map(Weak::upgrade).collect()
+    fn live(list: &Mutex<Mounts>) -> Vec<Arc<Mount>> {
+        list.lock().values().filter_map(Weak::upgrade).collect()
     }
 
-    fn remove(list: &Mutex<Vec<Weak<Mount>>>, mount: &Arc<Mount>) {
-        list.lock()
-            .retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(mount)));
+    fn has_live(list: &Mutex<Mounts>) -> bool {
+        list.lock().values().any(|mount| mount.strong_count() > 0)
+    }
+
+    fn add(list: &Mutex<Mounts>, mount: &Arc<Mount>) {
+        list.lock().insert(mount.id, Arc::downgrade(mount));
+    }
+}
+
+/// A mount is gone.
+pub(super) fn forget(id: u64, state: &MountState) {
+    if let Some(group) = &state.group {
+        group.members.lock().remove(&id);
+    }
+    if let Some(master) = &state.master {
+        master.slaves.lock().remove(&id);
     }
 }
 
@@ -65,11 +80,11 @@ impl Mount {
         }
         let group = self.state.lock().group.take();
         if let Some(group) = &group {
-            PeerGroup::remove(&group.members, self);
+            group.members.lock().remove(&self.id);
         }
         let others_remain = group
             .as_ref()
-            .is_some_and(|group| !PeerGroup::live(&group.members).is_empty());
+            .is_some_and(|group| PeerGroup::has_live(&group.members));
         match to {
             Propagation::Slave => {
                 if let Some(group) = group.filter(|_| others_remain) {
@@ -79,7 +94,7 @@ impl Mount {
             Propagation::Private | Propagation::Unbindable | Propagation::Shared => {
                 let master = self.state.lock().master.take();
                 if let Some(master) = master {
-                    PeerGroup::remove(&master.slaves, self);
+                    master.slaves.lock().remove(&self.id);
                 }
             }
         }
@@ -87,15 +102,15 @@ impl Mount {
     }
 
     fn join(self: &Arc<Mount>, group: &Arc<PeerGroup>) {
-        group.members.lock().push(Arc::downgrade(self));
+        PeerGroup::add(&group.members, self);
         self.state.lock().group = Some(group.clone());
     }
 
     fn enslave(self: &Arc<Mount>, group: &Arc<PeerGroup>) {
-        group.slaves.lock().push(Arc::downgrade(self));
         let old = self.state.lock().master.replace(group.clone());
-        if let Some(old) = old {
-            PeerGroup::remove(&old.slaves, self);
+        PeerGroup::add(&group.slaves, self);
+        if let Some(old) = old.filter(|old| !Arc::ptr_eq(old, group)) {
+            old.slaves.lock().remove(&self.id);
         }
     }
 
@@ -116,16 +131,20 @@ impl Mount {
     /// The mounts that receive what is mounted on this one: peers, slaves, their peers and slaves.
     pub(super) fn receivers(self: &Arc<Mount>) -> Vec<Arc<Mount>> {
         let mut found: Vec<Arc<Mount>> = vec![self.clone()];
+        let mut known = HashSet::from([self.id]);
+        let mut seen_groups = HashSet::new();
         let mut next = 0;
         while let Some(mount) = found.get(next).cloned() {
             next += 1;
             let group = mount.state.lock().group.clone();
-            let Some(group) = group else { continue };
+            let Some(group) = group.filter(|group| seen_groups.insert(group.id)) else {
+                continue;
+            };
             let reached = PeerGroup::live(&group.members)
                 .into_iter()
                 .chain(PeerGroup::live(&group.slaves));
             for other in reached {
-                if !found.iter().any(|known| Arc::ptr_eq(known, &other)) {
+                if known.insert(other.id) {
                     found.push(other);
                 }
             }
