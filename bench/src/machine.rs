@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use fixtures::host_facts::{chosen, field, line};
 use serde::{Deserialize, Serialize};
 
 /// What of the machine the numbers depend on; a text is empty, and a number 0, if the machine does not tell.
@@ -109,43 +110,4 @@ fn kvm_modules() -> Vec<String> {
     let mut found: Vec<String> = names.filter(|name| name.starts_with("kvm")).collect();
     found.sort();
     found
-}
-
-/// A file's text without blanks around it; empty if it can't be read.
-fn line(path: &str) -> String {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.trim().to_owned()
-}
-
-/// The value of the first line `NAME : VALUE`.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let split = text.lines().filter_map(|line| line.split_once(':'));
-    let mut named = split.filter(|(key, _)| key.trim() == name);
-    Some(named.next()?.1.trim())
-}
-
-/// The choice in brackets among those of a file such as `always [never]`.
-fn chosen(choices: &str) -> String {
-    let inside = choices
-        .split_once('[')
-        .and_then(|(_, rest)| rest.split_once(']'));
-    inside.map_or(choices, |(choice, _)| choice).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{chosen, field};
-
-    #[test]
-    fn choice_in_brackets_is_found() {
-        assert_eq!(chosen("always within_size [never] deny"), "never");
-        assert_eq!(chosen(""), "");
-    }
-
-    #[test]
-    fn field_is_found_by_its_whole_name() {
-        let info = "model\t\t: 1\nmodel name\t: A: B\n";
-        assert_eq!(field(info, "model name"), Some("A: B"));
-        assert_eq!(field(info, "flags"), None);
-    }
 }

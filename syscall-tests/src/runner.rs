@@ -12,6 +12,10 @@ const TIME_LIMIT_MS: i32 = 20_000;
 
 /// Runs the named tests, or all; returns the number of failures, at most 100.
 pub(crate) fn run(names: &[String]) -> i32 {
+    if let Err(failure) = settle().and_then(|()| open_standard_streams()) {
+        println!("not ok runner {failure}");
+        return 1;
+    }
     let mut failures = 0;
     for name in names {
         if !tests::all().any(|case| selects(name, case)) {
@@ -25,6 +29,28 @@ pub(crate) fn run(names: &[String]) -> i32 {
         }
     }
     failures.min(100)
+}
+
+/// Takes back what whoever started this program may have set: ignored signals, as nohup(1) does, a mask of permissions, a
+/// nice value (where that is allowed).
+fn settle() -> Outcome {
+    for signo in (1..32).filter(|signo| ![libc::SIGKILL, libc::SIGSTOP].contains(signo)) {
+        signal::set_disposition(signo, libc::SIG_DFL)?;
+    }
+    sys!(SYS_umask, 0o022)?;
+    let _ = sys!(SYS_setpriority, libc::PRIO_PROCESS, 0, 0);
+    Ok(())
+}
+
+/// Opens `/dev/null` in place of standard streams that are closed: tests count on the numbers above 2.
+fn open_standard_streams() -> Result<(), Failure> {
+    for number in 0..3 {
+        if sys!(SYS_fcntl, number, libc::F_GETFD).is_err() {
+            let opened = sys!(SYS_openat, libc::AT_FDCWD, c"/dev/null", libc::O_RDWR, 0)?;
+            check_eq!(opened, number);
+        }
+    }
+    Ok(())
 }
 
 /// Whether this argument names this test or its family.
@@ -50,10 +76,6 @@ fn report(case: &Case, outcome: &Outcome) -> bool {
 fn run_case(case: &Case) -> Outcome {
     let mut child = process::Reporting::spawn(|| {
         process::new_group();
-        // Whoever started this may ignore some, as nohup(1) does.
-        for signo in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
-            signal::set_disposition(signo, libc::SIG_DFL)?;
-        }
         (case.run)()
     })?;
     let outcome = child.finish(TIME_LIMIT_MS);

@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod exec;
 mod lifecycle;
+mod locks;
 mod memory;
 mod mounts;
 mod notices;

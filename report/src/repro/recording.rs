@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use fixtures::behaviour::Place;
 use fixtures::build::{self, Linkage};
+use fixtures::files::Files;
 use fixtures::runtime::Runtime;
 use fixtures::{FixtureError, command};
 
@@ -100,7 +101,8 @@ impl Subject {
                 command
             }
             Self::Test(name, program) => {
-                let container = Place::contain(runtime, program, std::slice::from_ref(name))?;
+                let container =
+                    Place::contain(runtime, Files::Memory, program, std::slice::from_ref(name))?;
                 let mut command = runtime.command(container.root());
                 trace_to(&mut command, dir.path());
                 let bundle = container.bundle.path();

@@ -1,6 +1,7 @@
 //! User ids and capabilities.
 
 use crate::case::{Failure, Outcome};
+use crate::support::process;
 use crate::sys::SysError;
 
 /// `CAP_CHOWN`.
@@ -19,6 +20,8 @@ pub(crate) const CAP_SETUID: u32 = 7;
 pub(crate) const CAP_SETPCAP: u32 = 8;
 /// `CAP_SYS_CHROOT`.
 pub(crate) const CAP_SYS_CHROOT: u32 = 18;
+/// `CAP_SYS_PTRACE`.
+pub(crate) const CAP_SYS_PTRACE: u32 = 19;
 /// `CAP_SYS_NICE`.
 pub(crate) const CAP_SYS_NICE: u32 = 23;
 /// `CAP_MKNOD`.
@@ -82,6 +85,13 @@ pub(crate) fn become_user(uid: u32, gid: u32) -> Result<(), Failure> {
     sys!(SYS_setresgid, gid, gid, gid)?;
     sys!(SYS_setresuid, uid, uid, uid)?;
     Ok(())
+}
+
+/// Becomes a user that owns no other process, of another run of these tests neither: for what counts or hits all
+/// processes of a user.
+pub(crate) fn become_nobody_else() -> Result<(), Failure> {
+    let uid = 1 << 30 | process::getpid().unsigned_abs();
+    become_user(uid, uid)
 }
 
 /// Drops one capability from the effective set.

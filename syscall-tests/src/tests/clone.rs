@@ -36,6 +36,9 @@ cases!(
     many_threads_come_and_go,
     two_hundred_processes,
     process_limit_is_eagain,
+    process_limit_counts_threads_and_spares_the_others,
+    clone_that_fails_spares_the_caller,
+    clone_that_fails_leaves_no_descriptor,
     unshare_files,
     set_tid_address_returns_the_tid,
     exit_signal_is_sent,
@@ -437,11 +440,56 @@ fn two_hundred_processes() -> Outcome {
 
 fn process_limit_is_eagain() -> Outcome {
     process::in_child(|| {
-        crate::support::creds::become_user(54_322, 54_322)?;
+        crate::support::creds::become_nobody_else()?;
         let limit = libc::rlimit { rlim_cur: 2, rlim_max: 2 };
         sys!(SYS_prlimit64, 0, libc::RLIMIT_NPROC, &limit, 0)?;
         let _first = process::fork_sleeper()?;
         errno_is!(sys!(SYS_clone, libc::SIGCHLD, 0, 0, 0, 0), EAGAIN);
+        Ok(())
+    })
+}
+
+/// A thread that can't be made is EAGAIN for its maker and nothing for the threads beside it.
+fn process_limit_counts_threads_and_spares_the_others() -> Outcome {
+    process::in_child(|| {
+        crate::support::creds::become_user(54_323, 54_323)?;
+        let limit = libc::rlimit { rlim_cur: 3, rlim_max: 3 };
+        sys!(SYS_prlimit64, 0, libc::RLIMIT_NPROC, &limit, 0)?;
+        let (reader, writer) = fd::pipe(0)?;
+        let other = std::thread::spawn(move || reader.read(1).is_ok_and(|bytes| bytes == b"x"));
+        let _child = process::fork_sleeper()?;
+        for _ in 0..20 {
+            let refused = std::thread::Builder::new().spawn(|| ());
+            check_eq!(refused.err().and_then(|error| error.raw_os_error()), Some(libc::EAGAIN));
+        }
+        writer.write(b"x")?;
+        check!(other.join().is_ok_and(|woken| woken));
+        Ok(())
+    })
+}
+
+/// With memory shared and not, a pointer to the pidfd that can't be written is EFAULT, and nothing was made.
+fn clone_that_fails_spares_the_caller() -> Outcome {
+    process::in_child(|| {
+        let stack = Map::anonymous(1 << 16)?;
+        let thread = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SIGHAND;
+        for flags in [0, thread] {
+            let flags = flags | libc::CLONE_PIDFD | libc::SIGCHLD;
+            for _ in 0..20 {
+                errno_is!(sys!(SYS_clone, flags, stack.addr() + (1 << 16), 16, 0, 0), EFAULT);
+            }
+        }
+        errno_is!(sys!(SYS_wait4, -1, 0, libc::__WALL, 0), ECHILD);
+        Ok(())
+    })
+}
+
+fn clone_that_fails_leaves_no_descriptor() -> Outcome {
+    process::in_child(|| {
+        let before = sys!(SYS_dup, 2)?;
+        sys!(SYS_close, before)?;
+        errno_is!(sys!(SYS_clone, libc::CLONE_PIDFD | libc::SIGCHLD, 0, 16, 0, 0), EFAULT);
+        check_eq!(sys!(SYS_dup, 2)?, before);
         Ok(())
     })
 }

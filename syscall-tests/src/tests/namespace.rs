@@ -3,7 +3,7 @@
 use crate::case::{Failure, Outcome};
 use crate::support::fd::{self, Fd};
 use crate::support::process::{self, in_child};
-use crate::support::{creds, file, proc};
+use crate::support::{creds, file, proc, time};
 
 cases! {
     links_open_as_objects,
@@ -12,6 +12,7 @@ cases! {
     setns_takes_a_pidfd,
     ioctls_tell_of_namespaces,
     pid_namespace_is_for_children,
+    init_ends_after_members_whose_parent_is_outside,
     new_user_namespace_has_capabilities_but_no_ids,
     own_id_can_be_mapped,
     maps_are_written_once,
@@ -99,7 +100,7 @@ fn setns_takes_a_pidfd() -> Outcome {
         })?;
         let pidfd = Fd::own(sys!(SYS_pidfd_open, child.pid, 0)?);
         let theirs = || std::fs::read_link(format!("/proc/{}/ns/uts", child.pid));
-        check!(crate::support::time::wait_until(|| {
+        check!(time::wait_until(|| {
             theirs().is_ok_and(|link| link.to_string_lossy() != before)
                 && open_ns(&child.pid.to_string(), "uts").is_ok()
         }));
@@ -136,6 +137,23 @@ fn pid_namespace_is_for_children() -> Outcome {
         check_eq!(process::getpid(), before);
         let status = process::status_of(|| i32::from(process::getpid() == 1))?;
         check_eq!(status.code(), Some(1));
+        Ok(())
+    })
+}
+
+/// What is left of a pid namespace when its init is killed need not be the init's to reap.
+fn init_ends_after_members_whose_parent_is_outside() -> Outcome {
+    in_child(|| {
+        sys!(SYS_unshare, libc::CLONE_NEWPID)?;
+        let mut init = process::fork_sleeper()?;
+        let mut member = process::fork_sleeper()?;
+        init.kill(libc::SIGKILL)?;
+        // Until then the init sleeps, since the member is there as a zombie.
+        let ended = || proc::state(member.pid).is_ok_and(|state| state == 'Z');
+        check!(time::wait_until(ended));
+        time::sleep_ms(50);
+        check_eq!(member.wait()?.signal(), Some(libc::SIGKILL));
+        check_eq!(init.wait()?.signal(), Some(libc::SIGKILL));
         Ok(())
     })
 }

@@ -20,6 +20,7 @@ cases!(
     fs_base_of_the_program_survives,
     processor_number_is_of_a_processor,
     program_text_is_read_only,
+    handlers_start_with_initial_vectors,
 );
 
 /// `getpid`'s number.
@@ -249,5 +250,51 @@ fn program_text_is_read_only() -> Outcome {
         0
     })?;
     check_eq!(status.signal(), Some(libc::SIGSEGV));
+    Ok(())
+}
+
+/// What a handler found: MXCSR, the x87 control and tag words, the first vector register.
+static FOUND: [std::sync::atomic::AtomicU32; 4] = [const { std::sync::atomic::AtomicU32::new(!0) }; 4];
+
+extern "C" fn look_at_vectors(_signo: i32, _info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+    let (mut mxcsr, mut image, mut vector) = (0_u32, [0_u16; 14], 0_u32);
+    // SAFETY: stores what the registers hold into variables of their sizes, and changes some of them: the return from the
+    // handler brings the interrupted ones back.
+    unsafe {
+        asm!(
+            "movd {vector:e}, xmm6", "stmxcsr [{mxcsr}]", "fnstenv [{image}]", "fldenv [{image}]",
+            "pcmpeqd xmm6, xmm6", "pcmpeqd xmm15, xmm15",
+            mxcsr = in(reg) &raw mut mxcsr, image = in(reg) image.as_mut_ptr(), vector = out(reg) vector,
+            out("xmm6") _, out("xmm15") _,
+        );
+    }
+    for (slot, value) in FOUND.iter().zip([mxcsr, image[0].into(), image[4].into(), vector]) {
+        slot.store(value, Ordering::SeqCst);
+    }
+}
+
+/// Handlers compute as a new program does, whatever the interrupted code had set, which gets its own back.
+fn handlers_start_with_initial_vectors() -> Outcome {
+    crate::support::signal::handle(libc::SIGUSR1, look_at_vectors, 0)?;
+    let pid = process::getpid();
+    let (mut mxcsr, mut control) = (0_u32, 0_u16);
+    let (vector, result): (u64, u64);
+    // SAFETY: sets rounding modes and a vector register around a call that sends a signal, and restores the modes.
+    unsafe {
+        asm!(
+            "sub rsp, 16",
+            "mov dword ptr [rsp], 0x7f80", "ldmxcsr [rsp]", "mov word ptr [rsp + 4], 0xf7f", "fldcw [rsp + 4]", "fld1",
+            "mov rdx, 0x123456789", "movq xmm6, rdx",
+            "syscall",
+            "movq rdx, xmm6", "stmxcsr [{mxcsr}]", "fnstcw [{control}]", "fstp st(0)",
+            "mov dword ptr [rsp], 0x1f80", "ldmxcsr [rsp]", "fninit", "add rsp, 16",
+            mxcsr = in(reg) &raw mut mxcsr, control = in(reg) &raw mut control,
+            inlateout("rax") libc::SYS_kill => result, in("rdi") pid, in("rsi") libc::SIGUSR1, out("rdx") vector,
+            out("rcx") _, out("r11") _, out("xmm6") _,
+        );
+    }
+    check_eq!((result, vector, mxcsr, control), (0, 0x1_2345_6789, 0x7f80, 0xf7f));
+    let found: Vec<u32> = FOUND.iter().map(|slot| slot.load(Ordering::SeqCst)).collect();
+    check_eq!(found, [0x1f80, 0x37f, 0xffff, 0]);
     Ok(())
 }

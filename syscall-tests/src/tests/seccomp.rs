@@ -1,6 +1,7 @@
 //! Filters and strict mode (`man 2 seccomp`).
 
 use crate::case::Outcome;
+use crate::support::map;
 use crate::support::process::{self, in_child};
 use crate::support::{proc, signal};
 use crate::sys;
@@ -21,6 +22,7 @@ cases! {
     errno_is_capped,
     chains_have_a_limit,
     strict_mode_allows_exit,
+    vsyscall_page_is_filtered,
 }
 
 const RET: u16 = 0x06;
@@ -244,5 +246,63 @@ fn strict_mode_allows_exit() -> Outcome {
         0
     })?;
     check_eq!(status.code(), Some(7));
+    Ok(())
+}
+
+const VSYSCALL: usize = 0xffff_ffff_ff60_0000;
+
+/// `time(0)` through the page: the calling convention leaves the argument in rdi, which is 0 here.
+fn vsyscall_time() -> Result<u64, crate::case::Failure> {
+    let code = map::Map::new(4096, map::RW, map::ANON, -1, 0)?;
+    // xor edi, edi; mov rax, ADDRESS; call rax; ret, with the stack as a call finds it.
+    let address = (VSYSCALL + 0x400).to_ne_bytes();
+    let text = [&[0x31, 0xff, 0x48, 0xb8][..], &address, &[0xff, 0xd0, 0xc3]].concat();
+    code.fill(0, &text);
+    sys!(SYS_mprotect, &code, 4096, libc::PROT_READ | libc::PROT_EXEC)?;
+    Ok(map::execute(code.addr()))
+}
+
+/// Calls through the vsyscall page are calls: filters see them, at the address of the entry.
+fn vsyscall_page_is_filtered() -> Outcome {
+    if !proc::maps()?.iter().any(|area| area.start == VSYSCALL) {
+        skip!("no vsyscall page");
+    }
+    in_child(|| {
+        check!(vsyscall_time()? > 1_000_000_000);
+        no_new_privs()?;
+        install(&one_call(libc::SYS_time, ERRNO | libc::EXDEV as u32))?;
+        check_eq!(vsyscall_time()?.cast_signed(), -i64::from(libc::EXDEV));
+        Ok(())
+    })?;
+    in_child(|| {
+        no_new_privs()?;
+        // The high and the low half of the instruction pointer are the entry's.
+        install(&[
+            word(LOAD, 0, 0, 12),
+            word(JEQ, 0, 3, 0xffff_ffff),
+            word(LOAD, 0, 0, 8),
+            word(JEQ, 0, 1, 0xff60_0400),
+            word(RET, 0, 0, ERRNO | 77),
+            word(RET, 0, 0, ALLOW),
+        ])?;
+        check_eq!(vsyscall_time()?.cast_signed(), -77);
+        Ok(())
+    })?;
+    in_child(|| {
+        no_new_privs()?;
+        signal::handle(libc::SIGSYS, signal::record, libc::SA_SIGINFO)?;
+        install(&one_call(libc::SYS_time, TRAP | 5))?;
+        // As after SIGSYS anywhere: the result is the number.
+        check_eq!(vsyscall_time()?.cast_signed(), libc::SYS_time);
+        check_eq!(signal::seen_numbers(), vec![libc::SIGSYS]);
+        Ok(())
+    })?;
+    let killed = process::status_of(|| {
+        let _ = no_new_privs();
+        let _ = install(&one_call(libc::SYS_time, 0x8000_0000));
+        let _ = vsyscall_time();
+        0
+    })?;
+    check_eq!(killed.signal(), Some(libc::SIGSYS));
     Ok(())
 }

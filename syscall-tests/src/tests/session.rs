@@ -115,9 +115,8 @@ fn kill_of_a_group() -> Outcome {
 }
 
 fn kill_of_everything_spares_the_sender() -> Outcome {
-    // As a user that owns nothing else, so that nothing else can be hit.
     process::in_child(|| {
-        crate::support::creds::become_user(54_321, 54_321)?;
+        crate::support::creds::become_nobody_else()?;
         let mut child = process::fork_sleeper()?;
         signal::handle(libc::SIGUSR1, signal::record, 0)?;
         sys!(SYS_kill, -1, libc::SIGUSR1)?;

@@ -175,7 +175,7 @@ fn real_time_queue_limit_is_eagain() -> Outcome {
     signal::block(bit(40) | bit(libc::SIGUSR1))?;
     let limit = libc::rlimit { rlim_cur: 5, rlim_max: 5 };
     process::in_child(|| {
-        crate::support::creds::become_user(54_323, 54_323)?;
+        crate::support::creds::become_nobody_else()?;
         sys!(SYS_prlimit64, 0, libc::RLIMIT_SIGPENDING, &limit, 0)?;
         for value in 0..5 {
             signal::queue(process::getpid(), 40, value)?;

@@ -21,6 +21,7 @@ cases!(
     seek_hole_errors,
     sparse_file_of_a_tebibyte,
     sync_calls,
+    whole_file_systems_are_synced,
     fadvise_and_readahead,
     write_beyond_the_largest_offset,
     concurrent_appends,
@@ -208,6 +209,16 @@ fn sync_calls() -> Outcome {
     sys!(SYS_syncfs, &opened)?;
     errno_is!(sys!(SYS_fsync, 800), EBADF);
     errno_is!(sys!(SYS_syncfs, 800), EBADF);
+    Ok(())
+}
+
+/// Of the root too, which is the host's files in a container.
+fn whole_file_systems_are_synced() -> Outcome {
+    for path in [c"/", c"/tmp"] {
+        sys!(SYS_syncfs, &fd::open(path, libc::O_RDONLY, 0)?)?;
+        errno_is!(sys!(SYS_syncfs, &fd::open(path, libc::O_PATH, 0)?), EBADF);
+    }
+    sys!(SYS_sync)?;
     Ok(())
 }
 

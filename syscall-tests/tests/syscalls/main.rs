@@ -4,30 +4,38 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 
+mod files;
 mod native;
 mod runtime;
 
 use std::path::Path;
 
-use fixtures::behaviour::{Expectations, Place};
+use fixtures::behaviour::{Expectations, Place, Results};
+use fixtures::host_facts;
 
 /// Runs the tests in a place, prints a summary, and panics with a list of what differs from the expectations.
 fn check(place: &Place, program: &Path) {
     let name = place.name();
     let filter = std::env::var("SYSCALL_TESTS").unwrap_or_default();
-    let results = place.run(program, &filter).unwrap();
-    let verdict = Expectations::read(&name)
+    let results = place.run(program, &|test| test.contains(&filter)).unwrap();
+    judge(&name, &name, &results, filter.is_empty());
+}
+
+/// Compares results with the `expectations` of that name; panics with a list of what differs.
+fn judge(name: &str, expectations: &str, results: &Results, complete: bool) {
+    let verdict = Expectations::read(expectations)
         .unwrap()
-        .judge(&results, filter.is_empty());
+        .judge(results, complete);
     println!(
         "{name}: {} passed, {} known differences, {} skipped",
         verdict.passed, verdict.known, verdict.skipped
     );
     assert!(
         verdict.problems.is_empty(),
-        "{name}: {} problems, {} passed\n{}",
+        "{name}: {} problems, {} passed\n{}\nunusual facts of this host: {}",
         verdict.problems.len(),
         verdict.passed,
-        verdict.problems.join("\n")
+        verdict.problems.join("\n"),
+        host_facts::unusual()
     );
 }

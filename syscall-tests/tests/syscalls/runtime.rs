@@ -7,13 +7,14 @@ use fixtures::behaviour::Place;
 use fixtures::build::{self, Linkage};
 use fixtures::bundle::Bundle;
 use fixtures::container::Container;
+use fixtures::files::Files;
 use fixtures::runtime::Runtime;
 
 #[test]
 fn behaves_like_linux_inside_the_runtime() {
     let program = build::guest("syscall-tests", Linkage::StaticPie).unwrap();
     for runtime in Runtime::matrix().unwrap() {
-        crate::check(&Place::Runtime(runtime), &program);
+        crate::check(&Place::Runtime(runtime, Files::Memory), &program);
     }
 }
 

@@ -15,6 +15,10 @@ use crate::types::{
 /// `ENOENT`/`EINVAL`/`ENAMETOOLONG` for a name that is no component, `EBADF` for a node that is not
 /// known, `ESTALE` when the node's file is no longer where the client found it (walk again), `EROFS`
 /// for changes of a read-only tree, `EXDEV` across trees, `EIO` if the gofer is gone.
+///
+/// A node is a file: whatever name a file is found by, the answer is the same node, until it is forgotten.
+/// Each answer that names a node is a finding of it, except that of a walk that names the node which the
+/// step already had. The client gives each finding back once; with the last the node is forgotten.
 pub trait HostTree: Send + Sync + fmt::Debug {
     /// The root of a tree. `ENOENT` if there is no such tree.
     fn attach(&self, tree: TreeId) -> Result<Found>;
@@ -89,6 +93,6 @@ pub trait HostTree: Send + Sync + fmt::Debug {
     /// Connects to the unix socket that `node` is; `ECONNREFUSED` unless the tree allows it.
     fn connect(&self, node: NodeId, kind: SocketKind) -> Result<OwnedFd>;
 
-    /// Forgets nodes; unknown ones are ignored.
+    /// Gives findings back, one for each time that a node is listed; unknown nodes are ignored.
     fn close(&self, nodes: &[NodeId]);
 }

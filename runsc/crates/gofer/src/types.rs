@@ -173,7 +173,7 @@ impl FileKind {
 /// A node and its attributes at the time of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The node; the client closes it.
+    /// The node; the client gives this finding back.
     pub node: NodeId,
     /// Its attributes.
     pub attr: Attr,
@@ -184,8 +184,8 @@ pub struct Found {
 pub struct Step<'a> {
     /// The name, one component.
     pub name: &'a [u8],
-    /// The node that the client already has under this name. If it still is the same inode, the
-    /// answer names the same node, and nothing new is made.
+    /// The node that the client already has under this name. If it still is the same file, the answer
+    /// names the same node, and is no new finding.
     pub known: Option<NodeId>,
 }
 

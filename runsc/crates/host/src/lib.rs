@@ -7,6 +7,7 @@ pub mod barrier;
 pub mod cpu;
 pub mod denied_call;
 pub mod empty_root;
+pub mod file_lock;
 pub mod kick;
 pub mod privilege;
 pub mod ptrace;

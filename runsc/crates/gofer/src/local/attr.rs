@@ -9,9 +9,10 @@ use host::rustix::fs::{
     self, AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid,
 };
 
-use super::node::{Node, Table};
+use super::node::Node;
 use super::open::MODE_BITS;
 use super::sys;
+use super::table::Table;
 use crate::types::{Attr, FileKind, NodeId, Result, SetAttr, SetTime, SyncKind};
 
 /// See [`crate::HostTree::set_attributes`].
@@ -55,7 +56,7 @@ fn truncate(table: &Table, node: &Arc<Node>, size: u64) -> Result<()> {
         FileKind::Directory => return Err(Errno::EISDIR),
         _ => return Err(Errno::EINVAL),
     }
-    let fd = node.open_again(table, OFlags::WRONLY)?;
+    let fd = node.open_to_write(table, OFlags::WRONLY)?;
     fs::ftruncate(&fd, size).map_err(errno)
 }
 

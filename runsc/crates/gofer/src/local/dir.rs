@@ -4,6 +4,7 @@
 //! listing anew each time the directory is opened, which would make long listings quadratic. It is
 //! dropped at the end of the directory, with the node, or when [`READERS_MAX`] others are open.
 
+use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 use host::errno;
 use host::rustix::fs::{self, OFlags, RawDir, RawDirEntry, SeekFrom};
 
-use super::node::{Node, Table};
+use super::node::Node;
 use super::sys;
+use super::table::Table;
 use crate::types::{Detail, Entry, FileKind, Listing, NodeId, Result};
 
 /// Bytes of `getdents64(2)` records per batch. A record takes at least 24 bytes, so that a batch with
@@ -20,6 +22,9 @@ use crate::types::{Detail, Entry, FileKind, Listing, NodeId, Result};
 const BATCH_BYTES: usize = 8 << 10;
 /// Most reading descriptors kept open between batches.
 const READERS_MAX: usize = 256;
+
+/// Most directories among which one is looked for that was renamed.
+const LOOKED_AT_MAX: usize = 1024;
 
 /// An open descriptor that reads a directory, and where it stands.
 #[derive(Debug)]
@@ -43,6 +48,34 @@ pub(super) fn read(table: &Table, node: NodeId, cookie: u64, detail: Detail) -> 
         *slot = Some(reader);
     }
     Ok(listing)
+}
+
+/// The names of the directories in `parent`, as many as [`LOOKED_AT_MAX`], those that have inode number `ino`
+/// in the listing first.
+pub(super) fn directories(table: &Table, parent: &Arc<Node>, ino: u64) -> Result<Vec<CString>> {
+    let fd = parent.open_again(table, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let mut buffer = [const { MaybeUninit::uninit() }; BATCH_BYTES];
+    let mut records = RawDir::new(&fd, &mut buffer);
+    let (mut alike, mut others) = (Vec::new(), Vec::new());
+    while let Some(record) = records.next() {
+        let record = record.map_err(errno)?;
+        let name = record.file_name();
+        let may_be = matches!(
+            kind_of(record.file_type()),
+            Some(FileKind::Directory) | None
+        );
+        if !may_be || name == c"." || name == c".." {
+            continue;
+        }
+        if record.ino() == ino {
+            alike.push(name.to_owned());
+        } else if others.len() < LOOKED_AT_MAX {
+            others.push(name.to_owned());
+        }
+    }
+    alike.append(&mut others);
+    alike.truncate(LOOKED_AT_MAX);
+    Ok(alike)
 }
 
 impl Reader {
@@ -94,7 +127,7 @@ impl Reader {
     }
 }
 
-fn entry_of(record: &RawDirEntry<'_>, parent: Option<&super::node::PathFd>) -> Option<Entry> {
+fn entry_of(record: &RawDirEntry<'_>, parent: Option<&super::budget::PathFd>) -> Option<Entry> {
     let name = record.file_name();
     if name == c"." || name == c".." {
         return None;

@@ -8,8 +8,11 @@ use abi::Errno;
 use host::errno;
 use host::rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 
-use super::node::{Node, PathFd, Place, Table};
+use super::budget::PathFd;
+use super::identity::At;
+use super::node::Node;
 use super::open::MODE_BITS;
+use super::table::Table;
 use super::{found, sys};
 use crate::name;
 use crate::types::{
@@ -126,12 +129,12 @@ fn adopt(
     if attr.kind() != Some(kind) {
         return Err(Errno::ESTALE);
     }
-    let node = table.add_child(dir, file_name.clone(), &attr)?;
+    let node = table.child(dir, file_name.clone(), &attr, At::open(fd.as_fd()), None)?;
     let done = own(table, &node, fd.as_fd(), &attr, new).and_then(|()| sys::stat_fd(fd.as_fd()));
     match done {
         Ok(now) => attr = now,
         Err(error) => {
-            table.remove(&[node.id]);
+            table.give_back(&[node.id]);
             return Err(error);
         }
     }
@@ -179,6 +182,7 @@ pub(super) fn link(table: &Table, node: NodeId, dir: NodeId, file_name: &[u8]) -
         Err(error) if errno(error) == Errno::ENOENT => {
             let (old_dir, old_name) = node.parent_fd(table)?.ok_or(Errno::ENOENT)?;
             link_by_name(
+                table,
                 &node,
                 old_dir.as_fd(),
                 &old_name,
@@ -188,11 +192,11 @@ pub(super) fn link(table: &Table, node: NodeId, dir: NodeId, file_name: &[u8]) -
         }
         Err(error) => return Err(errno(error)),
     }
-    if matches!(node.place(), Place::Nowhere) {
-        node.move_to(Place::Child(dir.clone(), file_name.into()));
-    }
+    let attr = sys::stat_fd(fd.as_fd())?;
+    node.expect(table, &attr, At::open(fd.as_fd()))?;
+    node.add_place(&dir, file_name.into());
     Ok(Linked {
-        attr: sys::stat_fd(fd.as_fd())?,
+        attr,
         dir: attr_after(&parent),
     })
 }
@@ -203,14 +207,22 @@ pub(super) fn attr_after(dir: &PathFd) -> Option<Attr> {
 }
 
 fn link_by_name(
-    node: &Node,
+    table: &Table,
+    node: &Arc<Node>,
     old_dir: BorrowedFd<'_>,
     old_name: &CStr,
     new_dir: BorrowedFd<'_>,
     new_name: &CStr,
 ) -> Result<()> {
     fs::linkat(old_dir, old_name, new_dir, new_name, AtFlags::empty()).map_err(errno)?;
-    if node.expect(&sys::stat_at(new_dir, new_name)?).is_err() {
+    let at = At {
+        dir: new_dir,
+        name: new_name,
+    };
+    if node
+        .expect(table, &sys::stat_at(new_dir, new_name)?, at)
+        .is_err()
+    {
         fs::unlinkat(new_dir, new_name, AtFlags::empty()).map_err(errno)?;
         return Err(Errno::ESTALE);
     }
@@ -236,7 +248,7 @@ pub(super) fn remove(
     let parent = dir.path_fd(table)?;
     fs::unlinkat(parent.as_fd(), &file_name, flags).map_err(errno)?;
     if let Some(victim) = victim {
-        lose_name(&victim, &dir, &file_name);
+        victim.lose_place(&dir, &file_name);
     }
     Ok(attr_after(&parent))
 }
@@ -246,16 +258,6 @@ pub(super) fn remove(
 fn held(table: &Table, node: Option<NodeId>) -> Option<Arc<Node>> {
     let node = table.get(node?).ok()?;
     node.path_fd(table).ok().map(|_| node)
-}
-
-/// Notes that `node` is no longer `name` in `dir`, if that is where it was.
-fn lose_name(node: &Node, dir: &Arc<Node>, name: &CStr) {
-    if let Place::Child(parent, old) = node.place()
-        && Arc::ptr_eq(&parent, dir)
-        && *old == *name
-    {
-        node.move_to(Place::Nowhere);
-    }
 }
 
 /// See [`crate::HostTree::rename`].
@@ -278,14 +280,18 @@ pub(super) fn rename(table: &Table, rename: &Rename<'_>) -> Result<Renamed> {
         .map_err(errno)?;
     if let Some(replaced) = replaced {
         match rename.mode {
-            RenameMode::Exchange => follow(&replaced, &old_dir, old_fd.as_fd(), old_name)?,
+            RenameMode::Exchange => {
+                replaced.lose_place(&new_dir, &new_name);
+                follow(table, &replaced, &old_dir, old_fd.as_fd(), &old_name)?;
+            }
             RenameMode::Replace | RenameMode::NoReplace => {
-                lose_name(&replaced, &new_dir, &new_name);
+                replaced.lose_place(&new_dir, &new_name);
             }
         }
     }
     if let Some(moved) = moved {
-        follow(&moved, &new_dir, new_fd.as_fd(), new_name)?;
+        moved.lose_place(&old_dir, &old_name);
+        follow(table, &moved, &new_dir, new_fd.as_fd(), &new_name)?;
     }
     Ok(Renamed {
         old_dir: attr_after(&old_fd),
@@ -295,13 +301,20 @@ pub(super) fn rename(table: &Table, rename: &Rename<'_>) -> Result<Renamed> {
 
 /// Moves a node to its new place, if it is what is there: a client that names a wrong node, or a
 /// third party that renames at the same time, cannot build a loop of parents.
-fn follow(node: &Arc<Node>, dir: &Arc<Node>, dir_fd: BorrowedFd<'_>, name: CString) -> Result<()> {
-    match sys::stat_at(dir_fd, &name) {
-        Ok(attr) if node.is(&attr) && !Arc::ptr_eq(node, dir) => {
-            node.move_to(Place::Child(dir.clone(), name.into()));
+fn follow(
+    table: &Table,
+    node: &Arc<Node>,
+    dir: &Arc<Node>,
+    dir_fd: BorrowedFd<'_>,
+    name: &CStr,
+) -> Result<()> {
+    let at = At { dir: dir_fd, name };
+    match sys::stat_at(dir_fd, name) {
+        Ok(attr) => {
+            node.is_at(table, dir, name, &attr, at);
             Ok(())
         }
-        Ok(_) | Err(Errno::ENOENT) => Ok(()),
+        Err(Errno::ENOENT) => Ok(()),
         Err(error) => Err(error),
     }
 }

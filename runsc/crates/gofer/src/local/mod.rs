@@ -4,15 +4,20 @@
 //! descriptor and one checked component; nothing here resolves a path. It can do without `/proc`.
 
 mod attr;
+mod budget;
 mod dir;
 mod edit;
+mod identity;
 mod node;
 mod open;
 mod socket;
 mod sys;
+mod table;
 mod walk;
 mod xattr;
 
+#[cfg(test)]
+mod overlay_tests;
 #[cfg(test)]
 mod tests;
 
@@ -27,8 +32,9 @@ use host::errno;
 use host::rustix::fs::{self, Mode, OFlags};
 use host::rustix::process::{Resource, getrlimit, umask};
 
-use self::node::{Node, Place, Table};
+use self::node::Node;
 pub use self::sys::stat_fd;
+use self::table::Table;
 use crate::tree::HostTree;
 use crate::types::{
     Access, Attr, Created, Detail, FileKind, Found, Linked, Listing, Made, NewFile, NodeId, Opened,
@@ -159,7 +165,7 @@ impl HostTree for LocalTree {
         let root = self.roots.get(index).ok_or(Errno::ENOENT)?;
         let fd = root.open(OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
         let attr = stat_fd(fd.as_fd())?;
-        let node = self.table.add(root, &attr, Place::Root)?;
+        let node = self.table.root(root, &attr)?;
         node.keep(fd, &self.table);
         Ok(found(&node, attr))
     }
@@ -255,6 +261,6 @@ impl HostTree for LocalTree {
     }
 
     fn close(&self, nodes: &[NodeId]) {
-        self.table.remove(nodes);
+        self.table.give_back(nodes);
     }
 }

@@ -6,7 +6,8 @@ use abi::Errno;
 use host::errno;
 use host::rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 
-use super::node::{Place, Table};
+use super::identity::At;
+use super::table::Table;
 use super::{Policy, found, sys};
 use crate::name;
 use crate::types::{Access, Attr, Created, FileKind, Made, NewFile, NodeId, Opened, Result};
@@ -30,7 +31,11 @@ pub(super) fn open(table: &Table, node: NodeId, access: Access) -> Result<Opened
     if access.writes() && node.kind == FileKind::Regular {
         node.root.writable()?;
     }
-    let fd = node.open_again(table, open_flags(access))?;
+    let fd = if access.writes() {
+        node.open_to_write(table, open_flags(access))?
+    } else {
+        node.open_again(table, open_flags(access))?
+    };
     let attr = sys::stat_fd(fd.as_fd())?;
     if attr.kind() != Some(node.kind) {
         return Err(Errno::ESTALE);
@@ -65,7 +70,7 @@ pub(super) fn create(
     let mode = Mode::from_raw_mode(new.mode & 0o777);
     let fd = sys::open_beneath(parent.as_fd(), &file_name, flags, mode)?;
     let created = own(fd.as_fd(), new).and_then(|attr| {
-        let node = table.add_child(&dir, file_name.clone(), &attr)?;
+        let node = table.child(&dir, file_name.clone(), &attr, At::open(fd.as_fd()), None)?;
         Ok(found(&node, attr))
     });
     match created {
@@ -102,7 +107,7 @@ pub(super) fn create_unnamed(
     let mode = Mode::from_raw_mode(new.mode & 0o777);
     let fd = sys::open_beneath(dir.path_fd(table)?.as_fd(), c".", flags, mode)?;
     let attr = own(fd.as_fd(), new)?;
-    let node = table.add(&dir.root, &attr, Place::Nowhere)?;
+    let node = table.unnamed(&dir.root, &attr)?;
     node.keep(duplicate(&fd)?, table);
     Ok(Created {
         made: Made {

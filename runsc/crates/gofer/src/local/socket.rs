@@ -8,8 +8,9 @@ use host::errno;
 use host::rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use host::rustix::process::fchdir;
 
-use super::node::Table;
+use super::identity::At;
 use super::sys;
+use super::table::Table;
 use crate::types::{FileKind, NodeId, Result, SocketKind};
 
 /// See [`crate::HostTree::connect`].
@@ -19,7 +20,11 @@ pub(super) fn connect(table: &Table, node: NodeId, kind: SocketKind) -> Result<O
         return Err(Errno::ECONNREFUSED);
     }
     let (parent, name) = node.parent_fd(table)?.ok_or(Errno::ECONNREFUSED)?;
-    node.expect(&sys::stat_at(parent.as_fd(), &name)?)?;
+    let at = At {
+        dir: parent.as_fd(),
+        name: &name,
+    };
+    node.expect(table, &sys::stat_at(parent.as_fd(), &name)?, at)?;
     // An address is a path, and only a thread of its own can have a working directory of its own.
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("connect".into());

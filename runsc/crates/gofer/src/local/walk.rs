@@ -6,7 +6,9 @@ use std::sync::Arc;
 use abi::Errno;
 use host::rustix::fs::{Mode, OFlags};
 
-use super::node::{Node, Table};
+use super::identity::At;
+use super::node::Node;
+use super::table::Table;
 use super::{found, sys};
 use crate::name;
 use crate::types::{Attr, FileKind, Found, NodeId, Result, Step, Walk, WalkEnd};
@@ -59,7 +61,7 @@ fn forget_last(table: &Table, found: &mut Vec<Found>, step: Step<'_>) {
     if let Some(last) = found.pop()
         && Some(last.node) != step.known
     {
-        table.remove(&[last.node]);
+        table.give_back(&[last.node]);
     }
 }
 
@@ -71,23 +73,23 @@ fn descend(
 ) -> Result<(Arc<Node>, Attr)> {
     let name = name::to_c(step.name)?;
     let parent = dir.path_fd(table)?;
-    let known = step.known.map(|id| table.get(id)).transpose()?;
-    if known.is_none() && !last {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = sys::open_beneath(parent.as_fd(), &name, flags, Mode::empty())?;
-        let attr = sys::stat_fd(fd.as_fd())?;
-        let node = table.add_child(dir, name, &attr)?;
-        node.keep(fd, table);
+    // A node that has ended meanwhile is no hint.
+    let known = step.known.and_then(|id| table.get(id).ok());
+    if known.is_some() || last {
+        let attr = sys::stat_at(parent.as_fd(), &name)?;
+        let at = At {
+            dir: parent.as_fd(),
+            name: &name,
+        };
+        let node = table.child(dir, name.clone(), &attr, at, known)?;
         return Ok((node, attr));
     }
-    let attr = sys::stat_at(parent.as_fd(), &name)?;
-    match known {
-        Some(known) if known.is(&attr) => {
-            known.found_at(dir, name);
-            Ok((known, attr))
-        }
-        _ => Ok((table.add_child(dir, name, &attr)?, attr)),
-    }
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = sys::open_beneath(parent.as_fd(), &name, flags, Mode::empty())?;
+    let attr = sys::stat_fd(fd.as_fd())?;
+    let node = table.child(dir, name, &attr, At::open(fd.as_fd()), None)?;
+    node.keep(fd, table);
+    Ok((node, attr))
 }
 
 /// See [`crate::HostTree::read_link`].
@@ -100,8 +102,13 @@ pub(super) fn read_link(table: &Table, node: NodeId) -> Result<Vec<u8>> {
 }
 
 fn target(table: &Table, node: &Arc<Node>) -> Result<Vec<u8>> {
-    match node.parent_fd(table)? {
+    let by_name = match node.parent_fd(table)? {
         Some((parent, name)) => sys::read_link(parent.as_fd(), &name),
-        None => sys::read_link(node.path_fd(table)?.as_fd(), c""),
+        None => Err(Errno::ENOENT),
+    };
+    match by_name {
+        // It is not there any more, or another file is.
+        Err(Errno::ENOENT | Errno::EINVAL) => sys::read_link(node.path_fd(table)?.as_fd(), c""),
+        result => result,
     }
 }

@@ -8,7 +8,8 @@ use abi::Errno;
 use host::errno;
 use host::rustix::fs::{self, OFlags, XattrFlags};
 
-use super::node::{Node, Table};
+use super::node::Node;
+use super::table::Table;
 use crate::types::{FileKind, NodeId, Result, XattrMode};
 
 /// Longest name in bytes (`XATTR_NAME_MAX`).
@@ -79,6 +80,7 @@ pub(super) fn set(
         XattrMode::Create => XattrFlags::CREATE,
         XattrMode::Replace => XattrFlags::REPLACE,
     };
+    let _held = node.path_fd(table)?;
     let file = open(table, &node)?.ok_or(Errno::EPERM)?;
     fs::fsetxattr(&file, name.as_c_str(), value, flags).map_err(errno)
 }
@@ -105,6 +107,7 @@ pub(super) fn remove(table: &Table, node: NodeId, name: &[u8]) -> Result<()> {
     let node = table.get(node)?;
     node.root.writable()?;
     let name = checked(name)?;
+    let _held = node.path_fd(table)?;
     let file = open(table, &node)?.ok_or(Errno::EPERM)?;
     fs::fremovexattr(&file, name.as_c_str()).map_err(errno)
 }

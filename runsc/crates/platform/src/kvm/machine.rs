@@ -10,6 +10,7 @@ use super::vcpu::{CR4_FSGSBASE, Settings, Vcpu, errno};
 use super::windows::Windows;
 use crate::{ExtendedLayout, Limits, Result, SetupError};
 use abi::Errno;
+use host::rustix::process::{Resource, getrlimit};
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_enable_cap};
 use kvm_ioctls::{Cap, Kvm, VmFd};
 use std::ops::Range;
@@ -67,7 +68,7 @@ impl Machine {
         let slots = Slots::new(&vm, kvm.get_nr_memslots());
         let ring0 = Ring0::new(&slots).map_err(failed("give the machine memory"))?;
         let layout = Layout::new(address_bits(&cpuid));
-        let most = kvm.get_max_vcpus().min(MOST_VCPUS);
+        let most = kvm.get_max_vcpus().min(MOST_VCPUS).min(affordable_vcpus());
         let machine = Machine {
             pool: Pool::new(most),
             windows: Windows::new(layout, &slots),
@@ -140,6 +141,15 @@ impl Machine {
         let fd = self.vm.create_vcpu(id).map_err(errno)?;
         Vcpu::new(fd, number, &self.settings, &self.ring0)
     }
+}
+
+/// How many vCPUs there may be, each of which is a descriptor: no more than leave most descriptors to others.
+fn affordable_vcpus() -> usize {
+    const SHARE: u64 = 4;
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(MOST_VCPUS, |limit| {
+        usize::try_from(limit / SHARE).unwrap_or(MOST_VCPUS).max(1)
+    })
 }
 
 fn failure(step: &'static str, errno: Errno) -> SetupError {

@@ -104,13 +104,13 @@ impl Space {
         if access.is_empty() {
             return self.unmap(at);
         }
-        let mut file = File::new(fd)?;
+        let file = File::new(fd)?;
         if access.contains(Access::WRITE) && !file.is_writable() {
             return Err(Errno::EACCES);
         }
         let mut state = self.state.lock();
         let mut change = Change::default();
-        let result = self.map_pieces(&mut state, &mut change, at, &mut file, offset, access);
+        let result = self.map_pieces(&mut state, &mut change, at, &file, offset, access);
         if populate {
             for range in change.fresh.ranges() {
                 self.machine.windows().populate(range, access);
@@ -125,7 +125,7 @@ impl Space {
         state: &mut State,
         change: &mut Change,
         at: Range<usize>,
-        file: &mut File<'_>,
+        file: &File<'_>,
         offset: u64,
         access: Access,
     ) -> Result<()> {

@@ -37,6 +37,8 @@ struct State {
     windows: Vec<Window>,
     free: Vec<u32>,
     by_key: HashMap<(FileKey, u64), u32>,
+    /// One descriptor of each file that windows show.
+    files: HashMap<FileKey, Arc<OwnedFd>>,
     /// Windows that have become idle, with their generation then; those that are in use again are
     /// skipped when their turn comes.
     idle: VecDeque<(u32, u64)>,
@@ -70,7 +72,6 @@ struct FileKey {
 pub(super) struct File<'fd> {
     fd: BorrowedFd<'fd>,
     key: FileKey,
-    own: Option<Arc<OwnedFd>>,
 }
 
 impl<'fd> File<'fd> {
@@ -89,24 +90,12 @@ impl<'fd> File<'fd> {
             writable,
             changed: (!writable).then_some(changed),
         };
-        let own = None;
-        Ok(File { fd, key, own })
+        Ok(File { fd, key })
     }
 
     /// Whether its pages may be mapped writable.
     pub(super) fn is_writable(&self) -> bool {
         self.key.writable
-    }
-
-    /// A descriptor that stays open with the windows.
-    fn own(&mut self) -> Result<Arc<OwnedFd>> {
-        if let Some(own) = &self.own {
-            return Ok(Arc::clone(own));
-        }
-        let own = host::rustix::io::fcntl_dupfd_cloexec(self.fd, 0).map_err(host::errno)?;
-        let own = Arc::new(own);
-        self.own = Some(Arc::clone(&own));
-        Ok(own)
     }
 }
 
@@ -124,12 +113,7 @@ impl Windows {
     ///
     /// # Errors
     /// `ENOMEM` when there is no place for another, and what mmap(2) reports of the file.
-    pub(super) fn acquire(
-        &self,
-        file: &mut File<'_>,
-        index: u64,
-        nr_pages: u64,
-    ) -> Result<(u32, u64)> {
+    pub(super) fn acquire(&self, file: &File<'_>, index: u64, nr_pages: u64) -> Result<(u32, u64)> {
         let mut state = self.state.lock();
         let number = match state.by_key.get(&(file.key, index)) {
             Some(&number) => number,
@@ -233,10 +217,11 @@ impl Windows {
         host::rustix::io::pread(content.file.as_fd(), bytes, at).ok()
     }
 
-    fn open(&self, state: &mut State, file: &mut File<'_>, index: u64) -> Result<u32> {
+    fn open(&self, state: &mut State, file: &File<'_>, index: u64) -> Result<u32> {
         let number = self.free_window(state)?;
-        let mut place = || {
-            let own = file.own()?;
+        let own = self.descriptor(state, file);
+        let place = || {
+            let own = own?;
             let (region, at) = place_of(&state.slots, number)?;
             let len = usize::try_from(WINDOW).map_err(|_| Errno::EINVAL)?;
             let offset = index.checked_mul(WINDOW).ok_or(Errno::EOVERFLOW)?;
@@ -247,6 +232,7 @@ impl Windows {
             Ok(own) => own,
             Err(error) => {
                 state.free.push(number);
+                state.drop_descriptor(file.key);
                 return Err(error);
             }
         };
@@ -260,6 +246,23 @@ impl Windows {
         state.by_key.insert((file.key, index), number);
         state.nr_idle += 1; // the caller is about to use it
         Ok(number)
+    }
+
+    /// A descriptor that stays open with the windows of a file: the same for all of them. Where the host gives
+    /// no more, windows that nothing leads to make room.
+    fn descriptor(&self, state: &mut State, file: &File<'_>) -> Result<Arc<OwnedFd>> {
+        if let Some(own) = state.files.get(&file.key) {
+            return Ok(Arc::clone(own));
+        }
+        let own = loop {
+            match host::rustix::io::fcntl_dupfd_cloexec(file.fd, 0).map_err(host::errno) {
+                Ok(own) => break Arc::new(own),
+                Err(Errno::EMFILE) if self.close_idlest(state) => {}
+                Err(error) => return Err(error),
+            }
+        };
+        state.files.insert(file.key, Arc::clone(&own));
+        Ok(own)
     }
 
     fn free_window(&self, state: &mut State) -> Result<u32> {
@@ -315,6 +318,9 @@ impl Windows {
             return;
         };
         state.by_key.remove(&(content.key, content.index));
+        let key = content.key;
+        drop(content);
+        state.drop_descriptor(key);
         state.nr_idle = state.nr_idle.saturating_sub(1);
         let cleared = place_of(&state.slots, number)
             .and_then(|(region, at)| region.clear(at, usize::try_from(WINDOW).unwrap_or_default()));
@@ -322,6 +328,16 @@ impl Windows {
             Ok(()) => state.free.push(number),
             // It stays mapped, and is not used again.
             Err(errno) => tracing::warn!(%errno, "a window on a host file can't be closed"),
+        }
+    }
+}
+
+impl State {
+    /// Closes the descriptor of a file that no window shows any more.
+    fn drop_descriptor(&mut self, key: FileKey) {
+        let unused = |own: &Arc<OwnedFd>| Arc::strong_count(own) == 1;
+        if self.files.get(&key).is_some_and(unused) {
+            self.files.remove(&key);
         }
     }
 }

@@ -224,6 +224,38 @@ fn more_windows_than_are_kept_come_and_go() {
     }
 }
 
+/// However much of a file is mapped, it takes one descriptor of the host's.
+#[test]
+fn windows_of_a_file_share_a_descriptor() {
+    const WINDOW: u64 = 2 << 20;
+    if !std::path::Path::new("/dev/kvm").exists() {
+        return;
+    }
+    let platform = guest::platform();
+    let guest = Guest::new(&platform, guest::LOAD);
+    let file = guest::file(&[]);
+    rustix::fs::ftruncate(&file, 100 * WINDOW).unwrap();
+    for index in 0..100 {
+        let at = DATA + index * PAGE;
+        let offset = index as u64 * WINDOW;
+        let access = Access::READ | Access::WRITE;
+        guest
+            .space
+            .map(at..at + PAGE, file.as_fd(), offset, access, false)
+            .unwrap();
+    }
+    let of_file = |entry: &std::fs::DirEntry| {
+        let (Ok(found), Ok(stat)) = (rustix::fs::stat(entry.path()), rustix::fs::fstat(&file))
+        else {
+            return false;
+        };
+        (found.st_dev, found.st_ino) == (stat.st_dev, stat.st_ino)
+    };
+    let all = std::fs::read_dir("/proc/self/fd").unwrap();
+    let count = || all.flatten().filter(of_file).count();
+    assert_eq!(count(), 2, "the caller's and one more");
+}
+
 #[test]
 fn a_space_begins_again_while_a_thread_runs_in_it() {
     let platform = guest::platform();

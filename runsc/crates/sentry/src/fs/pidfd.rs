@@ -7,8 +7,8 @@ use abi::Errno;
 use crate::error::Result;
 use crate::fs::anon::{self, Anonymous};
 use crate::kernel::Task;
-use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
+use crate::kernel::ptrace::access;
 use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::vfs::fd_table::Descriptor;
@@ -82,18 +82,7 @@ pub fn group_of(open: &OpenFile) -> Result<&Arc<ThreadGroup>> {
 /// trace it.
 pub fn take_file(task: &Task, group: &Arc<ThreadGroup>, fd: i32) -> Result<Arc<OpenFile>> {
     let target = group.leader().ok_or(Errno::ESRCH)?;
-    let (own, other) = (task.credentials(), target.credentials());
-    let same_ids = [other.uid, other.euid, other.suid]
-        .iter()
-        .all(|uid| *uid == own.uid)
-        && [other.gid, other.egid, other.sgid]
-            .iter()
-            .all(|gid| *gid == own.gid);
-    let may_trace = same_ids && other.permitted.is_subset_of(own.permitted);
-    let same_group = Arc::ptr_eq(group, task.group());
-    if !same_group && !may_trace && !own.has_in(&other.user_ns, Capability::SysPtrace) {
-        return Err(Errno::EPERM);
-    }
+    access::check(task, &target, access::Mode::Real)?;
     if group.is_zombie() {
         return Err(Errno::ESRCH);
     }

@@ -10,7 +10,23 @@ use crate::fs::devpts::{DevPts, DevPtsOptions};
 use crate::fs::tmpfs::{TmpFs, TmpfsOptions};
 use crate::fs::{cgroup, devtmpfs, mqueue, proc, sysfs};
 use crate::kernel::task::Task;
+use crate::kernel::user_namespace::UserNamespace;
 use crate::vfs::inode::FileSystem;
+
+/// The user namespace that a new instance of the type called `name` belongs to: whoever mounts it must be privileged
+/// there.
+#[must_use]
+pub fn owner(task: &Task, name: &[u8]) -> Arc<UserNamespace> {
+    let owners = &task.namespaces().owners;
+    match name {
+        b"proc" => task.pid_namespace().user_ns.clone(),
+        b"sysfs" => owners.net.clone(),
+        b"mqueue" => owners.ipc.clone(),
+        b"cgroup" | b"cgroup2" => owners.cgroup.clone(),
+        b"tmpfs" | b"ramfs" | b"devpts" => task.credentials().user_ns.clone(),
+        _ => task.credentials().user_ns.outermost().clone(),
+    }
+}
 
 /// A new instance of the type called `name`, mounted with `options`; ENODEV for a type that is not known.
 pub fn make(task: &Task, name: &[u8], options: &[u8]) -> Result<Arc<dyn FileSystem>> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use abi::Errno;
 use bitflags::bitflags;
-use platform::{Context, ExtendedState, Space};
+use platform::{ExtendedState, Interrupter, Space};
 
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
@@ -81,6 +81,8 @@ pub struct CloneRequest {
 /// Makes a task; returns its id as the caller sees it.
 pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
     check(task, request)?;
+    // Again when the child is published; here before anything is copied for it.
+    check_limits(task)?;
     let flags = request.flags;
     let mm = if flags.contains(CloneFlags::VM) {
         task.mm()
@@ -94,16 +96,14 @@ pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
     let vfork = flags
         .contains(CloneFlags::VFORK)
         .then(|| Arc::new(VforkDone::default()));
-    let child = build(task, request, mm, &vfork, starter.context)?;
+    let child = build(task, request, mm, &vfork, starter.interrupter)?;
     if !flags.contains(CloneFlags::VM) {
         for forked in [&*child, task] {
             let registers = *forked.registers.lock();
             forked.mm().provide_ahead(&registers);
         }
     }
-    let result = publish(task, request, &child)
-        .and_then(|published| write_ids(task, request, &child).map(|()| published));
-    let (id, event) = match result {
+    let (id, event) = match make_known(task, request, &child) {
         Ok(published) => published,
         Err(errno) => {
             crate::kernel::exit::abandon(&child);
@@ -158,17 +158,18 @@ fn check(task: &Task, request: &CloneRequest) -> Result<()> {
     Ok(())
 }
 
-/// A host thread with a context in the child's space, waiting for its task.
+/// A host thread with a context in the child's space, waiting for its task. The context stays there, whatever
+/// becomes of the task: no other thread could let go of it.
 struct HostThread {
-    context: Box<Context>,
+    interrupter: Interrupter,
     go: SyncSender<Arc<Task>>,
 }
 
 /// Where a new context begins, and with which processor state; none: nowhere until its first program is loaded.
 type Start = Option<(Arc<Space>, ExtendedState)>;
 
-/// What a new host thread reports: its context, ready.
-type Ready = Result<Box<Context>>;
+/// What a new host thread reports: what interrupts its context, which is ready.
+type Ready = Result<Interrupter>;
 
 impl HostThread {
     /// Starts a thread whose context is in `space` with the processor state `extended`; EAGAIN.
@@ -185,8 +186,8 @@ impl HostThread {
             .stack_size(STACK_SIZE)
             .spawn(move || host_thread(&platform, start, &ready_sender, &go_receiver))
             .map_err(|_| Errno::EAGAIN)?;
-        let context = ready.recv().map_err(|_| Errno::EAGAIN)??;
-        Ok(HostThread { context, go })
+        let interrupter = ready.recv().map_err(|_| Errno::EAGAIN)??;
+        Ok(HostThread { interrupter, go })
     }
 }
 
@@ -206,12 +207,15 @@ fn host_thread(
         *context.extended()? = extended;
         Ok(())
     });
-    let report = prepared.map(|()| context).map_err(|_: Errno| Errno::EAGAIN);
+    let report = prepared
+        .map(|()| context.interrupter())
+        .map_err(|_: Errno| Errno::EAGAIN);
     if ready.send(report).is_err() {
         return;
     }
     // An error: the clone failed after all.
     if let Ok(task) = go.recv() {
+        *task.context.lock() = Some(context);
         task.host_thread.get_or_init(std::thread::current);
         run::run(&task, space);
     }
@@ -223,7 +227,7 @@ fn build(
     request: &CloneRequest,
     mm: Arc<crate::mm::AddressSpace>,
     vfork: &Option<Arc<VforkDone>>,
-    context: Box<Context>,
+    interrupter: Interrupter,
 ) -> Result<Arc<Task>> {
     let flags = request.flags;
     let group = if flags.contains(CloneFlags::THREAD) {
@@ -259,9 +263,9 @@ fn build(
         registers,
         mm: Some(mm),
         fs: if flags.contains(CloneFlags::FS) {
-            task.fs()
+            task.fs().share(&group)?
         } else {
-            Arc::new(task.fs().fork())
+            task.fs().fork().used_by(&group)
         },
         files: if flags.contains(CloneFlags::FILES) {
             task.files()
@@ -272,16 +276,32 @@ fn build(
         namespaces: task.namespaces(),
         child_pid_ns: task.child_pid_ns.lock().clone(),
         signals,
-        context,
+        interrupter,
         vfork_done: vfork.clone(),
         own,
     };
-    let child = Task::new(group, parts);
-    crate::kernel::namespaces::unshare(&child, flags)?;
-    if flags.contains(CloneFlags::NEWPID) {
-        new_pid_namespace(&child);
+    Ok(Task::new(group, parts))
+}
+
+/// Gives the child its namespaces, its descriptor, its numbers and its place in the tree. After an error it is
+/// to be abandoned: nobody has seen it.
+fn make_known(
+    task: &Task,
+    request: &CloneRequest,
+    child: &Arc<Task>,
+) -> Result<(u32, Option<Event>)> {
+    crate::kernel::namespaces::unshare(child, request.flags)?;
+    if request.flags.contains(CloneFlags::NEWPID) {
+        new_pid_namespace(child);
     }
-    Ok(child)
+    let pidfd = open_pidfd(task, request, child)?;
+    let published = publish(task, request, child);
+    match (&published, pidfd) {
+        (Ok(_), _) => write_ids(task, request, child),
+        (Err(_), Some(pidfd)) => close_pidfd(task, pidfd),
+        (Err(_), None) => {}
+    }
+    published
 }
 
 /// The child is to be the init of a pid namespace, which its user namespace owns.
@@ -290,6 +310,12 @@ fn new_pid_namespace(child: &Task) {
     let ino = child.kernel().namespace_ids.allocate();
     let mut slot = child.child_pid_ns.lock();
     *slot = PidNamespace::new(ino, Some(slot.clone()), user_ns);
+}
+
+/// Whether one more task is within the limits; EAGAIN.
+fn check_limits(task: &Task) -> Result<()> {
+    check_process_limit(task)?;
+    task.kernel().cgroups.check_fork(task.group())
 }
 
 /// `RLIMIT_NPROC`: how many tasks the real user may have (`man 2 getrlimit`); EAGAIN.
@@ -331,8 +357,7 @@ fn trace_event(task: &Task, request: &CloneRequest) -> Option<Event> {
 /// Gives the child its numbers and its place in the tree. From here on others see it. Also returns what a
 /// tracer is to hear.
 fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<(u32, Option<Event>)> {
-    check_process_limit(task)?;
-    task.kernel().cgroups.check_fork(task.group())?;
+    check_limits(task)?;
     let _tree = task.kernel().task_set.lock();
     if task.is_exiting() {
         return Err(Errno::EAGAIN);
@@ -363,27 +388,44 @@ fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<(u3
     Ok((child.tid_in(&task.pid_namespace()), event))
 }
 
-/// Stores the child's id where the flags say.
-fn write_ids(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<()> {
-    let id = child.tid_in(&task.pid_namespace());
-    if request.flags.contains(CloneFlags::PIDFD) {
-        let fd = crate::fs::pidfd::open(task, child.group(), crate::vfs::file::OpenFlags::empty())?;
-        task.mm().write_value(request.pidfd, &fd)?;
+/// With `CLONE_PIDFD`, opens the descriptor that refers to the child and stores its number; EMFILE, EFAULT.
+fn open_pidfd(task: &Task, request: &CloneRequest, child: &Task) -> Result<Option<i32>> {
+    if !request.flags.contains(CloneFlags::PIDFD) {
+        return Ok(None);
     }
-    // As on Linux, an address that can't be written is the caller's loss, not a failure.
+    let fd = crate::fs::pidfd::open(task, child.group(), crate::vfs::file::OpenFlags::empty())?;
+    if let Err(errno) = task.mm().write_value(request.pidfd, &fd) {
+        close_pidfd(task, fd);
+        return Err(errno);
+    }
+    Ok(Some(fd))
+}
+
+/// Takes back the descriptor of a child that is not to be.
+fn close_pidfd(task: &Task, fd: i32) {
+    let files = task.files();
+    // Another thread may have closed it.
+    if let Ok(descriptor) = files.remove(fd) {
+        let _ = files.ended(task, descriptor);
+    }
+}
+
+/// Stores the child's id where the flags say. As on Linux, an address that can't be written is the caller's loss,
+/// not a failure.
+fn write_ids(task: &Task, request: &CloneRequest, child: &Task) {
     if request.flags.contains(CloneFlags::PARENT_SETTID) {
+        let id = child.tid_in(&task.pid_namespace());
         let _ = task.mm().write_value(request.parent_tid, &id);
     }
     if request.flags.contains(CloneFlags::CHILD_SETTID) {
         let _ = child.mm().write_value(request.child_tid, &child.tid());
     }
-    Ok(())
 }
 
 /// A host thread for the first task of a process that comes from outside. Its context is in no space yet.
 pub(crate) fn first_thread(
     kernel: &crate::kernel::Kernel,
-) -> Result<(Box<Context>, SyncSender<Arc<Task>>)> {
+) -> Result<(Interrupter, SyncSender<Arc<Task>>)> {
     let thread = HostThread::spawn(kernel.platform().clone(), None)?;
-    Ok((thread.context, thread.go))
+    Ok((thread.interrupter, thread.go))
 }

@@ -9,6 +9,7 @@ use crate::error::{Result, SysError, SyscallResult};
 use crate::kernel::credentials::Credentials;
 use crate::kernel::exec_credentials::{self, Elevation};
 use crate::kernel::exit;
+use crate::kernel::fs_context::Sharing;
 use crate::kernel::task::Task;
 use crate::loader::{self, Arguments, Identity, Image, Loader};
 use crate::vfs::attr::FileType;
@@ -53,7 +54,9 @@ pub fn execute(
     arguments: Arguments,
 ) -> SyscallResult {
     let file = open_executable(task, start, path, flags)?;
-    let (image, new) = prepare(task, file, arguments)?;
+    let fs = task.fs();
+    let executing = fs.begin_exec();
+    let (image, new) = prepare(task, file, arguments, executing.sharing)?;
     let old_tid = task.tid();
     end_other_threads(task)?;
     commit(task, image, new);
@@ -63,7 +66,7 @@ pub fn execute(
 
 /// Loads the first program of a process that comes from outside, before its task runs.
 pub(crate) fn load_first(task: &Task, file: Arc<OpenFile>, arguments: Arguments) -> Result<()> {
-    let (image, new) = prepare(task, file, arguments)?;
+    let (image, new) = prepare(task, file, arguments, Sharing::Alone)?;
     commit(task, image, new);
     Ok(())
 }
@@ -76,12 +79,16 @@ struct New {
 }
 
 /// All that may fail: the caller is as it was until this has succeeded.
-fn prepare(task: &Task, file: Arc<OpenFile>, arguments: Arguments) -> Result<(Image, New)> {
+fn prepare(
+    task: &Task,
+    file: Arc<OpenFile>,
+    arguments: Arguments,
+    sharing: Sharing,
+) -> Result<(Image, New)> {
     let name = short_name(&arguments.filename);
     let open = |path: &[u8]| open_executable(task, None, path, WalkFlags::FOLLOW);
     let resolved = loader::resolve(task, file, arguments, &open)?;
-    let (credentials, elevation) =
-        exec_credentials::after_exec(&task.credentials(), &resolved.file)?;
+    let (credentials, elevation) = exec_credentials::after_exec(task, &resolved.file, sharing)?;
     let user_ns = &credentials.user_ns;
     let ids = [
         user_ns.user_inward(credentials.uid),
@@ -199,6 +206,7 @@ fn commit(task: &Task, image: Image, new: New) {
     if new.elevation == Elevation::Elevated {
         image.mm.set_dumpable(false);
     }
+    image.mm.set_owner(new.credentials.user_ns.clone());
     task.set_credentials(new.credentials);
     group.aio.clear();
     group.membarrier.store(0, Ordering::Relaxed);

@@ -2,8 +2,11 @@
 //! execve* and *Capabilities and execution of programs by root*).
 
 use crate::error::Result;
-use crate::kernel::credentials::{CapabilitySet, Credentials, SecureBits};
+use crate::kernel::credentials::{Capability, CapabilitySet, Credentials, SecureBits};
+use crate::kernel::fs_context::Sharing;
+use crate::kernel::task::Task;
 use crate::vfs::file::OpenFile;
+use crate::vfs::xattr;
 
 /// Whether the program got privileges that its caller did not have: it is to distrust its environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,63 +25,109 @@ struct FileCapabilities {
     effective: bool,
 }
 
-/// The credentials of the program in `file` when a task with `old` executes it.
-pub(crate) fn after_exec(old: &Credentials, file: &OpenFile) -> Result<(Credentials, Elevation)> {
+/// Why a program may not get what its file would give it (`LSM_UNSAFE_*` of Linux).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Distrust {
+    /// `PR_SET_NO_NEW_PRIVS`
+    no_new_privs: bool,
+    /// Another process could change the root or working directory under it.
+    shares_fs: bool,
+    /// A tracer that has no such privileges itself could change it.
+    traced: bool,
+}
+
+impl Distrust {
+    fn of(task: &Task, old: &Credentials, sharing: Sharing) -> Distrust {
+        Distrust {
+            no_new_privs: old.no_new_privs,
+            shares_fs: sharing == Sharing::Shared,
+            traced: !task.tracer_is_trusted_in(&old.user_ns),
+        }
+    }
+
+    fn any(self) -> bool {
+        self.no_new_privs || self.shares_fs || self.traced
+    }
+}
+
+/// The credentials of the program in `file` when `task` executes it, which has its root and working directory for
+/// itself, or not.
+pub(crate) fn after_exec(
+    task: &Task,
+    file: &OpenFile,
+    sharing: Sharing,
+) -> Result<(Credentials, Elevation)> {
+    let old = &*task.credentials();
     let attr = file.inode().attr()?;
     let mut new = old.clone();
+    let mount = &file.path().mount;
+    // What the less privileged have mounted elevates only them.
+    let own_fs = old.user_ns.is_within(&mount.tree().owner(&old.user_ns));
+    let may_elevate = !mount.is_no_suid() && own_fs;
     // Set-ID bits of ids that the user namespace does not know mean nothing in it.
-    let may_elevate = !old.no_new_privs
-        && !file.path().mount.is_no_suid()
-        && old.user_ns.knows(attr.uid, attr.gid);
-    if may_elevate && attr.permissions & 0o4000 != 0 {
+    let may_set_id = may_elevate && !old.no_new_privs && old.user_ns.knows(attr.uid, attr.gid);
+    if may_set_id && attr.permissions & 0o4000 != 0 {
         new.euid = attr.uid;
     }
     // Set-group-ID without group execute permission marks mandatory locking, not elevation (man 7 inode).
-    if may_elevate && attr.permissions & 0o2010 == 0o2010 {
+    if may_set_id && attr.permissions & 0o2010 == 0o2010 {
         new.egid = attr.gid;
     }
-    let capabilities = if may_elevate {
-        file_capabilities(file)
+    let capabilities = may_elevate.then(|| file_capabilities(file)).flatten();
+    let set_id = new.euid != old.uid || new.egid != old.gid;
+    let effective = transform(old, &mut new, capabilities);
+    let distrust = Distrust::of(task, old, sharing);
+    if distrust.any() && gains(old, &new) {
+        downgrade(old, &mut new, distrust);
+    }
+    if capabilities.is_some() || set_id {
+        new.ambient = CapabilitySet::EMPTY;
+    }
+    new.permitted = CapabilitySet(new.permitted.0 | new.ambient.0);
+    new.effective = if effective {
+        new.permitted
     } else {
-        None
+        new.ambient
     };
-    let set_id = new.euid != old.euid || new.egid != old.egid;
-    transform(old, &mut new, capabilities, set_id);
     new.suid = new.euid;
     new.fsuid = new.euid;
     new.sgid = new.egid;
     new.fsgid = new.egid;
     new.secure_bits.remove(SecureBits::KEEP_CAPS);
-    let gained = !new.permitted.is_subset_of(old.permitted) && Some(new.uid) != new.root_id();
-    let elevated = new.euid != new.uid || new.egid != new.gid || gained;
-    Ok((
-        new,
-        if elevated {
-            Elevation::Elevated
-        } else {
-            Elevation::Same
-        },
-    ))
+    let grew = !new.permitted.is_subset_of(new.ambient);
+    let elevated = set_id || Some(new.uid) != new.root_id() && (effective || grew);
+    let elevation = if elevated {
+        Elevation::Elevated
+    } else {
+        Elevation::Same
+    };
+    Ok((new, elevation))
 }
 
-fn transform(
-    old: &Credentials,
-    new: &mut Credentials,
-    file: Option<FileCapabilities>,
-    set_id: bool,
-) {
+/// Whether the file gives another user or group, or capabilities that the caller had not.
+fn gains(old: &Credentials, new: &Credentials) -> bool {
+    new.euid != old.euid
+        || !(new.egid == old.egid || old.groups.binary_search(&new.egid).is_ok())
+        || !new.permitted.is_subset_of(old.permitted)
+}
+
+/// It gets no more than its caller had, and maybe less.
+fn downgrade(old: &Credentials, new: &mut Credentials, distrust: Distrust) {
+    if !old.has_own(Capability::Setuid) || distrust.no_new_privs {
+        new.euid = new.uid;
+        new.egid = new.gid;
+    }
+    new.permitted = CapabilitySet(new.permitted.0 & old.permitted.0);
+}
+
+/// Sets the permitted capabilities that come of the file, before ambient ones; whether they are to be effective.
+fn transform(old: &Credentials, new: &mut Credentials, file: Option<FileCapabilities>) -> bool {
     let no_root = old.secure_bits.contains(SecureBits::NOROOT);
     // Root by real or effective id has every file capability, unless a set-user-ID-root program has its own.
     let root = old.root_id();
     let as_root = !no_root
         && (Some(new.uid) == root || Some(new.euid) == root)
         && !(file.is_some() && Some(old.uid) != root);
-    let privileged = file.is_some() || set_id;
-    let ambient = if privileged {
-        CapabilitySet::EMPTY
-    } else {
-        old.ambient
-    };
     let (permitted, inheritable, effective) = if as_root {
         (
             CapabilitySet::FULL,
@@ -89,15 +138,14 @@ fn transform(
         let file = file.unwrap_or_default();
         (file.permitted, file.inheritable, file.effective)
     };
-    let granted = (old.inheritable.0 & inheritable.0) | (permitted.0 & old.bounding.0) | ambient.0;
-    new.ambient = ambient;
-    new.permitted = CapabilitySet(granted);
-    new.effective = if effective { new.permitted } else { ambient };
+    new.permitted =
+        CapabilitySet((old.inheritable.0 & inheritable.0) | (permitted.0 & old.bounding.0));
+    effective
 }
 
 /// The file's capabilities, none if it has no valid attribute.
 fn file_capabilities(file: &OpenFile) -> Option<FileCapabilities> {
-    let value = file.inode().get_xattr(b"security.capability").ok()?;
+    let value = file.inode().get_xattr(xattr::CAPABILITY).ok()?;
     let word = |at: usize| {
         let bytes = value.get(at * 4..at * 4 + 4)?;
         Some(u64::from(u32::from_le_bytes(bytes.try_into().ok()?)))

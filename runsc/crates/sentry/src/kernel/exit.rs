@@ -154,6 +154,7 @@ fn release_resources(task: &Task) {
     finish_vfork(task);
     let files = std::mem::take(&mut *task.files.lock());
     crate::vfs::fd_table::release(task, files);
+    task.fs.lock().leave();
 }
 
 /// The task no longer uses the memory that it shares with the parent of its `vfork(2)`.

@@ -10,10 +10,13 @@ use crate::error::Result;
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::user_namespace::UserNamespace;
+use crate::kernel::wait_queue::Events;
 
 /// Ids run up to this, then start again above 300, as on Linux with its default `pid_max`.
 pub const PID_MAX: u32 = 4_194_304;
 const FIRST_REUSED: u32 = 300;
+/// The number of a namespace's first process.
+const INIT: u32 = 1;
 
 /// A pid namespace: a table from numbers to what has them.
 #[derive(Debug)]
@@ -112,9 +115,21 @@ impl PidNamespace {
         Err(Errno::EAGAIN)
     }
 
-    /// The number is free again.
+    /// The number is free again. An init that goes last looks whether this was what it waits for: it need not be the
+    /// parent of what ends, which may be outside of the namespace (`free_pid` in Linux's `kernel/pid.c`).
     pub fn release(&self, id: u32) {
-        self.table.lock().tasks.remove(&id);
+        let init = {
+            let mut table = self.table.lock();
+            table.tasks.remove(&id);
+            if table.dead {
+                table.tasks.get(&INIT).cloned()
+            } else {
+                None
+            }
+        };
+        if let Some(init) = init {
+            init.group().child_events.wake(Events::IN);
+        }
     }
 
     /// The number now means another task (`execve` from a thread that is not the leader).

@@ -175,7 +175,7 @@ impl Kernel {
     /// Makes a process of its own session that does not run yet: others may be started meanwhile, in the pid
     /// namespace whose init it is to be.
     pub fn new_process(self: &Arc<Self>, spec: ProcessSpec) -> Result<NewProcess, StartError> {
-        let (context, go) = clone::first_thread(self).map_err(StartError::Host)?;
+        let (interrupter, go) = clone::first_thread(self).map_err(StartError::Host)?;
         let dispositions = Arc::new(Mutex::new(Dispositions::default()));
         let group = ThreadGroup::new(self, dispositions, spec.limits, Signal::SIGCHLD.number());
         group
@@ -200,13 +200,13 @@ impl Kernel {
         let parts = TaskParts {
             registers: platform::ThreadState::default(),
             mm: None,
-            fs: Arc::new(FsContext::new(root.clone(), root, spec.umask)),
+            fs: FsContext::new(root.clone(), root, spec.umask).used_by(&group),
             files: Arc::new(files),
             credentials: Arc::new(spec.credentials),
             namespaces: Arc::new(namespaces),
             child_pid_ns: self.root_pid_ns().clone(),
             signals: TaskSignals::default(),
-            context,
+            interrupter,
             vfork_done: None,
             own: OwnState {
                 timer_slack_ns: 50_000,

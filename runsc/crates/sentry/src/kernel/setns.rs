@@ -185,7 +185,7 @@ fn check(task: &Task, namespace: &Namespace) -> Result<()> {
 
 /// Whether root and working directory are another task's too (`CLONE_FS`).
 fn shares_fs(task: &Task) -> bool {
-    Arc::strong_count(&task.fs.lock()) > 1
+    task.fs().users() > 1
 }
 
 fn enter(task: &Task, namespace: &Namespace) {

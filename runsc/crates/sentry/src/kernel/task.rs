@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use platform::{Context, Interrupter, ThreadState};
 
 use crate::kernel::credentials::{Capability, Credentials};
-use crate::kernel::fs_context::FsContext;
+use crate::kernel::fs_context::{FsContext, FsUser};
 use crate::kernel::kernel::Kernel;
 use crate::kernel::namespaces::Namespaces;
 use crate::kernel::pids::{PidNamespace, PidNumbers};
@@ -28,7 +28,7 @@ pub struct Task {
     /// The registers while the task is in the kernel.
     pub registers: Mutex<ThreadState>,
     pub(crate) mm: Mutex<Option<Arc<AddressSpace>>>,
-    pub(crate) fs: Mutex<Arc<FsContext>>,
+    pub(crate) fs: Mutex<FsUser>,
     pub(crate) files: Mutex<Arc<FdTable>>,
     credentials: Mutex<Arc<Credentials>>,
     /// Being traced, while `traced` is set.
@@ -49,7 +49,8 @@ pub struct Task {
     pub signals: Mutex<TaskSignals>,
     pub(crate) interrupter: Interrupter,
     pub(crate) host_thread: OnceLock<std::thread::Thread>,
-    /// The platform's side of the task, while the task is in the kernel; only its own thread uses it.
+    /// The platform's side of the task, while the task is in the kernel; only its own thread uses it, puts it
+    /// here and takes it away for good.
     pub(crate) context: Mutex<Option<Box<Context>>>,
     /// A signal is to be handled, or a stop to be joined (`Task::is_interrupted`). Set at first, so that a
     /// new thread looks at what its group has for it.
@@ -177,7 +178,7 @@ pub struct TaskParts {
     /// Its address space; none for the first task of a process from outside, until its program is loaded.
     pub mm: Option<Arc<AddressSpace>>,
     /// Root, cwd, umask.
-    pub fs: Arc<FsContext>,
+    pub fs: FsUser,
     /// Descriptors.
     pub files: Arc<FdTable>,
     /// Credentials.
@@ -188,8 +189,8 @@ pub struct TaskParts {
     pub child_pid_ns: Arc<PidNamespace>,
     /// Signals.
     pub signals: TaskSignals,
-    /// The platform's side of it.
-    pub context: Box<Context>,
+    /// What interrupts the platform's side of it, which its host thread brings along.
+    pub interrupter: Interrupter,
     /// Whom `vfork(2)` keeps waiting.
     pub vfork_done: Option<Arc<VforkDone>>,
     /// The rest.
@@ -218,9 +219,9 @@ impl Task {
             namespaces: Mutex::new(parts.namespaces),
             child_pid_ns: Mutex::new(parts.child_pid_ns),
             signals: Mutex::new(parts.signals),
-            interrupter: parts.context.interrupter(),
+            interrupter: parts.interrupter,
             host_thread: OnceLock::new(),
-            context: Mutex::new(Some(parts.context)),
+            context: Mutex::default(),
             signal_pending: AtomicBool::new(true),
             affinity_changed: AtomicBool::new(!parts.own.affinity.is_empty()),
             exit_requested: AtomicBool::new(false),
@@ -299,7 +300,7 @@ impl Task {
     /// Root, working directory, umask.
     #[must_use]
     pub fn fs(&self) -> Arc<FsContext> {
-        self.fs.lock().clone()
+        self.fs.lock().context().clone()
     }
 
     /// The descriptor table.

@@ -204,6 +204,16 @@ impl UserNamespace {
         !maps.groups.0.is_empty() && !maps.denies_setgroups
     }
 
+    /// The outermost namespace.
+    #[must_use]
+    pub fn outermost(self: &Arc<Self>) -> &Arc<UserNamespace> {
+        let mut namespace = self;
+        while let Some(parent) = &namespace.parent {
+            namespace = parent;
+        }
+        namespace
+    }
+
     /// Whether it is `other` or below it.
     #[must_use]
     pub fn is_within(self: &Arc<Self>, other: &Arc<UserNamespace>) -> bool {

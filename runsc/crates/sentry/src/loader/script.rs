@@ -60,6 +60,8 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(head: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
@@ -81,5 +83,23 @@ mod tests {
     #[test]
     fn no_path_is_enoexec() {
         assert_eq!(interpreter(b"#!   \n").unwrap_err(), Errno::ENOEXEC);
+    }
+
+    proptest! {
+        /// The byte classes that matter are frequent, so that lines of all shapes come up.
+        #[test]
+        fn any_head_is_a_script_or_not(
+            body in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b" \t\n\0/#!a"[..])], 0..300),
+        ) {
+            let mut head = b"#!".to_vec();
+            head.extend(body);
+            head.truncate(super::super::HEAD);
+            if let Ok(Some(line)) = interpreter(&head) {
+                prop_assert!(!line.path.is_empty() && !line.path.iter().copied().any(is_blank));
+                let argument = line.argument.unwrap_or(b"x".to_vec());
+                prop_assert_eq!(trim(&argument), argument.as_slice());
+                prop_assert!(!argument.is_empty() && !argument.contains(&b'\n'));
+            }
+        }
     }
 }

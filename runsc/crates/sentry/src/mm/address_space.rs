@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use memory::MemoryFile;
 use parking_lot::{Mutex, RwLock};
@@ -13,6 +13,7 @@ use super::areas::{Areas, PAGE};
 use super::pages::Active;
 use super::settings::DEFAULT_CORE_DUMP_FILTER;
 use crate::error::Result;
+use crate::kernel::user_namespace::UserNamespace;
 use crate::mm::mappable::Mappable;
 use crate::vfs::file::OpenFile;
 
@@ -130,6 +131,7 @@ pub struct AddressSpace {
     pub(super) executable: Mutex<Option<Arc<OpenFile>>>,
     pub(super) layout: Mutex<ExecLayout>,
     pub(super) dumpable: AtomicBool,
+    pub(super) owner: OnceLock<Arc<UserNamespace>>,
     pub(super) huge_pages_disabled: AtomicBool,
     pub(super) core_dump_filter: AtomicU32,
 }
@@ -182,6 +184,7 @@ impl AddressSpace {
             executable: Mutex::default(),
             layout: Mutex::default(),
             dumpable: AtomicBool::new(true),
+            owner: OnceLock::new(),
             huge_pages_disabled: AtomicBool::new(false),
             core_dump_filter: AtomicU32::new(DEFAULT_CORE_DUMP_FILTER),
         })

@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use abi::raw::general as nr;
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_oneof, proptest};
 use zerocopy::IntoBytes as _;
 
 use crate::error::{Restart, SysError, SyscallResult};
@@ -333,4 +334,61 @@ fn a_call_that_sleeps_has_two_lines() {
     assert_eq!(text, "fsync(3 <unfinished ...>");
     let (text, _) = result::begun(u64::from(nr::__NR_pause), &[]);
     assert_eq!(text, "pause(<unfinished ...>");
+}
+
+/// Memory that holds something at every address below a limit, as a hostile program may have filled it.
+struct Hostile {
+    bytes: Vec<u8>,
+    end: usize,
+}
+
+impl Memory for Hostile {
+    fn read(&self, address: usize, buffer: &mut [u8]) -> usize {
+        let len = self.end.saturating_sub(address).min(buffer.len());
+        for (index, byte) in buffer[..len].iter_mut().enumerate() {
+            *byte = self.bytes[(address % 8191 + index) % self.bytes.len()];
+        }
+        len
+    }
+}
+
+/// Numbers at the edges of everything.
+fn word() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        any::<u64>(),
+        0..64_u64,
+        Just(u64::MAX),
+        Just(1 << 63),
+        Just(u64::from(u32::MAX)),
+        0x1000..0x9000_u64,
+        (0..64_u32).prop_map(|bit| 1 << bit),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_call_is_a_line_whatever_its_memory_holds(
+        args in proptest::array::uniform6(word()),
+        bytes in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 1..600),
+            proptest::collection::vec(word(), 1..80).prop_map(|numbers| words(&numbers)),
+        ],
+        end in prop_oneof![Just(0), Just(0x2001_usize), Just(0x9000_usize), Just(usize::MAX)],
+        returned in word(),
+        max_string in prop_oneof![Just(0_usize), Just(32), Just(5000)],
+    ) {
+        let memory = Hostile { bytes, end };
+        for number in 0..480 {
+            for result in [Ok(returned), Err(SysError::Errno(Errno::EFAULT))] {
+                let mut printer = Printer::new(&memory, args, max_string);
+                printer.set_stack(args[0]);
+                let format = Format::of(number);
+                let before = (0..format.args.len()).map(|n| format.before(&mut printer, n)).collect();
+                let line = result::call(&mut printer, number, before, None, &result, || returned);
+                prop_assert!(line.contains(") = "));
+            }
+        }
+    }
 }

@@ -7,17 +7,16 @@ use abi::fs::{Flock, OwnerEx};
 use abi::raw::general as nr;
 
 use super::descriptor;
-use crate::error::{Restart, Result, SysError, SyscallResult};
+use crate::error::{Result, SysError, SyscallResult};
 use crate::fs::pipe::PipeEnd;
 use crate::kernel::signal::Signal;
 use crate::kernel::task::Task;
-use crate::kernel::wait_queue::Events;
 use crate::syscalls::args::SyscallArgs;
 use crate::syscalls::table::Call;
 use crate::vfs::async_io;
 use crate::vfs::attr::FileType;
 use crate::vfs::file::{OpenFile, OpenFlags};
-use crate::vfs::locks::{LockKind, LockOwner, LockRange, RecordLock};
+use crate::vfs::locks::{self, Holder, HostLock, LockKind, LockOwner, LockRange, RecordLock};
 use crate::vfs::owner::{FileOwner, OwnerTarget};
 
 pub(super) const CALLS: &[Call] = &[
@@ -166,31 +165,53 @@ fn get_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallRes
         owner,
         by: Arc::downgrade(task.group()),
     };
-    match open.inode().shared().locks.conflict(&wanted) {
+    let inside = open.inode().shared().locks.conflict(&wanted);
+    let held = match inside {
+        Some(held) => Some((held.kind, held.range, holder_pid(task, &held))),
+        None => outside(open, &wanted)?,
+    };
+    match held {
         None => lock.kind = raw(nr::F_UNLCK),
-        Some(held) => {
-            lock.kind = raw(match held.kind {
+        Some((kind, range, pid)) => {
+            lock.kind = raw(match kind {
                 LockKind::Read => nr::F_RDLCK,
                 LockKind::Write => nr::F_WRLCK,
             });
             lock.whence = raw(nr::SEEK_SET);
-            lock.start = held.range.start.cast_signed();
-            lock.len = if held.range.end == u64::MAX {
+            lock.start = range.start.cast_signed();
+            lock.len = if range.end == u64::MAX {
                 0
             } else {
-                (held.range.end - held.range.start).cast_signed()
+                (range.end - range.start).cast_signed()
             };
-            lock.pid = match held.owner {
-                LockOwner::OpenFile(_) => -1,
-                LockOwner::Table(_) => held
-                    .by
-                    .upgrade()
-                    .map_or(0, |group| group.pid_in(&task.pid_namespace()).cast_signed()),
-            };
+            lock.pid = pid;
         }
     }
     task.mm().write_value(args.usize(2), &lock)?;
     Ok(0)
+}
+
+/// Who holds a lock, as the caller's pid namespace numbers processes.
+fn holder_pid(task: &Task, held: &RecordLock) -> i32 {
+    match held.owner {
+        LockOwner::OpenFile(_) => -1,
+        LockOwner::Table(_) => held
+            .by
+            .upgrade()
+            .map_or(0, |group| group.pid_in(&task.pid_namespace()).cast_signed()),
+    }
+}
+
+/// What somebody outside holds; processes there have no number here.
+fn outside(open: &OpenFile, wanted: &RecordLock) -> Result<Option<(LockKind, LockRange, i32)>> {
+    let Some(host) = open.inode().host_lock(open.flags().writable())? else {
+        return Ok(None);
+    };
+    let held = host.conflict(wanted.kind, wanted.range)?;
+    Ok(held.map(|held| {
+        let pid = if held.by_open_file { -1 } else { 0 };
+        (held.kind, held.range, pid)
+    }))
 }
 
 /// The small constants of `struct flock`.
@@ -220,37 +241,42 @@ fn set_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallRes
         by: Arc::downgrade(task.group()),
     };
     task.kernel().vfs.locked_inodes.note(open.inode());
-    let Err(holder) = locks.set(wanted.clone()) else {
+    let host = open.inode().host_lock(open.flags().writable())?;
+    let Some(holder) = locks.set(wanted.clone(), host.as_ref())? else {
         return Ok(0);
     };
     if matches!(args.u32(1), nr::F_SETLK | nr::F_OFD_SETLK) {
         return Err(Errno::EAGAIN.into());
     }
-    wait_for_lock(task, open, &wanted, holder)
+    wait_for_lock(task, open, &wanted, holder, host.as_ref())
 }
 
 fn wait_for_lock(
     task: &Task,
     open: &OpenFile,
     wanted: &RecordLock,
-    first_holder: RecordLock,
+    first_holder: Holder,
+    host: Option<&HostLock>,
 ) -> SyscallResult {
-    let locks = &open.inode().shared().locks;
+    let file_locks = &open.inode().shared().locks;
     let waits = &task.kernel().vfs.lock_waits;
-    waits.begin(wanted.owner, first_holder.owner)?;
-    let queue = locks.wait_queue();
-    let outcome = task.wait_for(&[(&queue, Events::OUT)], None, || {
-        match locks.set(wanted.clone()) {
-            Ok(()) => Some(Ok(0)),
-            Err(holder) => {
-                waits.end(wanted.owner);
-                waits.begin(wanted.owner, holder.owner).err().map(Err)
-            }
-        }
+    // Whom those outside wait for is not known: no circle through them is found.
+    let begin = |holder: &Holder| match holder {
+        Holder::Inside(lock) => waits.begin(wanted.owner, lock.owner),
+        Holder::Outside => Ok(()),
+    };
+    begin(&first_holder)?;
+    let outcome = locks::wait(task, file_locks, host, || {
+        let holder = match file_locks.set(wanted.clone(), host) {
+            Ok(None) => return Some(Ok(0)),
+            Ok(Some(holder)) => holder,
+            Err(errno) => return Some(Err(errno)),
+        };
+        waits.end(wanted.owner);
+        begin(&holder).err().map(Err)
     });
     waits.end(wanted.owner);
-    let outcome = outcome.map_err(|unslept| unslept.into_error(Errno::EAGAIN, Restart::Sys))?;
-    Ok(outcome?)
+    Ok(outcome??)
 }
 
 fn flock(task: &Task, args: &SyscallArgs) -> SyscallResult {
@@ -258,30 +284,32 @@ fn flock(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if open.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF.into());
     }
-    let locks = &open.inode().shared().locks;
+    let file_locks = &open.inode().shared().locks;
     let owner = open.lock_owner();
     let kind = match args.u32(1) & !nr::LOCK_NB {
         nr::LOCK_SH => LockKind::Read,
         nr::LOCK_EX => LockKind::Write,
         nr::LOCK_UN => {
-            locks.unlock_whole(owner);
+            file_locks.unlock_whole(owner);
             return Ok(0);
         }
         _ => return Err(Errno::EINVAL.into()),
     };
     task.kernel().vfs.locked_inodes.note(open.inode());
+    let host = open.inode().host_lock(open.flags().writable())?;
     let by = Arc::downgrade(task.group());
-    let attempt = || locks.lock_whole(owner, kind, by.clone()).then_some(());
-    if attempt().is_some() {
-        return Ok(0);
+    let attempt = || match file_locks.lock_whole(owner, kind, by.clone(), host.as_ref()) {
+        Ok(true) => Some(Ok(0)),
+        Ok(false) => None,
+        Err(errno) => Some(Err(errno)),
+    };
+    if let Some(outcome) = attempt() {
+        return Ok(outcome?);
     }
     if args.u32(1) & nr::LOCK_NB != 0 {
         return Err(Errno::EAGAIN.into());
     }
-    let queue = locks.wait_queue();
-    task.wait_for(&[(&queue, Events::OUT)], None, attempt)
-        .map_err(|unslept| unslept.into_error(Errno::EAGAIN, Restart::Sys))?;
-    Ok(0)
+    Ok(locks::wait(task, file_locks, host.as_ref(), attempt)??)
 }
 
 /// `F_OWNER_TID`, `F_OWNER_PID`, `F_OWNER_PGRP`

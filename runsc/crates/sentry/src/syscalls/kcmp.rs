@@ -6,7 +6,7 @@ use abi::Errno;
 use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
-use crate::kernel::ptrace::attach;
+use crate::kernel::ptrace::access;
 use crate::kernel::task::Task;
 use crate::syscalls::{Call, SyscallArgs};
 
@@ -26,8 +26,8 @@ fn kcmp(task: &Task, args: &SyscallArgs) -> SyscallResult {
         task.pid_namespace().task(pid).ok_or(Errno::ESRCH)
     };
     let (one, two) = (find(args.i32(0))?, find(args.i32(1))?);
-    attach::check_access(task, &one)?;
-    attach::check_access(task, &two)?;
+    access::check(task, &one, access::Mode::Real)?;
+    access::check(task, &two, access::Mode::Real)?;
     let kind = args.i32(2);
     let places = (
         place(&one, kind, args.u64(3))?,

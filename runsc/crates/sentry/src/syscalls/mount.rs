@@ -126,15 +126,19 @@ fn remount(task: &Task, target: &Path, flags: u32, data: usize) -> SyscallResult
     if !Arc::ptr_eq(&target.dentry, target.mount.root()) {
         return Err(Errno::EINVAL.into());
     }
-    if flags & nr::MS_BIND == 0 {
-        let text = options(task, data)?;
-        types::remount(task, &target.mount.fs, &text)?;
-    }
     let before = target.mount.flags();
     let after = mount_flags(flags, before);
-    let kept = before & MountFlags::RESTRICTIONS;
-    if before.contains(MountFlags::LOCKED_FLAGS) && !after.contains(kept) {
+    if !before.may_become(after) {
         return Err(Errno::EPERM.into());
+    }
+    if flags & nr::MS_BIND == 0 {
+        let text = options(task, data)?;
+        let credentials = task.credentials();
+        let owner = target.mount.tree().owner(&credentials.user_ns);
+        if !credentials.has_in(&owner, Capability::SysAdmin) {
+            return Err(Errno::EPERM.into());
+        }
+        types::remount(task, &target.mount.fs, &text)?;
     }
     target.mount.set_flags(after)?;
     Ok(0)
@@ -199,13 +203,20 @@ fn new_mount(
     } else {
         at::path_text(task, args.usize(0))?
     };
+    let owner = types::owner(task, &type_name);
+    if !task.credentials().has_in(&owner, Capability::SysAdmin) {
+        return Err(Errno::EPERM.into());
+    }
     let fs = types::make(task, &type_name, &text)?;
     let is_directory = target.inode().kind()? == FileType::Directory;
     if !is_directory {
         return Err(Errno::ENOTDIR.into());
     }
     let vfs = &task.kernel().vfs;
-    let mount = vfs.mount(fs, &source, mount_flags(flags, MountFlags::empty()));
+    let mut flags = mount_flags(flags, MountFlags::empty());
+    flags |= namespace.check_revealing(&fs, flags)?;
+    let mount = vfs.mount(fs, &source, flags);
+    mount.tree().set_owner(owner);
     namespace.attach(vfs, &mount, target)?;
     Ok(0)
 }

@@ -11,7 +11,7 @@ use crate::kernel::clone::CloneFlags;
 use crate::kernel::credentials::Capability;
 use crate::kernel::namespaces;
 use crate::kernel::pids::PidNamespace;
-use crate::kernel::ptrace::attach;
+use crate::kernel::ptrace::access;
 use crate::kernel::setns::{self, Namespace};
 use crate::kernel::task::Task;
 use crate::syscalls::{Call, SyscallArgs};
@@ -64,7 +64,7 @@ fn unshare(task: &Task, args: &SyscallArgs) -> SyscallResult {
     // A mount namespace of one's own needs a root of one's own (man 2 unshare, CLONE_NEWNS).
     if flags.intersects(CloneFlags::FS | CloneFlags::NEWNS | CloneFlags::NEWUSER) {
         let own = task.fs().fork();
-        *task.fs.lock() = Arc::new(own);
+        *task.fs.lock() = own.used_by(task.group());
     }
     if flags.contains(CloneFlags::FILES) {
         let shared = task.files();
@@ -106,7 +106,7 @@ fn setns(task: &Task, args: &SyscallArgs) -> SyscallResult {
     }
     let target = group.leader().filter(|_| !group.is_zombie());
     let target = target.ok_or(Errno::ESRCH)?;
-    attach::check_access(task, &target)?;
+    access::check(task, &target, access::Mode::Real)?;
     let names: [&[u8]; 7] = [b"user", b"cgroup", b"ipc", b"uts", b"net", b"pid", b"mnt"];
     let own_user_ns = task.credentials().user_ns.ino;
     let wanted: Vec<Namespace> = names

@@ -6,7 +6,7 @@ use abi::Errno;
 use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
-use crate::kernel::credentials::Capability;
+use crate::kernel::ptrace::access;
 use crate::kernel::task::Task;
 use crate::mm::AddressSpace;
 use crate::mm::user_io::UserIo;
@@ -80,23 +80,6 @@ pub(super) fn ranges(
 /// with real credentials); EPERM, ESRCH.
 pub(super) fn memory_of(task: &Task, target: &Task) -> Result<Arc<AddressSpace>> {
     let mm = target.mm_if_alive().ok_or(Errno::ESRCH)?;
-    if Arc::ptr_eq(task.group(), target.group())
-        || task
-            .credentials()
-            .has_in(&target.credentials().user_ns, Capability::SysPtrace)
-    {
-        return Ok(mm);
-    }
-    let (own, other) = (task.credentials(), target.credentials());
-    let same_user = [other.uid, other.euid, other.suid]
-        .iter()
-        .all(|&uid| uid == own.uid);
-    let same_group = [other.gid, other.egid, other.sgid]
-        .iter()
-        .all(|&gid| gid == own.gid);
-    if same_user && same_group && mm.dumpable() {
-        Ok(mm)
-    } else {
-        Err(Errno::EPERM)
-    }
+    access::check(task, target, access::Mode::Real)?;
+    Ok(mm)
 }

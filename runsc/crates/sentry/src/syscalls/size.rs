@@ -10,7 +10,7 @@ use crate::kernel::oom;
 use crate::kernel::task::Task;
 use crate::syscalls::args::SyscallArgs;
 use crate::syscalls::table::Call;
-use crate::vfs::attr::FileType;
+use crate::vfs::attr::{FileType, SetAttr};
 use crate::vfs::attributes;
 use crate::vfs::file::OpenFlags;
 use crate::vfs::notify::{self, FileEvent};
@@ -107,7 +107,14 @@ fn fallocate(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if mode & nr::FALLOC_FL_KEEP_SIZE == 0 {
         check_file_size(task, end)?;
     }
+    let permissions = attributes::permissions_after_write(task, &open.inode().attr()?);
     oom::with_room(task, || open.file().allocate(mode, offset, len))?;
+    if permissions.is_some() {
+        open.inode().set_attr(&SetAttr {
+            permissions,
+            ..SetAttr::default()
+        })?;
+    }
     Ok(0)
 }
 

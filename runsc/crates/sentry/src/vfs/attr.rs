@@ -193,6 +193,14 @@ pub struct SetAttr {
     pub mtime: Option<SetTime>,
 }
 
+impl SetAttr {
+    /// Whether a program's capabilities go with it: another length, another owner (`man 7 capabilities`).
+    #[must_use]
+    pub fn drops_capabilities(&self) -> bool {
+        self.size.is_some() || self.uid.is_some() || self.gid.is_some()
+    }
+}
+
 /// What `statfs(2)` tells of a file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatFs {

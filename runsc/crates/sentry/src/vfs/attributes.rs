@@ -143,12 +143,19 @@ pub fn truncate(task: &Task, path: &Path, len: u64) -> Result<()> {
     Ok(())
 }
 
+/// What the permissions of a file with set-ID bits are to be after a change of its contents; none for one without:
+/// the host takes the bits away from files of its own, whoever it is that writes in here.
+pub fn permissions_after_write(task: &Task, attr: &Attr) -> Option<u32> {
+    let kept = permission::without_set_id(&task.credentials(), attr);
+    (attr.permissions & 0o6000 != 0).then(|| kept.unwrap_or(attr.permissions))
+}
+
 /// Sets the size; set-ID bits go as for a write.
 pub fn set_size(task: &Task, inode: &InodeRef, len: u64) -> Result<()> {
     let attr = inode.attr()?;
     inode.set_attr(&SetAttr {
         size: Some(len),
-        permissions: permission::without_set_id(&task.credentials(), &attr),
+        permissions: permissions_after_write(task, &attr),
         ..SetAttr::default()
     })
 }

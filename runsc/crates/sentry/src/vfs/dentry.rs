@@ -10,10 +10,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::kernel::user_namespace::UserNamespace;
 use crate::vfs::inode::{FileSystem, InodeRef};
 
 /// Dentries that a tree keeps although nobody uses them.
@@ -31,6 +32,7 @@ pub struct DentryTree {
     /// Counts removals and renames of names: a lookup that overlaps with one is not remembered.
     removals: AtomicU64,
     recent: Mutex<Recent>,
+    owner: OnceLock<Arc<UserNamespace>>,
 }
 
 /// Recently found dentries, oldest first.
@@ -71,6 +73,19 @@ struct Place {
 }
 
 impl DentryTree {
+    /// The user namespace that the file system was mounted in; `asker` is any that it may be.
+    #[must_use]
+    pub fn owner(&self, asker: &Arc<UserNamespace>) -> Arc<UserNamespace> {
+        // What the kernel made belongs to the outermost namespace.
+        let owner = self.owner.get();
+        owner.unwrap_or_else(|| asker.outermost()).clone()
+    }
+
+    /// Says which user namespace it was mounted in, once.
+    pub fn set_owner(&self, owner: Arc<UserNamespace>) {
+        self.owner.get_or_init(|| owner);
+    }
+
     /// The tree of a file system, with its root.
     #[must_use]
     pub fn new(fs: Arc<dyn FileSystem>) -> Arc<DentryTree> {
@@ -81,6 +96,7 @@ impl DentryTree {
             rename: Mutex::default(),
             removals: AtomicU64::new(0),
             recent: Mutex::default(),
+            owner: OnceLock::new(),
         })
     }
 

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::kernel::task::Task;
 use crate::vfs::attr::{Attr, Device, FileType, SetAttr, StatFs};
 use crate::vfs::file::{File, OpenFlags};
+use crate::vfs::locks::HostLock;
 use crate::vfs::path::Path;
 use crate::vfs::shared::InodeShared;
 
@@ -114,6 +115,23 @@ pub trait Inode: Any + Send + Sync + fmt::Debug {
     /// The type, which never changes.
     fn kind(&self) -> Result<FileType> {
         Ok(self.attr()?.file_type)
+    }
+
+    /// Whether it is a FIFO of a tree that others use too, and not made in here: whoever opens it means to meet them,
+    /// who are out of reach.
+    fn is_foreign_fifo(&self) -> bool {
+        false
+    }
+
+    /// Where the host has its part of the file's locks, if other programs of the host use it too; for one that is
+    /// open for writing if `writable`.
+    fn host_lock(&self, _writable: bool) -> Result<Option<HostLock>> {
+        Ok(None)
+    }
+
+    /// Whether it is a directory in which nothing can ever be, made for others to be mounted on.
+    fn is_always_empty(&self) -> bool {
+        false
     }
 
     /// Changes attributes and ctime.

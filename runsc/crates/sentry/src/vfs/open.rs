@@ -7,6 +7,7 @@ use abi::Errno;
 use crate::error::{Result, SysError};
 use crate::kernel::task::Task;
 use crate::vfs::attr::{Attr, FileType, SetAttr};
+use crate::vfs::attributes;
 use crate::vfs::device::{DeviceKind, Opened};
 use crate::vfs::edit;
 use crate::vfs::file::{File, OpenFile, OpenFlags};
@@ -274,6 +275,13 @@ fn finish(
     let opened: Opened = match attr.file_type {
         FileType::Symlink => return Err(Errno::ELOOP.into()),
         FileType::Socket => return Err(Errno::ENXIO.into()),
+        FileType::Fifo if inode.is_foreign_fifo() => {
+            let text = String::from_utf8_lossy(&path.text(task)).into_owned();
+            task.kernel().vfs.tell_user_once(format!(
+                "{text:?} is a FIFO of the host or of another container, which can't be opened (--host-fifo=none)"
+            ));
+            return Err(Errno::ENXIO.into());
+        }
         FileType::Fifo => {
             let pipe = inode.shared().fifo();
             if path.dentry.is_anonymous() {
@@ -319,7 +327,7 @@ fn open_stored(
         .then(|| WriteAccess::take(&inode, &path.mount))
         .transpose()?;
     if truncates {
-        let permissions = permission::without_set_id(&task.credentials(), attr);
+        let permissions = attributes::permissions_after_write(task, attr);
         inode.set_attr(&SetAttr {
             size: Some(0),
             permissions,

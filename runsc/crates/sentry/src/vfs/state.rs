@@ -1,5 +1,6 @@
 //! What one kernel keeps for its file systems.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +13,7 @@ use crate::fs::host_fd::watcher::HostWatcher;
 use crate::fs::tmpfs::{TmpFs, TmpfsOptions};
 use crate::kernel::Kernel;
 use crate::kernel::user_namespace::UserNamespace;
+use crate::user_log;
 use crate::vfs::async_io::AsyncIo;
 use crate::vfs::attr::Device;
 use crate::vfs::dentry::DentryTree;
@@ -41,7 +43,12 @@ pub struct Vfs {
     anonymous: OnceLock<AnonymousMount>,
     memfds: OnceLock<Arc<Mount>>,
     host_watcher: Mutex<Option<Arc<HostWatcher>>>,
+    /// What the user has been told.
+    told: Mutex<HashSet<String>>,
 }
+
+/// The most that the user is told of files out of reach.
+const MOST_TOLD: usize = 64;
 
 impl Default for Vfs {
     fn default() -> Vfs {
@@ -59,6 +66,7 @@ impl Default for Vfs {
             anonymous: OnceLock::new(),
             memfds: OnceLock::new(),
             host_watcher: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 }
@@ -67,6 +75,15 @@ impl Vfs {
     /// A mount id or peer group id never given before.
     pub fn mount_id(&self) -> u64 {
         self.next_mount_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells the container's user, if that has not been said before.
+    pub(crate) fn tell_user_once(&self, text: String) {
+        let mut told = self.told.lock();
+        if told.len() < MOST_TOLD && !told.contains(&text) {
+            tracing::warn!(target: user_log::TARGET, "{text}");
+            told.insert(text);
+        }
     }
 
     /// A device number for a file system that has no device.

@@ -12,6 +12,8 @@ use crate::vfs::permission;
 
 /// Longest name (`XATTR_NAME_MAX`).
 pub const NAME_MAX: usize = 255;
+/// What gives a program capabilities (`man 7 capabilities`, *File capabilities*).
+pub const CAPABILITY: &[u8] = b"security.capability";
 /// Largest value (`XATTR_SIZE_MAX`).
 pub const SIZE_MAX: usize = 65536;
 
@@ -67,7 +69,7 @@ fn check(task: &Task, attr: &Attr, name: &[u8], access: Access) -> Result<()> {
         };
     }
     if name.starts_with(b"security.") {
-        let needed = if name == b"security.capability" {
+        let needed = if name == CAPABILITY {
             Capability::Setfcap
         } else {
             Capability::SysAdmin

@@ -193,3 +193,22 @@ impl FileSystem for DevPts {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::DevPtsOptions;
+
+    proptest! {
+        #[test]
+        fn any_text_is_options_or_einval(
+            text in "((mode|ptmxmode|uid|gid|max|newinstance|x)=?[-0-9]{0,12},?){0,5}|.{0,40}",
+        ) {
+            if let Ok(options) = DevPtsOptions::parse(text.as_bytes()) {
+                prop_assert!(options.mode <= 0o777 && options.ptmx_mode <= 0o777);
+                prop_assert!(options.max <= 1 << 20);
+            }
+        }
+    }
+}

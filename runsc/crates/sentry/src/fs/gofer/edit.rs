@@ -54,7 +54,11 @@ impl GoferInode {
             NewKind::CharDevice(device) => special(FileType::CharDevice, device)?,
             NewKind::BlockDevice(device) => special(FileType::BlockDevice, device)?,
         };
-        self.made(name, &made)
+        let inode = self.made(name, &made)?;
+        if node.kind == NewKind::Fifo {
+            inode.keep_as_own_fifo();
+        }
+        Ok(inode)
     }
 
     fn made(&self, name: &[u8], made: &::gofer::Made) -> Result<Arc<GoferInode>> {

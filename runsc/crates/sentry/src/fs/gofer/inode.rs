@@ -1,18 +1,18 @@
 //! [`GoferInode`]: one file of the host.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use ::gofer::{Found, HostTree, NodeId, XattrMode};
+use ::gofer::{HostTree, NodeId, XattrMode};
 use abi::Errno;
 use parking_lot::Mutex;
 
 use super::children::Children;
 use super::dir::GoferDirectory;
 use super::file::GoferFile;
-use super::host_file::{END, HostSlot};
-use super::{Core, Identity, attr};
+use super::host_file::{END, HostSlot, Use};
+use super::{Core, MOST_OWN_FIFOS, attr};
 use crate::error::Result;
 use crate::kernel::task::Task;
 use crate::mm::mapping_set::Invalidate;
@@ -21,6 +21,7 @@ use crate::vfs::file::{File, OpenFlags};
 use crate::vfs::inode::{
     CachePolicy, FileSystem, Inode, InodeRef, NewNode, RenameFlags, XattrFlags,
 };
+use crate::vfs::locks::HostLock;
 use crate::vfs::shared::InodeShared;
 
 /// How long attributes of a tree that the host changes too are believed: a walk asks for them, and the
@@ -32,9 +33,8 @@ const FRESH: Duration = Duration::from_millis(2);
 pub struct GoferInode {
     pub(super) core: Arc<Core>,
     me: Weak<GoferInode>,
-    node: AtomicU64,
-    spare: Mutex<Option<NodeId>>,
-    pub(super) identity: Identity,
+    node: NodeId,
+    kind: FileType,
     shared: InodeShared,
     attr: Mutex<CachedAttr>,
     /// The entries that have been looked up and are in use.
@@ -47,6 +47,8 @@ pub struct GoferInode {
     pub(super) target: OnceLock<Vec<u8>>,
     /// The identity of shared futexes, given on first opening.
     pub(super) mapping_id: OnceLock<u64>,
+    /// It was made in here.
+    made_here: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -60,15 +62,14 @@ impl GoferInode {
     pub(super) fn new(
         core: &Arc<Core>,
         node: NodeId,
-        identity: Identity,
+        kind: FileType,
         attr: &::gofer::Attr,
     ) -> Arc<GoferInode> {
         Arc::new_cyclic(|me| GoferInode {
             core: core.clone(),
             me: me.clone(),
-            node: AtomicU64::new(node.0),
-            spare: Mutex::new(None),
-            identity,
+            node,
+            kind,
             shared: InodeShared::default(),
             attr: Mutex::new(CachedAttr {
                 attr: *attr,
@@ -80,7 +81,27 @@ impl GoferInode {
             append: Mutex::new(()),
             target: OnceLock::new(),
             mapping_id: OnceLock::new(),
+            made_here: AtomicBool::new(false),
         })
+    }
+
+    /// A FIFO has been made in here: whoever opens it meets others in here.
+    pub(super) fn keep_as_own_fifo(self: &Arc<GoferInode>) {
+        self.made_here.store(true, Ordering::Relaxed);
+        let Some(fs) = self.core.fs.upgrade() else {
+            return;
+        };
+        let mut own = fs.own_fifos.lock();
+        let gone = (own.len() >= MOST_OWN_FIFOS).then(|| own.pop_front());
+        own.push_back(self.clone());
+        drop(own);
+        if let Some(Some(stranger)) = gone {
+            stranger.made_here.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn is_shared_with_host(&self) -> bool {
+        self.core.options.policy == CachePolicy::Revalidate
     }
 
     /// The inode as a shared reference.
@@ -91,11 +112,11 @@ impl GoferInode {
 
     /// Its node in the tree.
     pub(super) fn node(&self) -> NodeId {
-        NodeId(self.node.load(Ordering::Acquire))
+        self.node
     }
 
-    /// Asks the tree about this node, by another one if the first has lost its file. A file that no node
-    /// finds is one that the host has removed.
+    /// Asks the tree about this node. A file that the tree does not find again is one that the host has
+    /// removed.
     pub(super) fn ask<T>(
         &self,
         question: impl Fn(&dyn HostTree, NodeId) -> Result<T>,
@@ -111,40 +132,7 @@ impl GoferInode {
         &self,
         question: impl Fn(&dyn HostTree, NodeId) -> Result<T>,
     ) -> Result<T> {
-        loop {
-            let node = self.node();
-            match question(&*self.core.tree, node) {
-                Err(Errno::ESTALE | Errno::EBADF) if self.use_spare(node) => {}
-                result => return result,
-            }
-        }
-    }
-
-    /// Goes over to the node found last, if `failed` still is the one in use; whether there is another.
-    fn use_spare(&self, failed: NodeId) -> bool {
-        let mut spare = self.spare.lock();
-        if self.node() != failed {
-            return true;
-        }
-        let Some(next) = spare.take() else {
-            return false;
-        };
-        self.node.store(next.0, Ordering::Release);
-        drop(spare);
-        self.core.tree.close(&[failed]);
-        true
-    }
-
-    /// The file has been found once more, perhaps by another name, when `known` was given for it. Its node
-    /// is kept for the time when the one in use has lost the file, which questions under way may be about.
-    pub(super) fn found_again(&self, found: &Found, known: Option<NodeId>) {
-        self.remember(&found.attr);
-        if Some(found.node) == known || found.node == self.node() {
-            return;
-        }
-        if let Some(old) = self.spare.lock().replace(found.node) {
-            self.core.tree.close(&[old]);
-        }
+        question(&*self.core.tree, self.node)
     }
 
     pub(super) fn remember(&self, attr: &::gofer::Attr) {
@@ -229,15 +217,15 @@ impl GoferInode {
         self.set_attr(&change)
     }
 
-    /// Its inode number on the host.
+    /// Its inode number on the host, when it was last asked for.
     pub(crate) fn ino(&self) -> u64 {
-        self.identity.ino
+        self.attr.lock().attr.ino
     }
 
     /// The type of the file, which never changes.
     #[must_use]
     pub fn file_type(&self) -> FileType {
-        self.identity.kind
+        self.kind
     }
 
     fn resize(&self, size: u64) -> Result<()> {
@@ -262,10 +250,7 @@ impl GoferInode {
 impl Drop for GoferInode {
     fn drop(&mut self) {
         self.core.descriptors.dropped(self.host.get_mut());
-        let nodes: Vec<NodeId> = std::iter::once(self.node())
-            .chain(self.spare.get_mut().take())
-            .collect();
-        self.core.forget(&self.identity, &nodes);
+        self.core.forget(self.node);
     }
 }
 
@@ -284,6 +269,21 @@ impl Inode for GoferInode {
 
     fn attr(&self) -> Result<Attr> {
         attr::from_host(&self.host_attr()?)
+    }
+
+    fn is_foreign_fifo(&self) -> bool {
+        self.file_type() == FileType::Fifo
+            && self.is_shared_with_host()
+            && !self.made_here.load(Ordering::Relaxed)
+    }
+
+    fn host_lock(&self, writable: bool) -> Result<Option<HostLock>> {
+        if !self.is_shared_with_host() || self.file_type() != FileType::Regular {
+            return Ok(None);
+        }
+        let wanted = if writable { Use::Write } else { Use::Read };
+        let file = self.host_file(wanted)?;
+        Ok(Some(HostLock { file, writable }))
     }
 
     fn set_attr(&self, change: &SetAttr) -> Result<()> {
@@ -355,7 +355,7 @@ impl Inode for GoferInode {
     }
 
     fn open(self: Arc<Self>, flags: OpenFlags, task: &Task) -> Result<Arc<dyn File>> {
-        match self.identity.kind {
+        match self.kind {
             FileType::Regular => {
                 self.mapping_id.get_or_init(|| task.kernel().unique_id());
                 Ok(GoferFile::open(self, flags)?)

@@ -67,7 +67,7 @@ impl GoferInode {
 
     fn ask_walk(self: &Arc<Self>, names: &[&[u8]]) -> Result<Vec<Arc<GoferInode>>> {
         let changes = self.core.changes.load(Ordering::Acquire);
-        // Held until the answer has been taken in: it may name their nodes.
+        // Held until the answer has been taken in: it may name their nodes, without a finding.
         let known = self.known_prefix(names);
         let nodes: Vec<NodeId> = known.iter().map(|inode| inode.node()).collect();
         let step = |(index, &name)| Step {
@@ -75,27 +75,8 @@ impl GoferInode {
             known: nodes.get(index).copied(),
         };
         let steps: Vec<Step<'_>> = names.iter().enumerate().map(step).collect();
-        let walk = self.ask(|tree, node| match tree.walk(node, &steps) {
-            // A known node was closed because its file was found by another name: ask without.
-            Err(Errno::EBADF) => {
-                let plain: Vec<Step<'_>> = names.iter().map(|name| Step::new(name)).collect();
-                tree.walk(node, &plain)
-            }
-            walk => walk,
-        });
-        // A directory that the host has removed or replaced has no entries.
-        self.take_in(
-            names,
-            &nodes,
-            changes,
-            &walk.map_err(|error| {
-                if error == Errno::ESTALE {
-                    Errno::ENOENT
-                } else {
-                    error
-                }
-            })?,
-        )
+        let walk = self.ask(|tree, node| tree.walk(node, &steps))?;
+        self.take_in(names, &nodes, changes, &walk)
     }
 
     fn take_in(

@@ -1,8 +1,9 @@
 //! Files of the host, behind the gofer.
 //!
 //! A [`GoferFs`] shows one tree of a [`HostTree`]. Its inodes are made on lookup and shared by all
-//! names of the same host inode (device, inode number, birth time), so that hard links share locks,
-//! mappings and attributes. Contents never pass the gofer: a regular file's host descriptor is donated
+//! names of the same host file, so that hard links share locks, mappings and attributes. Which names are
+//! the same file is the tree's word: it answers with the same node. Each inode holds one finding of its
+//! node and gives it back when it is dropped. Contents never pass the gofer: a regular file's host descriptor is donated
 //! on first use, at most one per inode ([`host_file`]), and data moves between it and user memory.
 //!
 //! How much is believed without asking is the [`CachePolicy`]: on a tree of our own (`Keep`)
@@ -24,11 +25,11 @@ mod lookup;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
-use ::gofer::{Found, HostTree, NodeId, SyncKind, Timestamp, TreeId};
+use ::gofer::{Found, HostTree, NodeId, SyncKind, TreeId};
 use abi::Errno;
 use parking_lot::Mutex;
 
@@ -71,7 +72,12 @@ impl Options {
 pub struct GoferFs {
     core: Arc<Core>,
     root: Arc<GoferInode>,
+    /// FIFOs that were made in here, kept so that they are known as that.
+    own_fifos: Mutex<VecDeque<Arc<GoferInode>>>,
 }
+
+/// The most FIFOs that are known as made in here; the oldest become strangers.
+const MOST_OWN_FIFOS: usize = 256;
 
 /// What inodes need of their instance; it does not keep the root alive.
 #[derive(Debug)]
@@ -80,32 +86,10 @@ struct Core {
     device: Device,
     options: Options,
     fs: Weak<GoferFs>,
-    inodes: Mutex<HashMap<Identity, Weak<GoferInode>>>,
+    inodes: Mutex<HashMap<NodeId, Weak<GoferInode>>>,
     descriptors: DescriptorCache,
     /// Counts changes of entries, so that a walk notices one.
     changes: AtomicU64,
-}
-
-/// What makes two names the same file. The birth time tells a new file from an old one whose inode
-/// number the host used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Identity {
-    dev: u64,
-    ino: u64,
-    born: (i64, i64),
-    kind: FileType,
-}
-
-impl Identity {
-    fn of(attr: &::gofer::Attr) -> Result<Identity> {
-        let Timestamp { sec, nsec } = attr.btime;
-        Ok(Identity {
-            dev: attr.dev,
-            ino: attr.ino,
-            born: (sec, nsec),
-            kind: FileType::from_mode(attr.mode).ok_or(Errno::EIO)?,
-        })
-    }
 }
 
 impl GoferFs {
@@ -120,7 +104,7 @@ impl GoferFs {
         options: Options,
     ) -> Result<Arc<GoferFs>> {
         let found = tree.attach(id)?;
-        let identity = Identity::of(&found.attr)?;
+        let kind = FileType::from_mode(found.attr.mode).ok_or(Errno::EIO)?;
         Ok(Arc::new_cyclic(|fs| {
             let core = Arc::new(Core {
                 tree,
@@ -131,9 +115,13 @@ impl GoferFs {
                 inodes: Mutex::new(HashMap::new()),
                 changes: AtomicU64::new(0),
             });
-            let root = GoferInode::new(&core, found.node, identity, &found.attr);
-            core.inodes.lock().insert(identity, Arc::downgrade(&root));
-            GoferFs { core, root }
+            let root = GoferInode::new(&core, found.node, kind, &found.attr);
+            core.inodes.lock().insert(found.node, Arc::downgrade(&root));
+            GoferFs {
+                core,
+                root,
+                own_fifos: Mutex::default(),
+            }
         }))
     }
 
@@ -188,41 +176,48 @@ impl Core {
             Arc::new(GoferFs {
                 core: self.clone(),
                 root: inode.clone(),
+                own_fifos: Mutex::default(),
             })
         })
     }
 
     /// The inode of a node that the tree has just found, its attributes refreshed; `known` is the node that
-    /// the question already had for it.
+    /// the question already had for it, whose inode the caller holds.
     fn adopt(self: &Arc<Self>, found: &Found, known: Option<NodeId>) -> Result<Arc<GoferInode>> {
-        let identity = match Identity::of(&found.attr) {
-            Ok(identity) => identity,
-            Err(error) => {
-                self.tree.close(&[found.node]);
-                return Err(error);
-            }
+        let is_new_finding = Some(found.node) != known;
+        let Some(kind) = FileType::from_mode(found.attr.mode) else {
+            self.give_back(found.node, is_new_finding);
+            return Err(Errno::EIO);
         };
         let mut inodes = self.inodes.lock();
-        if let Some(inode) = inodes.get(&identity).and_then(Weak::upgrade) {
+        if let Some(inode) = inodes.get(&found.node).and_then(Weak::upgrade) {
             drop(inodes);
-            inode.found_again(found, known);
+            // It has a finding already, and holds no more than one.
+            self.give_back(found.node, is_new_finding);
+            inode.remember(&found.attr);
             return Ok(inode);
         }
-        let inode = GoferInode::new(self, found.node, identity, &found.attr);
-        inodes.insert(identity, Arc::downgrade(&inode));
+        let inode = GoferInode::new(self, found.node, kind, &found.attr);
+        inodes.insert(found.node, Arc::downgrade(&inode));
         Ok(inode)
     }
 
+    fn give_back(&self, node: NodeId, is_new_finding: bool) {
+        if is_new_finding {
+            self.tree.close(&[node]);
+        }
+    }
+
     /// Forgets an inode that is being dropped.
-    fn forget(&self, identity: &Identity, nodes: &[NodeId]) {
+    fn forget(&self, node: NodeId) {
         let mut inodes = self.inodes.lock();
         if inodes
-            .get(identity)
+            .get(&node)
             .is_some_and(|inode| inode.strong_count() == 0)
         {
-            inodes.remove(identity);
+            inodes.remove(&node);
         }
         drop(inodes);
-        self.tree.close(nodes);
+        self.tree.close(&[node]);
     }
 }

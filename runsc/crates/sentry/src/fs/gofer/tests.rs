@@ -325,3 +325,23 @@ fn unnamed_files_can_be_named() {
     fs.root_inode().link(b"named", &target).unwrap();
     assert_eq!(fs::read(dir.path().join("named")).unwrap(), b"late");
 }
+
+#[test]
+fn fifos_that_others_made_are_strangers_in_shared_trees() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(dir.path().join("theirs"))
+        .status();
+    assert!(made.unwrap().success());
+    let own = NewNode {
+        kind: NewKind::Fifo,
+        ..regular()
+    };
+    let fs = shared(dir.path());
+    fs.root_inode().create(b"own", &own).unwrap();
+    // However often it is looked up again.
+    assert!(!find(&fs, "own").is_foreign_fifo());
+    assert!(find(&fs, "theirs").is_foreign_fifo());
+    let exclusive = mount(dir.path(), CachePolicy::Keep, 64);
+    assert!(!find(&exclusive, "theirs").is_foreign_fifo());
+}

@@ -54,6 +54,7 @@ impl OverlayFile {
         };
         let len = store.write(source, offset)?;
         if len > 0 {
+            self.inode.drop_capabilities()?;
             self.inode.with_own(OwnAttr::modified)?;
         }
         Ok(Written {
@@ -114,6 +115,7 @@ impl File for OverlayFile {
     fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
         let store = self.inode.copy_up(u64::MAX)?;
         store.allocate(mode, offset, len)?;
+        self.inode.drop_capabilities()?;
         self.inode.with_own(OwnAttr::modified)?;
         if mode & !KEEP_SIZE != 0 {
             // A hole was made: its pages show the old contents until they are taken away.

@@ -18,6 +18,7 @@ use crate::vfs::attr::{Attr, FileType, SetAttr};
 use crate::vfs::file::{File, OpenFlags};
 use crate::vfs::inode::{FileSystem, Inode, InodeRef, NewNode, RenameFlags, XattrFlags};
 use crate::vfs::shared::InodeShared;
+use crate::vfs::xattr;
 
 /// One file of an overlay.
 #[derive(Debug)]
@@ -189,6 +190,19 @@ impl OverlayInode {
         })?
     }
 
+    /// The file's contents or owner change: what its capabilities were given for is gone.
+    pub(super) fn drop_capabilities(&self) -> Result<()> {
+        if self.kind == FileType::Directory
+            || self.own_xattrs(|own| own.contains_key(xattr::CAPABILITY)) == Some(false)
+        {
+            return Ok(());
+        }
+        self.with_xattrs(|xattrs| {
+            xattrs.remove(xattr::CAPABILITY);
+            Ok(())
+        })
+    }
+
     /// The extended attributes, if they are our own.
     fn own_xattrs<T>(&self, look: impl FnOnce(&BTreeMap<Vec<u8>, Vec<u8>>) -> T) -> Option<T> {
         self.own
@@ -251,6 +265,9 @@ impl Inode for OverlayInode {
     fn set_attr(&self, change: &SetAttr) -> Result<()> {
         if let Some(size) = change.size {
             self.resize(size)?;
+        }
+        if change.drops_capabilities() {
+            self.drop_capabilities()?;
         }
         self.with_own(|own| own.change(change))
     }

@@ -257,6 +257,8 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{VALUES, Values};
 
     #[test]
@@ -285,5 +287,24 @@ mod tests {
         }
         assert_eq!(values.get(forward), "0");
         values.set(named("kernel/shm_next_id"), "-1").unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_value_or_leaves_it(
+            index in 0..VALUES.len(),
+            text in "[-+ \t\n0-9]{0,30}|.{0,20}",
+        ) {
+            let value = &VALUES[index];
+            let values = Values::default();
+            if values.set(value, &text).is_ok() {
+                let now = values.get(value);
+                prop_assert_eq!(now.split('\t').count(), value.first.split('\t').count());
+                let reread = value.parse(&now);
+                prop_assert_eq!(reread, Some(now));
+            } else {
+                prop_assert_eq!(values.get(value), value.first);
+            }
+        }
     }
 }

@@ -120,6 +120,13 @@ impl Inode for SyntheticInode {
         })
     }
 
+    fn is_always_empty(&self) -> bool {
+        match &self.entry.body {
+            Body::Directory(directory) => directory.names().is_ok_and(|names| names.is_empty()),
+            _ => false,
+        }
+    }
+
     fn set_attr(&self, change: &SetAttr) -> Result<()> {
         // Truncating before a write is what a shell's `>` does; all else would not last.
         if change.size.is_some() && matches!(self.entry.body, Body::File(_)) {
@@ -192,8 +199,9 @@ impl Inode for SyntheticInode {
                 directory.clone(),
             ))),
             Body::File(content) => {
-                content.check_open(task)?;
-                Ok(Arc::new(SyntheticFile::new(content.clone())))
+                let opened = content.open(task)?;
+                let content = opened.unwrap_or_else(|| content.clone());
+                Ok(Arc::new(SyntheticFile::new(content)))
             }
             Body::Link(_) => Err(Errno::ELOOP),
             Body::Inode(inode) => inode.clone().open(flags, task),

@@ -65,9 +65,10 @@ pub trait Content: Send + Sync + fmt::Debug {
         Err(Errno::EINVAL)
     }
 
-    /// Whether `task` may open it, beyond its permission bits.
-    fn check_open(&self, _task: &Task) -> Result<()> {
-        Ok(())
+    /// Whether `task` may open it, beyond its permission bits; what the open file shows if that is not this
+    /// content itself.
+    fn open(&self, _task: &Task) -> Result<Option<Arc<dyn Content>>> {
+        Ok(None)
     }
 
     /// `st_size`.

@@ -116,6 +116,7 @@ impl File for TmpFile {
         let end = start.saturating_add(source.remaining() as u64);
         regular.seals.check_write(size, end)?;
         self.clear_set_id(task)?;
+        self.inode.xattrs.lock().drop_capabilities();
         let len = regular.store.write(source, start)?;
         self.inode.modified();
         Ok(Written {
@@ -169,6 +170,7 @@ impl File for TmpFile {
             regular.seals.check_resize(size, size.max(end))?;
         }
         regular.store.allocate(mode, offset, len)?;
+        self.inode.xattrs.lock().drop_capabilities();
         if punches || mode & FALLOC_FL_ZERO_RANGE != 0 {
             let first = offset - offset % PAGE;
             let last = end.checked_next_multiple_of(PAGE).ok_or(Errno::EFBIG)?;

@@ -26,7 +26,7 @@ pub struct TmpInode {
     rdev: Device,
     pub(super) meta: Mutex<Meta>,
     pub(super) content: Content,
-    xattrs: Mutex<Xattrs>,
+    pub(super) xattrs: Mutex<Xattrs>,
     pub(super) shared: InodeShared,
     /// The identity of shared futexes in it, given when it is first opened.
     pub(super) mapping_id: OnceLock<u64>,
@@ -235,6 +235,9 @@ impl Inode for TmpInode {
             if changed & 0o111 != 0 && regular.seals.get().contains(SealFlags::EXEC) {
                 return Err(Errno::EPERM);
             }
+        }
+        if change.drops_capabilities() {
+            self.xattrs.lock().drop_capabilities();
         }
         let now = Timestamp::now();
         let time = |set: SetTime| match set {

@@ -108,6 +108,8 @@ fn number(value: &str) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Errno, TmpfsOptions};
 
     #[test]
@@ -125,5 +127,16 @@ mod tests {
         );
         assert_eq!(TmpfsOptions::parse(b"bogus", 1), Err(Errno::EINVAL));
         assert_eq!(TmpfsOptions::parse(b"size=x", 1), Err(Errno::EINVAL));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_options_or_einval(text in "((size|nr_blocks|nr_inodes|mode|uid|gid|huge|x)=?[-0-9kmgtpe%]{0,22},?){0,5}|.{0,40}") {
+            for memory_bytes in [0, 1 << 30, u64::MAX] {
+                if let Ok(options) = TmpfsOptions::parse(text.as_bytes(), memory_bytes) {
+                    options.text(options.size_bytes, options.max_inodes);
+                }
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use abi::Errno;
 
 use crate::error::Result;
 use crate::vfs::inode::XattrFlags;
+use crate::vfs::xattr::CAPABILITY as CAPABILITY_XATTR;
 
 /// Most bytes of names and values of one inode: they are the kernel's memory.
 const MOST_BYTES: usize = 128 << 10;
@@ -47,6 +48,11 @@ impl Xattrs {
     /// Removes a name; ENODATA.
     pub(super) fn remove(&mut self, name: &[u8]) -> Result<()> {
         self.by_name.remove(name).map(drop).ok_or(Errno::ENODATA)
+    }
+
+    /// The file's contents or owner change: what its capabilities were given for is gone (`man 7 capabilities`).
+    pub(super) fn drop_capabilities(&mut self) {
+        self.by_name.remove(CAPABILITY_XATTR);
     }
 
     /// All names.

@@ -285,6 +285,8 @@ impl Cgroups {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use abi::Errno;
 
     use super::{Cgroups, Controller, Kind};
@@ -326,5 +328,16 @@ mod tests {
         hierarchy.remove(&hierarchy.root, b"a").unwrap();
         assert_eq!(hierarchy.remove(&hierarchy.root, b"a"), Err(Errno::ENOENT));
         assert_eq!(child.make(b"late").unwrap_err(), Errno::ENODEV);
+    }
+
+    proptest! {
+        #[test]
+        fn any_options_are_a_kind_or_refused(
+            text in "((none|all|memory|cpu|pids|name=[a-z]{0,3}|noprefix|x)?,?){0,6}|.{0,30}",
+        ) {
+            if let Ok(kind) = Kind::parse(&text) {
+                prop_assert!(!kind.text().is_empty());
+            }
+        }
     }
 }

@@ -5,35 +5,13 @@ use std::sync::atomic::Ordering;
 
 use abi::Errno;
 
-use super::{Options, Tracee, Tracing};
+use super::{Options, Tracee, Tracing, access};
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::exit;
 use crate::kernel::signal::{Signal, SignalInfo, send};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
-
-/// Whether `viewer` may trace `target` (`man 2 ptrace`, *Ptrace access mode checking*,
-/// `PTRACE_MODE_ATTACH_REALCREDS`); EPERM.
-pub fn check_access(viewer: &Task, target: &Task) -> Result<()> {
-    if Arc::ptr_eq(viewer.group(), target.group()) {
-        return Ok(());
-    }
-    let (mine, theirs) = (viewer.credentials(), target.credentials());
-    let same_user = [theirs.uid, theirs.euid, theirs.suid]
-        .iter()
-        .all(|id| *id == mine.uid)
-        && [theirs.gid, theirs.egid, theirs.sgid]
-            .iter()
-            .all(|id| *id == mine.gid);
-    let dumpable = target.mm_if_alive().is_none_or(|mm| mm.dumpable());
-    let covered = theirs.permitted.is_subset_of(mine.permitted);
-    if (same_user && dumpable && covered) || mine.has_in(&theirs.user_ns, Capability::SysPtrace) {
-        Ok(())
-    } else {
-        Err(Errno::EPERM)
-    }
-}
 
 /// `PTRACE_TRACEME`: the thread that made the caller's process traces the caller; EPERM if another does.
 pub fn trace_me(task: &Task) -> Result<()> {
@@ -44,6 +22,13 @@ pub fn trace_me(task: &Task) -> Result<()> {
         Arc::ptr_eq(maker.group(), &parent) && !maker.has_left_signals() && !maker.is_exiting()
     });
     let tracer = maker.or_else(|| parent.leader()).ok_or(Errno::EPERM)?;
+    // As `security_ptrace_traceme` has it: the parent gets no more than it has already.
+    let (theirs, mine) = (tracer.credentials(), task.credentials());
+    let covers = Arc::ptr_eq(&theirs.user_ns, &mine.user_ns)
+        && mine.permitted.is_subset_of(theirs.permitted);
+    if !covers && !theirs.has_in(&mine.user_ns, Capability::SysPtrace) {
+        return Err(Errno::EPERM);
+    }
     let myself = task.pid_namespace().task(task.tid()).ok_or(Errno::EPERM)?;
     link(
         &myself,
@@ -57,7 +42,7 @@ pub fn attach(task: &Task, target: &Arc<Task>, seize: Option<Options>) -> Result
     if Arc::ptr_eq(task.group(), target.group()) {
         return Err(Errno::EPERM);
     }
-    check_access(task, target)?;
+    access::check(task, target, access::Mode::Real)?;
     let tracer = task.pid_namespace().task(task.tid()).ok_or(Errno::EPERM)?;
     {
         let _tree = task.kernel().task_set.lock();
@@ -110,6 +95,7 @@ pub(crate) fn inherit(parent: &Task, child: &Arc<Task>) {
         };
         let mut new = Tracing::new(&tracer, tracing.seized, tracing.options);
         new.trap_requested = tracing.seized;
+        new.credentials = tracing.credentials.clone();
         (tracer, new)
     };
     let (tracer, new) = tracing;

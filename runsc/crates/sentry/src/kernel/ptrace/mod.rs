@@ -2,6 +2,7 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
+//! | [`access`] | who may trace whom, or look into its memory and files |
 //! | [`attach`] | who traces whom: TRACEME, ATTACH, SEIZE, DETACH, inheritance, the tracer's end |
 //! | [`stop`] | the tracee's side: its stops, on its own thread |
 //! | [`control`] | the tracer's side: resuming a stopped tracee, its registers and signal information |
@@ -9,6 +10,7 @@
 //! A tracee's [`Tracing`] is behind a lock of its own, to the right of all others but wait queues. Tracer and
 //! tracee are linked and unlinked under the task set lock.
 
+pub mod access;
 pub mod attach;
 pub mod control;
 pub(crate) mod stop;
@@ -18,9 +20,11 @@ use std::sync::{Arc, Weak};
 use bitflags::bitflags;
 use platform::ExtendedState;
 
+use crate::kernel::credentials::{Capability, Credentials};
 use crate::kernel::signal::SignalInfo;
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ExitStatus;
+use crate::kernel::user_namespace::UserNamespace;
 
 bitflags! {
     /// Options of `PTRACE_SETOPTIONS`.
@@ -127,6 +131,8 @@ pub struct Stop {
 #[derive(Debug)]
 pub struct Tracing {
     tracer: Weak<Task>,
+    /// What the tracer was allowed when it became that.
+    credentials: Arc<Credentials>,
     seized: bool,
     options: Options,
     mode: Mode,
@@ -154,6 +160,7 @@ impl Tracing {
     fn new(tracer: &Arc<Task>, seized: bool, options: Options) -> Tracing {
         Tracing {
             tracer: Arc::downgrade(tracer),
+            credentials: tracer.credentials(),
             seized,
             options,
             mode: Mode::Run,
@@ -168,6 +175,11 @@ impl Tracing {
             extended: None,
             extended_changed: false,
         }
+    }
+
+    /// Whether the tracer may be given what privileges in `namespace` give, too.
+    fn is_trusted_in(&self, namespace: &Arc<UserNamespace>) -> bool {
+        self.detached || self.credentials.has_in(namespace, Capability::SysPtrace)
     }
 
     /// The stop that the tracer may act on.
@@ -197,6 +209,13 @@ impl Task {
             .filter(|tracing| !tracing.detached)?
             .tracer
             .upgrade()
+    }
+
+    /// Whether no tracer, or one that is privileged in `namespace` itself, traces it.
+    pub(crate) fn tracer_is_trusted_in(&self, namespace: &Arc<UserNamespace>) -> bool {
+        let slot = self.tracing.lock();
+        slot.as_ref()
+            .is_none_or(|tracing| tracing.is_trusted_in(namespace))
     }
 
     /// The generation of the group stop that it has stopped for already.

@@ -86,6 +86,8 @@ pub fn build(
         task.signals.lock().alt_stack = AltStack::default();
     }
     enter(registers, handler, info.signal, place.frame);
+    // The handler computes as a new program does; what was interrupted is in the frame.
+    context.reset_extended();
     Ok(())
 }
 

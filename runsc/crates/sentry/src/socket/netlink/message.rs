@@ -125,6 +125,9 @@ pub(super) fn error(request: &Request<'_>, port: u32, errno: i32) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::route::answer;
     use super::{Builder, requests};
 
     #[test]
@@ -155,5 +158,63 @@ mod tests {
         let lie = [64u32.to_ne_bytes(), [0; 4], [0; 4], [0; 4]].concat();
         assert!(requests(&lie).next().is_none());
         assert!(requests(&[1, 0]).next().is_none());
+    }
+
+    /// A message with a header whose length may be wrong, and attributes.
+    fn message() -> impl Strategy<Value = Vec<u8>> {
+        let attribute = (
+            prop_oneof![0..12_u16, any::<u16>()],
+            0..6_u16,
+            any::<Vec<u8>>(),
+        );
+        let attributes = prop::collection::vec(attribute, 0..4);
+        (
+            any::<i8>(),
+            0..80_u16,
+            any::<u16>(),
+            any::<[u8; 16]>(),
+            attributes,
+        )
+            .prop_map(|(wrong, kind, flags, fixed, attributes)| {
+                let mut bytes = vec![0; 4];
+                bytes.extend(kind.to_ne_bytes());
+                bytes.extend(flags.to_ne_bytes());
+                bytes.extend([0; 8]);
+                bytes.extend(fixed);
+                for (len, kind, value) in attributes {
+                    bytes.extend(len.to_ne_bytes());
+                    bytes.extend(kind.to_ne_bytes());
+                    bytes.extend(value);
+                }
+                let len = bytes.len().saturating_add_signed(isize::from(wrong / 8));
+                bytes[..4].copy_from_slice(&u32::try_from(len).unwrap().to_ne_bytes());
+                bytes
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn any_request_is_answered_in_well_formed_messages(
+            messages in prop::collection::vec(message(), 0..4),
+            noise in any::<Vec<u8>>(),
+        ) {
+            for bytes in [messages.concat(), noise] {
+                for request in requests(&bytes) {
+                    request.attributes(16).for_each(drop);
+                    for answer in answer(&request, 9) {
+                        let len = u32::from_ne_bytes(answer[..4].try_into().unwrap());
+                        prop_assert_eq!(usize::try_from(len).unwrap(), answer.len());
+                        prop_assert_eq!(&answer[8..12], &request.sequence.to_ne_bytes());
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn any_address_is_read_or_refused(bytes in any::<Vec<u8>>()) {
+            let address = [&16_u16.to_ne_bytes(), bytes.as_slice()].concat();
+            let whole = super::super::parse(&address).is_ok();
+            prop_assert_eq!(whole, address.len() >= 12);
+        }
     }
 }

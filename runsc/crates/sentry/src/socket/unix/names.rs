@@ -11,7 +11,6 @@ use super::UnixSocket;
 use crate::error::Result;
 use crate::kernel::task::Task;
 use crate::socket::SocketType;
-use crate::user_log;
 use crate::vfs::attr::FileType;
 use crate::vfs::edit::{self, Entry};
 use crate::vfs::inode::NewKind;
@@ -247,10 +246,34 @@ fn find_path(task: &Task, path: &[u8]) -> Result<Option<Arc<UnixSocket>>> {
     let bound = inode.shared().socket.lock().upgrade();
     if bound.is_none() && inode.file_system().type_name() == HOST_FILES {
         let path = String::from_utf8_lossy(path);
-        tracing::warn!(
-            target: user_log::TARGET,
-            "{path:?}: connection refused; sockets of the host are out of a container's reach"
-        );
+        task.kernel().vfs.tell_user_once(format!(
+            "{path:?}: connection refused; sockets of the host and of other containers are out of reach (--host-uds=none)"
+        ));
     }
     Ok(bound.and_then(|bound| bound.socket.upgrade()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{AF_UNIX, Address, Name, SOCKADDR_UN_LEN, parse};
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_name_or_einval(rest in prop::collection::vec(0..4_u8, 0..130)) {
+            let bytes = [&AF_UNIX.to_ne_bytes(), rest.as_slice()].concat();
+            let Ok(address) = parse(&bytes) else {
+                prop_assert!(bytes.len() > SOCKADDR_UN_LEN);
+                return Ok(());
+            };
+            match address {
+                Address::Unnamed => prop_assert!(rest.is_empty()),
+                Address::Name(Name::Abstract(name)) => prop_assert_eq!(&name, &rest[1..]),
+                Address::Name(Name::Path(path)) => {
+                    prop_assert!(!path.is_empty() && !path.contains(&0) && rest.starts_with(&path));
+                }
+            }
+        }
+    }
 }

@@ -2,8 +2,10 @@
 //! or executes a file (`ETXTBSY`).
 //!
 //! The calls try, and sleep on [`FileLocks::wait_queue`] when refused; [`waits`] finds the deadlocks
-//! that record locks of processes report.
+//! that record locks of processes report. Locks of files that the host's programs and other containers use too are
+//! theirs as well: see [`HostLock`].
 
+mod host;
 mod record;
 mod text;
 mod waits;
@@ -11,11 +13,16 @@ mod write_count;
 
 use std::sync::Weak;
 
+use abi::Errno;
 use parking_lot::Mutex;
 
+use crate::error::{Restart, Result, SysError};
+use crate::kernel::blocking::Unslept;
+use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 
+pub use host::{HostLock, Outside};
 pub use record::{LockRange, RecordLock};
 pub use text::LockedInodes;
 pub use waits::LockWaits;
@@ -52,6 +59,19 @@ struct State {
     records: RecordLocks,
     whole: Vec<(LockOwner, LockKind, Weak<ThreadGroup>)>,
     queue: WaitQueue,
+    /// Where the host holds record locks for this kernel, as long as there are some.
+    host_records: Option<HostLock>,
+    /// The same for the lock of the whole file.
+    host_whole: Option<HostLock>,
+}
+
+/// Who is in the way of a record lock.
+#[derive(Clone, Debug)]
+pub enum Holder {
+    /// A task of this kernel, with this lock.
+    Inside(RecordLock),
+    /// Somebody outside.
+    Outside,
 }
 
 /// A lock as `/proc/locks` lists it.
@@ -77,33 +97,52 @@ impl FileLocks {
         self.state.lock().as_ref()?.records.conflict(wanted)
     }
 
-    /// Sets a record lock, replacing what its owner had there; or the lock in the way.
-    pub fn set(&self, wanted: RecordLock) -> Result<(), RecordLock> {
+    /// Sets a record lock, replacing what its owner had there; or who is in the way. `host` is where the host has its
+    /// part of it, for a file that is the host's too.
+    pub fn set(&self, wanted: RecordLock, host: Option<&HostLock>) -> Result<Option<Holder>> {
         let mut guard = self.state.lock();
         let state = guard.get_or_insert_default();
         if let Some(other) = state.records.conflict(&wanted) {
-            return Err(other);
+            return Ok(Some(Holder::Inside(other)));
+        }
+        if let Some(host) = host {
+            let host = state.host_for_records(host)?;
+            if !host.set_record(Some(wanted.kind), wanted.range)? {
+                return Ok(Some(Holder::Outside));
+            }
         }
         // A write lock that becomes a read lock lets others in.
         state.records.set(wanted);
         state.queue.wake(Events::OUT);
-        Ok(())
+        Ok(None)
     }
 
     /// Takes away what `owner` has in `range`.
     pub fn clear(&self, owner: LockOwner, range: LockRange) {
-        self.change(|state| state.records.clear(owner, range));
+        self.change(|state| {
+            let changed = state.records.clear(owner, range);
+            if changed {
+                state.free_records(range);
+            }
+            changed
+        });
     }
 
     /// `flock(2)`: takes or converts the lock of the whole file. A conversion first gives up the old
-    /// lock, as Linux's does. Returns whether it succeeded.
-    pub fn lock_whole(&self, owner: LockOwner, kind: LockKind, by: Weak<ThreadGroup>) -> bool {
+    /// lock, as Linux's does. Returns whether it succeeded. `host` as for [`FileLocks::set`].
+    pub fn lock_whole(
+        &self,
+        owner: LockOwner,
+        kind: LockKind,
+        by: Weak<ThreadGroup>,
+        host: Option<&HostLock>,
+    ) -> Result<bool> {
         let mut guard = self.state.lock();
         let state = guard.get_or_insert_default();
         let mine = state.whole.iter().position(|(other, ..)| *other == owner);
         if let Some(at) = mine {
             if state.whole[at].1 == kind {
-                return true;
+                return Ok(true);
             }
             state.whole.swap_remove(at);
             state.queue.wake(Events::OUT);
@@ -112,10 +151,19 @@ impl FileLocks {
             .whole
             .iter()
             .any(|(_, held, _)| kind == LockKind::Write || *held == LockKind::Write);
-        if !conflict {
-            state.whole.push((owner, kind, by));
+        if conflict {
+            return Ok(false);
         }
-        !conflict
+        if let Some(host) = host {
+            let host = state.host_whole.get_or_insert_with(|| host.clone());
+            let locked = host.set_whole(Some(kind));
+            if locked != Ok(true) {
+                state.free_whole();
+                return locked;
+            }
+        }
+        state.whole.push((owner, kind, by));
+        Ok(true)
     }
 
     /// `flock(2)` with `LOCK_UN`.
@@ -123,7 +171,11 @@ impl FileLocks {
         self.change(|state| {
             let before = state.whole.len();
             state.whole.retain(|(other, ..)| *other != owner);
-            before != state.whole.len()
+            let changed = before != state.whole.len();
+            if changed {
+                state.free_whole();
+            }
+            changed
         });
     }
 
@@ -153,6 +205,69 @@ impl FileLocks {
         let Some(state) = guard.as_mut() else { return };
         if change(state) {
             state.queue.wake(Events::OUT);
+        }
+    }
+}
+
+impl State {
+    /// Where the host's record locks are to be taken: where they are, or, if an excluding one is wanted and none could be
+    /// taken there, through `candidate`, which first takes what is held, all of it shared.
+    fn host_for_records(&mut self, candidate: &HostLock) -> Result<&HostLock> {
+        let current = self.host_records.as_ref();
+        if current.is_none_or(|current| candidate.writable && !current.writable) {
+            for held in self.records.list() {
+                candidate.set_record(Some(held.kind), held.range)?;
+            }
+            self.host_records = Some(candidate.clone());
+        }
+        // It has just been set if there was none.
+        self.host_records.as_ref().ok_or(Errno::ENOLCK)
+    }
+
+    /// Tells the host what nobody here holds any more of `range`.
+    fn free_records(&mut self, range: LockRange) {
+        let Some(host) = &self.host_records else {
+            return;
+        };
+        for free in self.records.free_in(range) {
+            // Giving up fails only for want of memory, for a split; the lock goes with the descriptor.
+            let _ = host.set_record(None, free);
+        }
+        if self.records.list().is_empty() {
+            self.host_records = None;
+        }
+    }
+
+    /// Tells the host if nobody here holds the lock of the whole file any more.
+    fn free_whole(&mut self) {
+        if self.whole.is_empty()
+            && let Some(host) = self.host_whole.take()
+        {
+            // It fails for no open file.
+            let _ = host.set_whole(None);
+        }
+    }
+}
+
+/// Runs `attempt` until it gives a value, sleeping in between until a lock of the file goes; for a file that is the
+/// host's too, also every now and then.
+pub fn wait<T>(
+    task: &Task,
+    locks: &FileLocks,
+    host: Option<&HostLock>,
+    mut attempt: impl FnMut() -> Option<T>,
+) -> core::result::Result<T, SysError> {
+    let queue = locks.wait_queue();
+    let [mut pause, longest] = host::PAUSES;
+    loop {
+        let deadline = host.map(|_| {
+            let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+            task.kernel().clock().after(pause_ns)
+        });
+        match task.wait_for(&[(&queue, Events::OUT)], deadline, &mut attempt) {
+            Ok(value) => return Ok(value),
+            Err(Unslept::TimedOut) => pause = (pause * 2).min(longest),
+            Err(interrupted) => return Err(interrupted.into_error(Errno::EAGAIN, Restart::Sys)),
         }
     }
 }

@@ -82,6 +82,29 @@ impl RecordLocks {
         self.locks.insert(at, wanted);
     }
 
+    /// The parts of a range in which nobody has a lock.
+    pub(super) fn free_in(&self, range: LockRange) -> Vec<LockRange> {
+        let mut free = Vec::new();
+        let mut from = range.start;
+        // They are in the order of their starts.
+        for held in self.locks.iter().filter(|held| held.range.overlaps(range)) {
+            if held.range.start > from {
+                free.push(LockRange {
+                    start: from,
+                    end: held.range.start,
+                });
+            }
+            from = from.max(held.range.end);
+        }
+        if from < range.end {
+            free.push(LockRange {
+                start: from,
+                end: range.end,
+            });
+        }
+        free
+    }
+
     /// Takes away what `owner` has in `range`; whether there was anything.
     pub(super) fn clear(&mut self, owner: LockOwner, range: LockRange) -> bool {
         let mut tails = Vec::new();
@@ -146,6 +169,22 @@ mod tests {
         locks.set(lock(1, LockKind::Write, 5, 7));
         let (read, write) = (LockKind::Read, LockKind::Write);
         assert_eq!(ranges(&locks), [(0, 5, read), (5, 7, write), (7, 20, read)]);
+    }
+
+    #[test]
+    fn what_nobody_holds_is_free() {
+        let mut locks = RecordLocks::default();
+        let range = |start, end| LockRange { start, end };
+        assert_eq!(locks.free_in(range(5, 9)), [range(5, 9)]);
+        locks.set(lock(1, LockKind::Read, 0, 10));
+        locks.set(lock(2, LockKind::Read, 5, 20));
+        locks.set(lock(2, LockKind::Write, 30, 40));
+        assert_eq!(
+            locks.free_in(LockRange::ALL),
+            [range(20, 30), range(40, u64::MAX)]
+        );
+        assert_eq!(locks.free_in(range(3, 18)), []);
+        assert_eq!(locks.free_in(range(35, 50)), [range(40, 50)]);
     }
 
     #[test]

@@ -208,6 +208,18 @@ impl Mount {
         self.state.lock().children.clone()
     }
 
+    /// Whether all of its file system can be seen through it: from its root on, with no locked mount over anything
+    /// but directories that are always empty.
+    fn shows_everything(&self) -> bool {
+        let whole = Arc::ptr_eq(&self.root, self.tree.root());
+        let hides = |child: &Arc<Mount>| {
+            let place = child.state.lock().place.clone();
+            child.flags().contains(MountFlags::LOCKED)
+                && place.is_none_or(|place| !place.dentry.inode().is_always_empty())
+        };
+        whole && !self.children().iter().any(hides)
+    }
+
     /// It and everything below it, parents first.
     #[must_use]
     pub fn subtree(self: &Arc<Mount>) -> Vec<Arc<Mount>> {

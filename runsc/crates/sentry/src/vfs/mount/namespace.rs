@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::kernel::user_namespace::UserNamespace;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::vfs::Vfs;
+use crate::vfs::inode::FileSystem;
 use crate::vfs::path::Path;
 
 /// Mounts in a namespace, as `/proc/sys/fs/mount-max` has it.
@@ -127,7 +128,7 @@ impl MountNamespace {
             }
         }
         for receiver in receivers {
-            propagate(vfs, mount, &at, &receiver);
+            self.propagate(vfs, mount, &at, &receiver);
         }
         mount.attach(&at, &Arc::downgrade(self));
         self.changed();
@@ -151,6 +152,16 @@ impl MountNamespace {
         });
         if shows_hidden && !recursive {
             return Err(Errno::EINVAL);
+        }
+        // What hides something can't be left out.
+        if recursive
+            && from
+                .mount
+                .subtree()
+                .iter()
+                .any(|below| below.is_unbindable() && below.flags().contains(MountFlags::LOCKED))
+        {
+            return Err(Errno::EPERM);
         }
         let copy = copy_tree(vfs, from, |mount| recursive && !mount.is_unbindable());
         copy.unlock(MountFlags::LOCKED);
@@ -254,6 +265,9 @@ impl MountNamespace {
         for mount in [new, old, &put_old.mount] {
             self.check_inside(mount)?;
         }
+        if new.flags().contains(MountFlags::LOCKED) {
+            return Err(Errno::EINVAL);
+        }
         if Arc::ptr_eq(new, old) || Arc::ptr_eq(&put_old.mount, old) {
             return Err(Errno::EBUSY);
         }
@@ -270,6 +284,11 @@ impl MountNamespace {
             return Err(Errno::ENOENT);
         }
         let weak = Arc::downgrade(self);
+        // What hides is the new root now.
+        if old.flags().contains(MountFlags::LOCKED) {
+            new.lock(MountFlags::LOCKED);
+            old.unlock(MountFlags::LOCKED);
+        }
         let old_place = old.detach();
         new.detach();
         old.attach(&put_old.topmost(), &weak);
@@ -294,11 +313,11 @@ impl MountNamespace {
         let old = self.root().subtree();
         let root = copy_tree(vfs, &self.root().root_path(), |_| true);
         if !Arc::ptr_eq(&user_ns, &self.user_ns) {
+            lock_tree(&root);
+            // What the less privileged do does not come back.
             for mount in root.subtree() {
-                let hides = !Arc::ptr_eq(&mount, &root);
-                mount.lock(MountFlags::LOCKED_FLAGS);
-                if hides {
-                    mount.lock(MountFlags::LOCKED);
+                if mount.group_id().is_some() {
+                    mount.set_propagation(Propagation::Slave, || 0);
                 }
             }
         }
@@ -307,12 +326,70 @@ impl MountNamespace {
         (MountNamespace::new(vfs, ino, user_ns, root), pairs)
     }
 
+    /// Puts a copy of `mount` where `receiver` shows the place `at`, if it does.
+    fn propagate(&self, vfs: &Vfs, mount: &Arc<Mount>, at: &Path, receiver: &Arc<Mount>) {
+        if !at.dentry.is_within(receiver.root()) {
+            return;
+        }
+        let copy = copy_tree(vfs, &mount.root_path(), |_| true);
+        if receiver.group_id().is_none() {
+            for member in copy.subtree() {
+                member.set_propagation(Propagation::Slave, || 0);
+            }
+        }
+        let place = Path {
+            mount: receiver.clone(),
+            dentry: at.dentry.clone(),
+        };
+        let namespace = receiver.state.lock().namespace.clone();
+        let less_privileged = namespace
+            .upgrade()
+            .is_some_and(|namespace| !Arc::ptr_eq(&namespace.user_ns, &self.user_ns));
+        if less_privileged {
+            lock_tree(&copy);
+        }
+        copy.attach(&place, &namespace);
+        if let Some(namespace) = namespace.upgrade() {
+            namespace.changed();
+        }
+    }
+
+    /// Whether a new mount of `fs`, with these flags, would show what locked mounts on another of its type hide
+    /// (`mount_too_revealing` of Linux); EPERM. Else the locks that it takes over from that one.
+    pub fn check_revealing(
+        &self,
+        fs: &Arc<dyn FileSystem>,
+        flags: MountFlags,
+    ) -> Result<MountFlags> {
+        let reveals = matches!(fs.type_name(), "proc" | "sysfs");
+        if !reveals || self.user_ns.is_root() {
+            return Ok(MountFlags::empty());
+        }
+        let mounts = self.mounts();
+        let like = mounts
+            .iter()
+            .filter(|mount| mount.fs.type_name() == fs.type_name() && mount.shows_everything());
+        let locks = like.filter_map(|mount| mount.flags().covers(flags));
+        locks.reduce(|all, more| all | more).ok_or(Errno::EPERM)
+    }
+
     fn check_inside(&self, mount: &Mount) -> Result<()> {
         let namespace = mount.state.lock().namespace.clone();
         if std::ptr::eq(namespace.as_ptr(), self) {
             Ok(())
         } else {
             Err(Errno::EINVAL)
+        }
+    }
+}
+
+/// Locks a tree that was copied for those of another user namespace: nobody there can allow what it forbids, or take
+/// off what hides something (`man 7 mount_namespaces`, *Restrictions on mount namespaces*).
+fn lock_tree(root: &Arc<Mount>) {
+    for mount in root.subtree() {
+        mount.lock(mount.flags().own_locks());
+        if !Arc::ptr_eq(&mount, root) {
+            mount.lock(MountFlags::LOCKED);
         }
     }
 }
@@ -380,28 +457,6 @@ fn copy_one(vfs: &Vfs, mount: &Arc<Mount>, root: &Path) -> Arc<Mount> {
     );
     copy.inherit_propagation(mount);
     copy
-}
-
-/// Puts a copy of `mount` where `receiver` shows the place `at`, if it does.
-fn propagate(vfs: &Vfs, mount: &Arc<Mount>, at: &Path, receiver: &Arc<Mount>) {
-    if !at.dentry.is_within(receiver.root()) {
-        return;
-    }
-    let copy = copy_tree(vfs, &mount.root_path(), |_| true);
-    if receiver.group_id().is_none() {
-        for member in copy.subtree() {
-            member.set_propagation(Propagation::Slave, || 0);
-        }
-    }
-    let place = Path {
-        mount: receiver.clone(),
-        dentry: at.dentry.clone(),
-    };
-    let namespace = receiver.state.lock().namespace.clone();
-    copy.attach(&place, &namespace);
-    if let Some(namespace) = namespace.upgrade() {
-        namespace.changed();
-    }
 }
 
 /// The flags that a new mount gets if none are asked for.

@@ -1,4 +1,7 @@
 //! What is read from a process's memory: arguments, environment, maps, and the memory itself.
+//!
+//! All but the arguments show the memory that the process has when they are opened, whatever program it executes
+//! later (`proc_mem_open` of Linux): who may look into one program may not be allowed to look into the next.
 
 use std::ops::Range;
 use std::sync::{Arc, Weak};
@@ -19,154 +22,182 @@ const VSYSCALL: &[u8] =
 /// The most that is shown of arguments or environment.
 const MAX_STRINGS: usize = 6 << 20;
 
-fn strings(view: &View<'_>, range: fn(&ExecLayout) -> Range<usize>) -> Result<Vec<u8>> {
-    let Some(mm) = view.task.mm_if_alive() else {
-        return Ok(Vec::new());
-    };
-    let range = range(&mm.layout());
-    let mut bytes = vec![0; range.len().min(MAX_STRINGS)];
-    let len = mm.read_forced(range.start, &mut bytes).unwrap_or(0);
-    bytes.truncate(len);
-    Ok(bytes)
-}
-
-pub(super) fn environ(view: &View<'_>) -> Result<Vec<u8>> {
-    strings(view, |layout| layout.env.clone())
-}
-
 /// The arguments. A program that overwrote the last NUL has written its title on into the environment
 /// (`man 5 proc_pid_cmdline`).
 pub(super) fn cmdline(view: &View<'_>) -> Result<Vec<u8>> {
-    let args = strings(view, |layout| layout.args.clone())?;
+    let Some(mm) = view.task.mm_if_alive() else {
+        return Ok(Vec::new());
+    };
+    let ExecLayout {
+        args: range, env, ..
+    } = mm.layout();
+    let args = strings(&mm, range.clone());
     if args.last().is_none_or(|last| *last == 0) {
         return Ok(args);
     }
-    let mut title = strings(view, |layout| {
-        layout.args.start..layout.env.end.max(layout.args.end)
-    })?;
+    let mut title = strings(&mm, range.start..env.end.max(range.end));
     if let Some(end) = title.iter().position(|byte| *byte == 0) {
         title.truncate(end + 1);
     }
     Ok(title)
 }
 
-pub(super) fn auxv(view: &View<'_>) -> Result<Vec<u8>> {
-    Ok(view
-        .task
-        .mm_if_alive()
-        .map(|mm| mm.layout().auxv)
-        .unwrap_or_default())
+fn strings(mm: &AddressSpace, range: Range<usize>) -> Vec<u8> {
+    let mut bytes = vec![0; range.len().min(MAX_STRINGS)];
+    let len = mm.read_forced(range.start, &mut bytes).unwrap_or(0);
+    bytes.truncate(len);
+    bytes
 }
 
-pub(super) fn maps(view: &View<'_>) -> Result<Vec<u8>> {
-    let Some(mm) = view.task.mm_if_alive() else {
-        return Ok(Vec::new());
-    };
-    let mut text = mm.maps_text(view.viewer);
-    // Calls into it are answered (`kernel::vsyscall`), though nothing is mapped there.
-    text.extend_from_slice(VSYSCALL);
-    Ok(text)
+/// What a file shows of an address space.
+#[derive(Clone, Copy, Debug)]
+enum Aspect {
+    /// A text; the second argument is who reads.
+    Text(fn(&AddressSpace, &Task) -> Vec<u8>),
+    /// A text that stays as it was at the open.
+    Kept(fn(&AddressSpace) -> Vec<u8>),
+    /// `/proc/[pid]/pagemap`
+    PageMap,
+    /// `/proc/[pid]/mem`
+    Memory,
 }
 
-pub(super) fn smaps(view: &View<'_>) -> Result<Vec<u8>> {
-    Ok(view
-        .task
-        .mm_if_alive()
-        .map(|mm| mm.smaps_text(view.viewer))
-        .unwrap_or_default())
-}
-
-pub(super) fn smaps_rollup(view: &View<'_>) -> Result<Vec<u8>> {
-    Ok(view
-        .task
-        .mm_if_alive()
-        .map(|mm| mm.smaps_rollup_text())
-        .unwrap_or_default())
-}
-
-/// `/proc/[pid]/pagemap`
+/// A file that shows an address space, before it is opened.
 #[derive(Debug)]
-struct PageMap {
+struct Unopened {
     task: Weak<Task>,
+    aspect: Aspect,
 }
 
-pub(super) fn pagemap(task: &Arc<Task>) -> Arc<dyn Content> {
-    Arc::new(PageMap {
+/// The same, opened: it does not keep the address space, and reads as empty when that is gone.
+#[derive(Debug)]
+struct Opened {
+    mm: Weak<AddressSpace>,
+    kept: Vec<u8>,
+    aspect: Aspect,
+}
+
+fn unopened(task: &Arc<Task>, aspect: Aspect) -> Arc<dyn Content> {
+    Arc::new(Unopened {
         task: Arc::downgrade(task),
+        aspect,
     })
 }
 
-impl Content for PageMap {
+pub(super) fn environ(task: &Arc<Task>) -> Arc<dyn Content> {
+    unopened(task, Aspect::Text(|mm, _| strings(mm, mm.layout().env)))
+}
+
+/// It is kept with what remains of an address space while a file of it is open.
+pub(super) fn auxv(task: &Arc<Task>) -> Arc<dyn Content> {
+    unopened(task, Aspect::Kept(|mm| mm.layout().auxv))
+}
+
+pub(super) fn maps(task: &Arc<Task>) -> Arc<dyn Content> {
+    unopened(
+        task,
+        Aspect::Text(|mm, viewer| {
+            let mut text = mm.maps_text(viewer);
+            // Calls into it are answered (`kernel::vsyscall`), though nothing is mapped there.
+            text.extend_from_slice(VSYSCALL);
+            text
+        }),
+    )
+}
+
+pub(super) fn smaps(task: &Arc<Task>) -> Arc<dyn Content> {
+    unopened(task, Aspect::Text(AddressSpace::smaps_text))
+}
+
+pub(super) fn smaps_rollup(task: &Arc<Task>) -> Arc<dyn Content> {
+    unopened(task, Aspect::Text(|mm, _| mm.smaps_rollup_text()))
+}
+
+pub(super) fn pagemap(task: &Arc<Task>) -> Arc<dyn Content> {
+    unopened(task, Aspect::PageMap)
+}
+
+pub(super) fn mem(task: &Arc<Task>) -> Arc<dyn Content> {
+    unopened(task, Aspect::Memory)
+}
+
+impl Content for Unopened {
     fn read(&self, _task: &Task) -> Result<Vec<u8>> {
         Err(Errno::EINVAL)
     }
 
-    /// Whole entries only (`man 5 proc_pid_pagemap`).
-    fn read_at(&self, _task: &Task, offset: u64, len: usize) -> Option<Result<Vec<u8>>> {
-        let read = || {
-            if !offset.is_multiple_of(8) || !len.is_multiple_of(8) {
-                return Err(Errno::EINVAL);
-            }
-            let Some(mm) = alive(&self.task)?.mm_if_alive() else {
-                return Ok(Vec::new());
-            };
-            let first = usize::try_from(offset / 8).map_err(|_| Errno::EINVAL)?;
-            let entries = mm.pagemap(first, len.min(1 << 20) / 8);
-            Ok(entries.into_iter().flat_map(u64::to_ne_bytes).collect())
+    fn open(&self, viewer: &Task) -> Result<Option<Arc<dyn Content>>> {
+        let task = alive(&self.task)?;
+        let current = || {
+            let mm = task.mm_if_alive();
+            mm.map_or_else(Weak::new, |mm| Arc::downgrade(&mm))
         };
-        Some(read())
-    }
-
-    fn check_open(&self, viewer: &Task) -> Result<()> {
-        alive(&self.task).and_then(|task| may_inspect(viewer, &task))
-    }
-}
-
-/// `/proc/[pid]/mem`
-#[derive(Debug)]
-struct Memory {
-    task: Weak<Task>,
-}
-
-pub(super) fn mem(task: &Arc<Task>) -> Arc<dyn Content> {
-    Arc::new(Memory {
-        task: Arc::downgrade(task),
-    })
-}
-
-impl Memory {
-    fn space(&self) -> Result<Arc<AddressSpace>> {
-        alive(&self.task)?.mm_if_alive().ok_or(Errno::ESRCH)
+        let mm = current();
+        may_inspect(viewer, &task)?;
+        // A program was executed between the two looks.
+        if !Weak::ptr_eq(&mm, &current()) {
+            return Err(Errno::EACCES);
+        }
+        let kept = match (self.aspect, mm.upgrade()) {
+            (Aspect::Kept(make), Some(mm)) => make(&mm),
+            _ => Vec::new(),
+        };
+        Ok(Some(Arc::new(Opened {
+            mm,
+            kept,
+            aspect: self.aspect,
+        })))
     }
 }
 
-impl Content for Memory {
-    fn read(&self, _task: &Task) -> Result<Vec<u8>> {
-        Err(Errno::EIO)
+impl Content for Opened {
+    fn read(&self, viewer: &Task) -> Result<Vec<u8>> {
+        match (self.aspect, self.mm.upgrade()) {
+            (Aspect::Text(make), Some(mm)) => Ok(make(&mm, viewer)),
+            (Aspect::Text(_), None) => Ok(Vec::new()),
+            (Aspect::Kept(_), _) => Ok(self.kept.clone()),
+            (Aspect::PageMap, _) => Err(Errno::EINVAL),
+            (Aspect::Memory, _) => Err(Errno::EIO),
+        }
     }
 
     fn read_at(&self, _task: &Task, offset: u64, len: usize) -> Option<Result<Vec<u8>>> {
-        let read = || {
-            let address = usize::try_from(offset).map_err(|_| Errno::EIO)?;
-            let mut bytes = vec![0; len.min(1 << 20)];
-            let len = self
-                .space()?
-                .read_forced(address, &mut bytes)
-                .map_err(|_| Errno::EIO)?;
-            bytes.truncate(len);
-            Ok(bytes)
+        let read: fn(&AddressSpace, u64, usize) -> Result<Vec<u8>> = match self.aspect {
+            Aspect::Text(_) | Aspect::Kept(_) => return None,
+            Aspect::PageMap => page_entries,
+            Aspect::Memory => bytes_at,
         };
-        Some(read())
+        let mm = self.mm.upgrade();
+        Some(mm.map_or(Ok(Vec::new()), |mm| read(&mm, offset, len)))
     }
 
     fn write(&self, _task: &Task, bytes: &[u8], offset: u64) -> Result<usize> {
+        if !matches!(self.aspect, Aspect::Memory) {
+            return Err(Errno::EINVAL);
+        }
         let address = usize::try_from(offset).map_err(|_| Errno::EIO)?;
-        self.space()?
-            .write_forced(address, bytes)
+        let mm = self.mm.upgrade();
+        mm.map_or(Ok(0), |mm| mm.write_forced(address, bytes))
             .map_err(|_| Errno::EIO)
     }
+}
 
-    fn check_open(&self, viewer: &Task) -> Result<()> {
-        alive(&self.task).and_then(|task| may_inspect(viewer, &task))
+/// Whole entries only (`man 5 proc_pid_pagemap`).
+fn page_entries(mm: &AddressSpace, offset: u64, len: usize) -> Result<Vec<u8>> {
+    if !offset.is_multiple_of(8) || !len.is_multiple_of(8) {
+        return Err(Errno::EINVAL);
     }
+    let first = usize::try_from(offset / 8).map_err(|_| Errno::EINVAL)?;
+    let entries = mm.pagemap(first, len.min(1 << 20) / 8);
+    Ok(entries.into_iter().flat_map(u64::to_ne_bytes).collect())
+}
+
+fn bytes_at(mm: &AddressSpace, offset: u64, len: usize) -> Result<Vec<u8>> {
+    let address = usize::try_from(offset).map_err(|_| Errno::EIO)?;
+    let mut bytes = vec![0; len.min(1 << 20)];
+    let len = mm
+        .read_forced(address, &mut bytes)
+        .map_err(|_| Errno::EIO)?;
+    bytes.truncate(len);
+    Ok(bytes)
 }

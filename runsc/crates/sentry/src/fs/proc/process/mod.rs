@@ -15,8 +15,8 @@ use abi::Errno;
 use super::{alive, net, of_task, parse_id};
 use crate::error::Result;
 use crate::fs::synthetic::{Body, Content, Directory, Entry};
-use crate::kernel::credentials::Capability;
 use crate::kernel::pids::PidNamespace;
+use crate::kernel::ptrace::access;
 use crate::kernel::task::{RunState, Task};
 use crate::vfs::attr::FileType;
 
@@ -41,6 +41,8 @@ enum Kind {
     Setting(fn(&View<'_>) -> Result<Vec<u8>>, Set),
     /// As `Text`, only for those who may look into the process.
     Private(fn(&View<'_>) -> Result<Vec<u8>>),
+    /// What shows the address space that the process has when it is opened.
+    Memory(fn(&Arc<Task>) -> Arc<dyn Content>),
     /// A link or directory.
     Other(fn(&ProcessDirectory, &Arc<Task>) -> Body),
 }
@@ -109,27 +111,19 @@ const ROWS: &[Row] = &[
         0o777,
         Kind::Other(|_, task| Body::Link(links::exe(task))),
     ),
-    row("environ", 0o400, Kind::Private(memory::environ)),
-    row("auxv", 0o400, Kind::Private(memory::auxv)),
+    row("environ", 0o400, Kind::Memory(memory::environ)),
+    row("auxv", 0o400, Kind::Memory(memory::auxv)),
     row("cmdline", 0o444, Kind::Text(memory::cmdline)),
-    row("maps", 0o444, Kind::Private(memory::maps)),
-    row("smaps", 0o444, Kind::Private(memory::smaps)),
-    row("smaps_rollup", 0o444, Kind::Private(memory::smaps_rollup)),
-    row(
-        "pagemap",
-        0o400,
-        Kind::Other(|_, task| Body::File(memory::pagemap(task))),
-    ),
+    row("maps", 0o444, Kind::Memory(memory::maps)),
+    row("smaps", 0o444, Kind::Memory(memory::smaps)),
+    row("smaps_rollup", 0o444, Kind::Memory(memory::smaps_rollup)),
+    row("pagemap", 0o400, Kind::Memory(memory::pagemap)),
     row(
         "net",
         0o555,
         Kind::Other(|_, _| Body::Directory(net::directory())),
     ),
-    row(
-        "mem",
-        0o600,
-        Kind::Other(|_, task| Body::File(memory::mem(task))),
-    ),
+    row("mem", 0o600, Kind::Memory(memory::mem)),
     row("stat", 0o444, Kind::Text(stat::stat)),
     row("statm", 0o444, Kind::Text(stat::statm)),
     row("status", 0o444, Kind::Text(status::status)),
@@ -217,6 +211,7 @@ impl ProcessDirectory {
             Kind::Text(make) => text(make, None, false),
             Kind::Private(make) => text(make, None, true),
             Kind::Setting(make, set) => text(make, Some(set), false),
+            Kind::Memory(make) => Body::File(make(task)),
             Kind::Other(make) => make(self, task),
         }
     }
@@ -288,36 +283,17 @@ impl Content for Text {
         Ok(bytes.len())
     }
 
-    fn check_open(&self, viewer: &Task) -> Result<()> {
+    fn open(&self, viewer: &Task) -> Result<Option<Arc<dyn Content>>> {
         if self.private {
-            alive(&self.task).and_then(|task| may_inspect(viewer, &task))
-        } else {
-            Ok(())
+            may_inspect(viewer, &*alive(&self.task)?)?;
         }
+        Ok(None)
     }
 }
 
-/// Whether `viewer` may look into `target` (`man 2 ptrace`, *Ptrace access mode checking*): itself, one of the
-/// same user with no more capabilities that lets itself be dumped, or anyone with `CAP_SYS_PTRACE`; EACCES.
+/// Whether `viewer` may look into `target`; EACCES.
 pub(super) fn may_inspect(viewer: &Task, target: &Task) -> Result<()> {
-    if Arc::ptr_eq(viewer.group(), target.group()) {
-        return Ok(());
-    }
-    let (mine, theirs) = (viewer.credentials(), target.credentials());
-    let same_user = [theirs.uid, theirs.euid, theirs.suid]
-        .iter()
-        .all(|id| *id == mine.fsuid)
-        && [theirs.gid, theirs.egid, theirs.sgid]
-            .iter()
-            .all(|id| *id == mine.fsgid);
-    let dumpable = target.mm_if_alive().is_none_or(|mm| mm.dumpable());
-    let covered = theirs.permitted.is_subset_of(mine.effective)
-        || theirs.permitted.is_subset_of(mine.permitted);
-    if (same_user && dumpable && covered) || mine.has_in(&theirs.user_ns, Capability::SysPtrace) {
-        Ok(())
-    } else {
-        Err(Errno::EACCES)
-    }
+    access::check(viewer, target, access::Mode::FileSystem).map_err(|_| Errno::EACCES)
 }
 
 /// `/proc/[pid]/task`

@@ -175,3 +175,25 @@ pub(super) fn mount_info(view: &View<'_>) -> Result<Vec<u8>> {
 pub(super) fn mount_stats(view: &View<'_>) -> Result<Vec<u8>> {
     Ok(mount_stats_text(&view.task.fs().root()).into_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::parse_extent;
+
+    proptest! {
+        #[test]
+        fn a_line_is_three_numbers_or_refused(
+            numbers in prop::collection::vec(any::<u32>(), 0..5),
+            noise in ".{0,20}",
+        ) {
+            let words: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            let read = parse_extent(&words.join(" "));
+            prop_assert_eq!(read.is_some(), numbers.len() == 3);
+            let extent = read.map(|extent| [extent.inside, extent.outside, extent.count].to_vec());
+            prop_assert_eq!(extent.unwrap_or_default(), if numbers.len() == 3 { numbers } else { Vec::new() });
+            parse_extent(&noise);
+        }
+    }
+}
