@@ -17,5 +17,6 @@ mod mounts;
 mod notices;
 mod notify;
 mod pause;
+mod process_table;
 mod programs;
 mod stdio;

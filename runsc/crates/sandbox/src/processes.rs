@@ -6,8 +6,11 @@ use std::sync::atomic::Ordering;
 use control::ProcessInfo;
 use sentry::fs::tty::control::terminal_of;
 use sentry::kernel::kernel::Kernel;
+use sentry::kernel::task::Task;
 use sentry::kernel::thread_group::ThreadGroup;
 
+/// What of a command line is shown.
+const MOST_ARGUMENT_BYTES: usize = 4096;
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 pub(crate) fn list(kernel: &Arc<Kernel>) -> Vec<ProcessInfo> {
@@ -33,6 +36,7 @@ fn describe(kernel: &Kernel, pid: u32, group: &Arc<ThreadGroup>) -> Option<Proce
         .saturating_sub(start_ns)
         .max(1);
     let name = leader.own.lock().name.clone();
+    let arguments = arguments(&leader);
     let space = leader.mm_if_alive().map(|mm| mm.space().clone());
     if let Some(space) = &space {
         // Engines list the host's processes next, by the ids that are returned.
@@ -48,9 +52,37 @@ fn describe(kernel: &Kernel, pid: u32, group: &Arc<ThreadGroup>) -> Option<Proce
         tty: terminal(group),
         start_seconds: started_ns / NS_PER_SECOND,
         time_ms: used_ns / 1_000_000,
-        command: String::from_utf8_lossy(&name).into_owned(),
+        command: command(&name, &arguments),
         host_pid: space.and_then(|space| space.host_pid()),
     })
+}
+
+/// The command line, with a zero behind each argument; empty if there is none any more.
+fn arguments(leader: &Task) -> Vec<u8> {
+    let Some(mm) = leader.mm_if_alive() else {
+        return Vec::new();
+    };
+    let range = mm.layout().args;
+    let mut bytes = vec![0; range.len().min(MOST_ARGUMENT_BYTES)];
+    let len = mm.read_forced(range.start, &mut bytes).unwrap_or(0);
+    bytes.truncate(len);
+    bytes
+}
+
+/// The command line in one line; without one, the name as `ps` shows it then.
+fn command(name: &[u8], arguments: &[u8]) -> String {
+    let arguments: Vec<_> = arguments
+        .strip_suffix(b"\0")
+        .unwrap_or(arguments)
+        .split(|byte| *byte == 0)
+        .map(String::from_utf8_lossy)
+        .collect();
+    let text = arguments.join(" ");
+    if text.is_empty() {
+        format!("[{}]", String::from_utf8_lossy(name))
+    } else {
+        text
+    }
 }
 
 /// The controlling terminal as `ps` names it; slave ends have major numbers from 136 on.
