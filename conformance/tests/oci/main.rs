@@ -8,6 +8,7 @@ mod environment;
 mod errors;
 mod events;
 mod exec;
+mod growth;
 mod lifecycle;
 mod memory;
 mod mounts;

@@ -8,6 +8,7 @@ pub mod cpu;
 pub mod denied_call;
 pub mod empty_root;
 pub mod kick;
+pub mod malloc;
 pub mod privilege;
 pub mod ptrace;
 pub mod sacrifice;

@@ -268,6 +268,7 @@ impl Inode for OverlayInode {
     }
 
     fn create(&self, name: &[u8], node: &NewNode<'_>) -> Result<InodeRef> {
+        self.core.memory.check_lasting(Errno::ENOSPC)?;
         Ok(self.make(name, node)?)
     }
 
@@ -288,6 +289,7 @@ impl Inode for OverlayInode {
     }
 
     fn link(&self, name: &[u8], target: &InodeRef) -> Result<()> {
+        self.core.memory.check_lasting(Errno::ENOSPC)?;
         self.add_link(name, target)
     }
 
@@ -333,6 +335,7 @@ impl Inode for OverlayInode {
     }
 
     fn set_xattr(&self, name: &[u8], value: &[u8], flags: XattrFlags) -> Result<()> {
+        self.core.memory.check_lasting(Errno::ENOSPC)?;
         self.with_xattrs(|xattrs| own_attr::set_xattr(xattrs, name, value, flags))
     }
 
