@@ -8,6 +8,12 @@ mod printable;
 
 use std::process::ExitCode;
 
+use memory::CountedHeap;
+
+/// What the sandbox allocates counts against its container's limit.
+#[global_allocator]
+static HEAP: CountedHeap = CountedHeap;
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args_os()
         .skip(1)

@@ -7,7 +7,7 @@
 
 use std::ffi::{c_char, c_int};
 
-use crate::{helper, runner, tests};
+use crate::{growth, helper, runner, tests};
 
 /// Dispatches on the first argument.
 // No other symbol of this program is called `main`, and the C library calls it with this signature.
@@ -31,8 +31,9 @@ extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
         }
         Some("run") => runner::run(rest),
         Some("helper") => helper::run(rest),
+        Some("grow") => growth::run(rest),
         _ => {
-            eprintln!("usage: syscall-tests list | run [NAME…]");
+            eprintln!("usage: syscall-tests list | run [NAME…] | grow KIND SECONDS");
             2
         }
     }

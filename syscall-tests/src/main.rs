@@ -3,7 +3,7 @@
 //! `list` prints the names of all tests, one a line. `run [NAME…]` runs the named tests (all when none is named; a name
 //! that ends in `::` stands for its family), each in a forked child with a time limit, and prints `ok NAME`,
 //! `not ok NAME reason` or `skip NAME why`; the exit code is the number of failures, at most 100.
-//! `helper MODE …` is what the tests execute (see [`helper`]).
+//! `helper MODE …` is what the tests execute (see [`helper`]); `grow KIND SECONDS` is no test (see [`growth`]).
 //!
 //! Linux is the oracle: every test passes on the host kernel. The program is built without the standard library's
 //! start-up code, which would install handlers for SIGSEGV, SIGBUS and SIGPIPE before the tests look at them.
@@ -31,6 +31,7 @@ mod case;
 mod sys;
 
 mod entry;
+mod growth;
 mod helper;
 mod long;
 mod runner;

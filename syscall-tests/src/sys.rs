@@ -54,6 +54,16 @@ pub(crate) fn call(
     Ok(result)
 }
 
+/// The failure of a call that was made otherwise.
+pub(crate) fn failed(call: &'static str, errno: i32) -> SysResult {
+    Err(SysError {
+        errno,
+        call,
+        file: file!(),
+        line: line!(),
+    })
+}
+
 /// Makes a system call: `sys!(SYS_name, arguments…)`, a [`SysResult`].
 macro_rules! sys {
     ($nr:ident $(, $arg:expr)* $(,)?) => {

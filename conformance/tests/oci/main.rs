@@ -8,7 +8,7 @@ mod environment;
 mod errors;
 mod events;
 mod exec;
-mod hostile_names;
+mod growth;
 mod killability;
 mod lifecycle;
 mod locks;

@@ -9,6 +9,7 @@ pub mod denied_call;
 pub mod empty_root;
 pub mod file_lock;
 pub mod kick;
+pub mod malloc;
 pub mod privilege;
 pub mod ptrace;
 pub mod sacrifice;

@@ -17,6 +17,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::allocator::{Allocator, Kind, Placement, Usage};
 use crate::bytes::GuestBytes;
 use crate::frame::FrameRange;
+use crate::heap::KernelMemory;
 use crate::host_room::{HostMemory, HostRoom};
 use crate::huge::{HugePages, HugeView};
 use crate::window::WindowCache;
@@ -27,6 +28,8 @@ const LARGEST: u64 = 4 << 40;
 const SMALLEST: u64 = 16 << 30;
 /// How long freed frames may wait before they go back to the host.
 const DELAY: Duration = Duration::from_millis(100);
+/// How long free memory of the heap may wait.
+const TRIM_DELAY: Duration = Duration::from_millis(500);
 /// How many freed bytes make the reclaimer start at once.
 const MANY_DIRTY: u64 = 64 << 20;
 /// How many windows of host files stay mapped: 1 GiB of addresses.
@@ -81,6 +84,8 @@ struct State {
     cleaning: u32,
     /// The reclaimer sleeps without a deadline.
     idle: bool,
+    /// The heap is to be trimmed.
+    trims: bool,
     stopping: bool,
 }
 
@@ -189,6 +194,57 @@ impl MemoryFile {
         make_room.is_some_and(|make_room| make_room(shortage))
     }
 
+    /// The memory that the kernel itself holds.
+    #[must_use]
+    pub fn kernel(&self) -> KernelMemory {
+        KernelMemory::default()
+    }
+
+    /// Whether [`look_after_heap`](Self::look_after_heap) has something to do.
+    #[must_use]
+    pub fn is_look_due(&self) -> bool {
+        self.kernel().is_due()
+    }
+
+    /// Keeps room for `bytes` that the kernel is about to allocate in one call, as long as the result lives;
+    /// none if there is no such room.
+    #[must_use]
+    pub fn reserve(&self, bytes: u64) -> Option<Reserved<'_>> {
+        self.host_room.promise(bytes);
+        let reserved = Reserved {
+            memory: self,
+            bytes,
+        };
+        self.look_after_heap().then_some(reserved)
+    }
+
+    /// Compares what the kernel holds with the limit and with what the host has left. Returns false if
+    /// room has to be made. It makes none itself.
+    #[must_use]
+    pub fn look_after_heap(&self) -> bool {
+        self.kernel().take_due();
+        if self.kernel().has_shrunk() {
+            self.shared.wake_trimmer();
+        }
+        self.host_room.ask_again();
+        self.fits(0)
+    }
+
+    /// Whether there is room for an object that will outlive the process that makes it, so that nobody
+    /// could be killed for it. These are refused a little before the limit is reached.
+    ///
+    /// # Errors
+    /// `errno` if there is none.
+    pub fn check_lasting(&self, errno: Errno) -> Result<()> {
+        let limit = self.limit();
+        let has_room = || self.host_room.has_lasting_room(limit);
+        if has_room() || (self.look_after_heap() && has_room()) {
+            Ok(())
+        } else {
+            Err(errno)
+        }
+    }
+
     /// Whether so many more bytes could be allocated now.
     #[must_use]
     pub fn has_room(&self, bytes: u64) -> bool {
@@ -237,6 +293,7 @@ impl MemoryFile {
         }
         let mut state = self.shared.state.lock();
         let frames = state.allocator.allocate(len, kind, placement)?;
+        self.host_room.gave_frames();
         self.peak
             .fetch_max(state.allocator.usage().total(), Ordering::Relaxed);
         Ok(frames)
@@ -335,11 +392,16 @@ impl MemoryFile {
         let _ = unsafe { mm::madvise(base, len, Advice::LinuxDontNeed) };
     }
 
-    /// Whether `len` more bytes stay within the limit and what the host can give. Frames that no one
-    /// has touched yet do not count once the limit seems reached: what the host has given does.
+    /// Whether `len` more bytes, with what the kernel itself holds, stay within the limit and what the host
+    /// can give. Frames that no one has touched yet do not count once the limit seems reached: what the
+    /// host has given does.
     fn fits(&self, len: u64) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
-        let within = |used: u64| used.checked_add(len).is_some_and(|sum| sum <= limit);
+        let within = |used: u64| {
+            let held = self.kernel().held();
+            let sum = used.checked_add(len).and_then(|sum| sum.checked_add(held));
+            sum.is_some_and(|sum| sum <= limit)
+        };
         let allows = |used| {
             let resident = || self.resident().unwrap_or(0);
             self.host_room.allows(used, len, resident)
@@ -349,6 +411,7 @@ impl MemoryFile {
             return true;
         }
         self.reclaim();
+        self.kernel().trim();
         let used = self.usage().total();
         (within(used) || self.resident().is_ok_and(within)) && allows(used)
     }
@@ -371,6 +434,19 @@ impl MemoryFile {
             len += here_len;
         }
         (first.unwrap_or(false), len)
+    }
+}
+
+/// Room that is kept ([`MemoryFile::reserve`]).
+#[derive(Debug)]
+pub struct Reserved<'a> {
+    memory: &'a MemoryFile,
+    bytes: u64,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.memory.host_room.take_back(self.bytes);
     }
 }
 
@@ -402,6 +478,7 @@ impl Shared {
             allocator: Allocator::new(size),
             cleaning: 0,
             idle: false,
+            trims: false,
             stopping: false,
         };
         Ok(Self {
@@ -437,10 +514,24 @@ impl Shared {
         }
     }
 
+    fn wake_trimmer(&self) {
+        let mut state = self.state.lock();
+        state.trims = true;
+        if state.idle {
+            state.idle = false;
+            self.work.notify_one();
+        }
+    }
+
     fn reclaim_until_stopped(&self) {
         let mut state = self.state.lock();
         while !state.stopping {
-            if state.allocator.usage().dirty == 0 {
+            if std::mem::take(&mut state.trims) {
+                // What frees much often goes on to free more.
+                self.work.wait_for(&mut state, TRIM_DELAY);
+                MutexGuard::unlocked(&mut state, || KernelMemory::default().trim());
+            }
+            if state.allocator.usage().dirty == 0 && !state.trims {
                 state.idle = true;
                 self.work.wait(&mut state);
             } else {

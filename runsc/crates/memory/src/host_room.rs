@@ -4,13 +4,14 @@
 //! stops growing a little before the host, or the control group that the sandbox is in, has nothing
 //! left: a guest process is short of memory then, not the sandbox. What the sandbox, the gofer and the
 //! page tables of stubs take counts with it, as the host counts it. Asking costs some reads of the
-//! host's files, so it is asked once for every step by which the guest grows, and steps get shorter as
-//! the end comes near.
+//! host's files, so it is asked once for every step by which the guest or the Sentry's own memory
+//! ([`crate::heap`]) grows, and steps get shorter as the end comes near.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::heap::KernelMemory;
 use crate::huge::HugePages;
 
 /// Longest growth between two looks at the host.
@@ -20,6 +21,13 @@ const RESERVE: u64 = 64 << 20;
 /// What is left in a control group: a part of its limit within these bounds, for the same things.
 const GROUP_RESERVE: std::ops::RangeInclusive<u64> = 2 << 20..=16 << 20;
 const GROUP_SHARE: u64 = 32;
+/// What is kept from objects that no process could be killed for: a part of the limit, and at least so much.
+const LASTING_SHARE: u64 = 16;
+const LASTING_LEAST: u64 = 4 << 20;
+/// What the host may need for new frames besides them: page tables of a stub and of the Sentry.
+const PAGE_TABLES: u64 = 2 * 4096;
+/// How much the Sentry may grow before the next look when nothing is left.
+const SHORT_STEP: u64 = 64 << 10;
 /// The lines up to the third, which is the one wanted, are much shorter.
 const FRONT_OF_MEMINFO: usize = 256;
 /// All of a group's `memory.stat`.
@@ -75,6 +83,13 @@ pub(crate) struct HostRoom {
     host: HostMemory,
     /// Up to how many bytes in use nobody needs to ask again.
     granted: AtomicU64,
+    /// What page tables may have taken besides, ever.
+    page_tables: AtomicU64,
+    /// What was left at the last look.
+    left: AtomicU64,
+    /// What the Sentry is about to allocate ([`HostRoom::promise`]).
+    promised: AtomicU64,
+    kernel: KernelMemory,
 }
 
 impl fmt::Debug for HostRoom {
@@ -89,7 +104,43 @@ impl HostRoom {
         HostRoom {
             host,
             granted: AtomicU64::new(0),
+            page_tables: AtomicU64::new(0),
+            left: AtomicU64::new(u64::MAX),
+            promised: AtomicU64::new(0),
+            kernel: KernelMemory::default(),
         }
+    }
+
+    /// Counts the page tables of frames that have been given out.
+    pub(crate) fn gave_frames(&self) {
+        self.page_tables.fetch_add(PAGE_TABLES, Ordering::Relaxed);
+    }
+
+    /// Takes `bytes` off what is left, until they are taken back.
+    pub(crate) fn promise(&self, bytes: u64) {
+        self.promised.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes back what was promised.
+    pub(crate) fn take_back(&self, bytes: u64) {
+        self.promised.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Has the next question asked of the host itself.
+    pub(crate) fn ask_again(&self) {
+        self.granted.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether, at the last look, there was room for what no process could be killed for.
+    pub(crate) fn has_lasting_room(&self, limit: u64) -> bool {
+        let wanted = (limit / LASTING_SHARE).max(LASTING_LEAST);
+        // Without a limit the host's own reserve has to do.
+        let wanted = if limit == u64::MAX {
+            LASTING_LEAST
+        } else {
+            wanted
+        };
+        self.left.load(Ordering::Relaxed) >= wanted
     }
 
     /// The limit of the control group, if there is one.
@@ -100,7 +151,11 @@ impl HostRoom {
     /// Whether the host has room for `len` bytes on top of the `used` ones, of which it has given
     /// `resident` already.
     pub(crate) fn allows(&self, used: u64, len: u64, resident: impl FnOnce() -> u64) -> bool {
-        let Some(sum) = used.checked_add(len) else {
+        let page_tables = self.page_tables.load(Ordering::Relaxed);
+        let Some(sum) = used
+            .checked_add(len)
+            .and_then(|sum| sum.checked_add(page_tables))
+        else {
             return false;
         };
         let granted = self.granted.load(Ordering::Relaxed);
@@ -108,17 +163,26 @@ impl HostRoom {
         if sum <= granted && granted - sum <= STEP {
             return true;
         }
-        let Some(available) = self.available() else {
-            return true;
+        let available = self.available().unwrap_or(u64::MAX);
+        let promised = used
+            .saturating_sub(resident())
+            .saturating_add(self.promised.load(Ordering::Relaxed));
+        let left = available.checked_sub(promised.saturating_add(len));
+        self.grant(sum, left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// Lets frames and the Sentry's own memory grow by parts of what is left before the next look.
+    fn grant(&self, sum: u64, left: u64) {
+        self.left.store(left, Ordering::Relaxed);
+        let step = (left / 2).min(STEP);
+        let granted = if left == 0 {
+            0
+        } else {
+            sum.saturating_add(step)
         };
-        let promised = used.saturating_sub(resident());
-        let Some(left) = available.checked_sub(promised.saturating_add(len)) else {
-            self.granted.store(0, Ordering::Relaxed);
-            return false;
-        };
-        self.granted
-            .store(sum.saturating_add((left / 2).min(STEP)), Ordering::Relaxed);
-        true
+        self.granted.store(granted, Ordering::Relaxed);
+        self.kernel.grant((step / 2).max(SHORT_STEP));
     }
 
     fn available(&self) -> Option<u64> {

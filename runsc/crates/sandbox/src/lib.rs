@@ -71,7 +71,11 @@ pub fn main(config: BootConfig) -> u8 {
     }
 }
 
+/// Heaps that the Sentry's threads share: more of them keep more free memory from each other.
+const ARENAS: u8 = 4;
+
 fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
+    host::malloc::limit_arenas(ARENAS);
     let inputs = Inputs::take(&config)?;
     let sacrifice = lockdown::prepare_sacrifice(&inputs);
     lockdown::give_up_privilege(&config, &inputs, sacrifice.is_some())?;

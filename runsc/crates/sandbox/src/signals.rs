@@ -40,7 +40,7 @@ pub(crate) fn watch(
         .map_err(SandboxError::Thread)
 }
 
-fn pass_on(received: Received, guest: &Guest, end: &End) {
+fn pass_on(received: Received, guest: &Guest, end: &Arc<End>) {
     let number = received.number;
     if number == WINDOW_CHANGED {
         guest.window_changed();

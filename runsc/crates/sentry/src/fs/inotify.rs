@@ -25,6 +25,10 @@ use crate::vfs::notify::FileEvent;
 const MAX_EVENTS: usize = 16_384;
 /// Watches of one instance (`fs.inotify.max_user_watches` counts those of a user).
 const MAX_WATCHES: usize = 65_536;
+/// An event with a short name takes about so much.
+const EVENT_BYTES: u64 = 96;
+/// A watch takes about so much, with the inode that it keeps.
+const WATCH_BYTES: u64 = 512;
 /// Bytes of a `struct inotify_event` without its name; names are padded to a multiple of it.
 const HEADER: usize = 16;
 
@@ -266,6 +270,14 @@ impl Drop for Inotify {
 }
 
 impl File for Inotify {
+    fn held_bytes(&self, _depth: u32) -> u64 {
+        let state = self.state.try_lock();
+        state.map_or(0, |state| {
+            let events = state.events.len() as u64 * EVENT_BYTES;
+            events + state.watches.len() as u64 * WATCH_BYTES
+        })
+    }
+
     fn read(&self, _task: &Task, sink: &mut Sink<'_>, _offset: u64) -> Result<usize> {
         let mut done = 0;
         loop {

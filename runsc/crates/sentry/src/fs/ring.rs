@@ -27,6 +27,12 @@ impl Ring {
         self.len
     }
 
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -54,6 +54,16 @@ impl Contexts {
         }
     }
 
+    /// About how many bytes they take.
+    pub fn held_bytes(&self) -> u64 {
+        let contexts = self.0.lock();
+        let completed = contexts.values().map(|context| {
+            let waiting = context.completed.try_lock();
+            waiting.map_or(0, |waiting| waiting.len() * size_of::<Completion>())
+        });
+        (completed.sum::<usize>() + contexts.len() * size_of::<Context>()) as u64
+    }
+
     /// Adds a context at `address`.
     pub fn add(&self, address: u64, room: usize) {
         let context = Arc::new(Context {

@@ -5,11 +5,14 @@ use std::sync::{Arc, Weak};
 
 use abi::Errno;
 use bitflags::bitflags;
+use memory::KernelMemory;
 use platform::{ExtendedState, Interrupter, Space};
 
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::{INFINITY, Resource};
+use crate::kernel::oom;
+use crate::kernel::oom::holdings::AREA_BYTES;
 use crate::kernel::pids::PidNumbers;
 use crate::kernel::ptrace::{Event, attach};
 use crate::kernel::run;
@@ -84,6 +87,7 @@ pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
     // Again when the child is published; here before anything is copied for it.
     check_limits(task)?;
     let flags = request.flags;
+    let _room = oom::reserve(task, copied_bytes(task, flags))?;
     let mm = if flags.contains(CloneFlags::VM) {
         task.mm()
     } else {
@@ -124,6 +128,21 @@ pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
         task.trap_for_event(Event::VforkDone, seen.into());
     }
     Ok(u64::from(id))
+}
+
+/// What the kernel's tables take that the child gets copies of: descriptors, and areas of memory.
+fn copied_bytes(task: &Task, flags: CloneFlags) -> u64 {
+    let files = if flags.contains(CloneFlags::FILES) {
+        0
+    } else {
+        task.files().bytes()
+    };
+    let areas = if flags.contains(CloneFlags::VM) {
+        0
+    } else {
+        task.mm().nr_areas() as u64 * AREA_BYTES
+    };
+    files + areas
 }
 
 fn check(task: &Task, request: &CloneRequest) -> Result<()> {
@@ -175,16 +194,26 @@ impl HostThread {
     /// Starts a thread whose context is in `space` with the processor state `extended`; EAGAIN.
     fn start(task: &Task, space: Arc<Space>, extended: ExtendedState) -> Result<HostThread> {
         let platform = task.kernel().platform().clone();
-        HostThread::spawn(platform, Some((space, extended)))
+        let memory = task.kernel().memory().kernel();
+        HostThread::spawn(platform, memory, Some((space, extended)))
     }
 
-    fn spawn(platform: Arc<platform::Platform>, start: Start) -> Result<HostThread> {
+    fn spawn(
+        platform: Arc<platform::Platform>,
+        memory: KernelMemory,
+        start: Start,
+    ) -> Result<HostThread> {
         let (ready_sender, ready) = sync_channel(1);
         let (go, go_receiver) = sync_channel(1);
         std::thread::Builder::new()
             .name("task".to_owned())
             .stack_size(STACK_SIZE)
-            .spawn(move || host_thread(&platform, start, &ready_sender, &go_receiver))
+            .spawn(move || {
+                let held = memory.hold(TASK_BYTES);
+                host_thread(&platform, start, &ready_sender, &go_receiver);
+                drop(held);
+                memory.settle();
+            })
             .map_err(|_| Errno::EAGAIN)?;
         let interrupter = ready.recv().map_err(|_| Errno::EAGAIN)??;
         Ok(HostThread { interrupter, go })
@@ -193,6 +222,8 @@ impl HostThread {
 
 /// Bytes of host stack for a task's kernel code.
 const STACK_SIZE: usize = 1 << 20;
+/// What of it a task touches, with the host's own stacks for its threads and the platform's for its context: about.
+pub(crate) const TASK_BYTES: u32 = 96 << 10;
 
 fn host_thread(
     platform: &platform::Platform,
@@ -427,6 +458,6 @@ fn write_ids(task: &Task, request: &CloneRequest, child: &Task) {
 pub(crate) fn first_thread(
     kernel: &crate::kernel::Kernel,
 ) -> Result<(Interrupter, SyncSender<Arc<Task>>)> {
-    let thread = HostThread::spawn(kernel.platform().clone(), None)?;
+    let thread = HostThread::spawn(kernel.platform().clone(), kernel.memory().kernel(), None)?;
     Ok((thread.interrupter, thread.go))
 }

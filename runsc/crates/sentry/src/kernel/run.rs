@@ -10,6 +10,7 @@ use abi::Errno;
 use crate::error::{Restart, SysError, SyscallResult};
 use crate::kernel::exit;
 use crate::kernel::limits::Resource;
+use crate::kernel::oom;
 use crate::kernel::ptrace::{Event, Mode};
 use crate::kernel::seccomp::enforce::{self, Ruling};
 use crate::kernel::signal::state::{self, Flow};
@@ -175,6 +176,7 @@ fn answer(task: &Arc<Task>, registers: &platform::ThreadState) -> Option<Restart
         table::dispatch(task, &args)
     };
     strace::exit(task, &args, &result);
+    oom::look_after_kernel_memory(task);
     let restart = match result {
         Ok(value) => {
             task.io.count(args.number, value);

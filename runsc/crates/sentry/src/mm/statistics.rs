@@ -48,6 +48,13 @@ impl MmStatistics {
 }
 
 impl AddressSpace {
+    /// How many areas it has, and the runs of pages in them.
+    #[must_use]
+    pub fn nr_areas(&self) -> usize {
+        let areas = self.areas.read().vmas.iter().count();
+        areas + self.active.read().pages.iter().count()
+    }
+
     /// The sizes now.
     #[must_use]
     pub fn statistics(&self) -> MmStatistics {

@@ -7,6 +7,7 @@ use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::limits::Resource;
+use crate::kernel::oom;
 use crate::kernel::task::Task;
 use crate::syscalls::args::SyscallArgs;
 use crate::syscalls::table::Call;
@@ -98,6 +99,11 @@ fn replace(task: &Task, old: i32, new: i32, close_on_exec: bool) -> SyscallResul
     let descriptor = Descriptor {
         file: files.get(old)?,
         close_on_exec,
+    };
+    let _room = if u64::from(new.unsigned_abs()) < limit(task) {
+        oom::reserve(task, files.growth_to(new))?
+    } else {
+        None
     };
     if let Some(before) = files.replace(new, descriptor, limit(task))? {
         // As with close, but nobody is told (`man 2 dup2`, NOTES).

@@ -77,6 +77,20 @@ impl FdTable {
         Ok(fd)
     }
 
+    /// How much the table grows when a descriptor is put at `fd`, in bytes.
+    #[must_use]
+    pub fn growth_to(&self, fd: i32) -> u64 {
+        let len = self.slots.lock().list.len();
+        let wanted = usize::try_from(fd).unwrap_or(0).saturating_add(1);
+        (wanted.saturating_sub(len) * size_of::<Option<Descriptor>>()) as u64
+    }
+
+    /// What a copy of the table takes, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.slots.lock().list.len() * size_of::<Option<Descriptor>>()) as u64
+    }
+
     /// `dup2(2)`: puts `descriptor` at `fd`, below `limit` (else EBADF). Returns what was there; the
     /// caller ends it with [`FdTable::ended`].
     pub fn replace(
@@ -156,6 +170,13 @@ impl FdTable {
         numbered
             .filter_map(|(fd, slot)| Some((fd, slot.clone()?)))
             .collect()
+    }
+
+    /// The sum of what `of` finds for all open files; one with several numbers counts each time.
+    pub fn sum(&self, of: impl Fn(&OpenFile) -> u64) -> u64 {
+        let slots = self.slots.lock();
+        let files = slots.list.iter().flatten();
+        files.map(|descriptor| of(&descriptor.file)).sum()
     }
 
     /// How many numbers the table spans, for `FDSize` of `/proc/[pid]/status`.

@@ -235,6 +235,13 @@ pub trait File: Any + Send + Sync + fmt::Debug {
         String::new()
     }
 
+    /// About how many bytes the kernel holds for it that go when it is closed for the last time, beyond the
+    /// open file itself. `depth` says how far files that are in it are followed. Takes no lock that may be
+    /// held while user memory is copied: it tries.
+    fn held_bytes(&self, _depth: u32) -> u64 {
+        0
+    }
+
     /// The socket, if it is one.
     fn socket(&self) -> Option<&dyn Socket> {
         None

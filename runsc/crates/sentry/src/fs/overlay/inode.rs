@@ -285,6 +285,7 @@ impl Inode for OverlayInode {
     }
 
     fn create(&self, name: &[u8], node: &NewNode<'_>) -> Result<InodeRef> {
+        self.core.memory.check_lasting(Errno::ENOSPC)?;
         Ok(self.make(name, node)?)
     }
 
@@ -305,6 +306,7 @@ impl Inode for OverlayInode {
     }
 
     fn link(&self, name: &[u8], target: &InodeRef) -> Result<()> {
+        self.core.memory.check_lasting(Errno::ENOSPC)?;
         self.add_link(name, target)
     }
 
@@ -350,6 +352,7 @@ impl Inode for OverlayInode {
     }
 
     fn set_xattr(&self, name: &[u8], value: &[u8], flags: XattrFlags) -> Result<()> {
+        self.core.memory.check_lasting(Errno::ENOSPC)?;
         self.with_xattrs(|xattrs| own_attr::set_xattr(xattrs, name, value, flags))
     }
 

@@ -164,6 +164,11 @@ impl File for PipeEnd {
         Ok(0)
     }
 
+    fn held_bytes(&self, _depth: u32) -> u64 {
+        let state = self.pipe.state.try_lock();
+        state.map_or(0, |state| state.buffer_bytes() as u64)
+    }
+
     fn flags_changed(&self, open: &OpenFile) {
         let packets = open.flags().contains(OpenFlags::DIRECT);
         self.packets.store(packets, Ordering::Relaxed);

@@ -50,6 +50,11 @@ impl State {
         self.ring.len()
     }
 
+    /// What the bytes in it take.
+    pub(super) fn buffer_bytes(&self) -> usize {
+        self.ring.allocated()
+    }
+
     pub(super) fn capacity(&self) -> usize {
         self.capacity
     }

@@ -114,6 +114,7 @@ impl TmpInode {
         if directory.by_name.contains_key(name) {
             return Err(Errno::EEXIST);
         }
+        self.core.memory.check_lasting(Errno::ENOSPC)?;
         self.core.charge_inode()?;
         let inode = TmpInode::new(&self.core, node);
         directory.insert(name, inode.clone());

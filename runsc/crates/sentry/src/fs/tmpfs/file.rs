@@ -94,6 +94,15 @@ impl TmpFile {
 }
 
 impl File for TmpFile {
+    fn held_bytes(&self, _depth: u32) -> u64 {
+        // With a name, the file stays when it is closed.
+        if self.inode.nlink() > 0 {
+            return 0;
+        }
+        self.regular()
+            .map_or(0, |regular| regular.store.allocated())
+    }
+
     fn read(&self, _task: &Task, sink: &mut Sink<'_>, offset: u64) -> Result<usize> {
         let len = self.regular()?.store.read(sink, offset)?;
         if !self.no_atime {

@@ -134,6 +134,11 @@ impl TmpInode {
         self.file_type == FileType::Directory
     }
 
+    /// How many names it has.
+    pub(super) fn nlink(&self) -> u64 {
+        self.meta.lock().nlink
+    }
+
     pub(super) fn file_type(&self) -> FileType {
         self.file_type
     }
@@ -281,6 +286,7 @@ impl Inode for TmpInode {
     }
 
     fn link(&self, name: &[u8], target: &InodeRef) -> Result<()> {
+        self.core.memory.check_lasting(Errno::ENOSPC)?;
         self.link_entry(name, target)
     }
 
@@ -331,6 +337,7 @@ impl Inode for TmpInode {
     }
 
     fn set_xattr(&self, name: &[u8], value: &[u8], flags: XattrFlags) -> Result<()> {
+        self.core.memory.check_lasting(Errno::ENOSPC)?;
         self.xattrs.lock().set(name, value, flags)?;
         self.changed();
         Ok(())

@@ -131,6 +131,7 @@ pub fn open(task: &Task, name: &[u8], request: &OpenRequest) -> Result<Arc<Messa
         return Err(Errno::ENOSPC);
     }
     check_limit(task, &names.queues, size)?;
+    task.kernel().memory().check_lasting(Errno::ENOSPC)?;
     let permission = Permission::new(&task.credentials(), 0, mode);
     Ok(names.make(name, permission, size))
 }
@@ -306,6 +307,7 @@ impl MessageQueue {
         waits: bool,
         deadline: Option<Deadline>,
     ) -> core::result::Result<(), SysError> {
+        task.kernel().memory().check_lasting(Errno::ENOMEM)?;
         let mut message = Some(message);
         let told = self.wait(task, waits, deadline, || {
             let mut state = self.state.lock();

@@ -89,6 +89,7 @@ pub fn get(task: &Task, key: i32, flags: u32) -> Result<i32> {
             Ok(id)
         }
         Lookup::Missing => queues.add(key, MAX_QUEUES, |sequence, _| {
+            task.kernel().memory().check_lasting(Errno::ENOMEM)?;
             let mut permission = Permission::new(&credentials, key, flags);
             permission.sequence = sequence;
             Ok(Arc::new(Queue {
@@ -165,6 +166,7 @@ impl Queue {
         message: Message,
         waits: bool,
     ) -> core::result::Result<(), SysError> {
+        task.kernel().memory().check_lasting(Errno::ENOMEM)?;
         let mut message = Some(message);
         let len = message.as_ref().map_or(0, |message| message.text.len());
         self.wait(task, waits, |state| {

@@ -105,6 +105,7 @@ pub fn get(task: &Task, key: i32, nr_semaphores: i32, flags: u32) -> Result<i32>
         }
         Lookup::Missing if len == 0 => Err(Errno::EINVAL),
         Lookup::Missing => sets.add(key, MAX_SETS, |sequence, _| {
+            task.kernel().memory().check_lasting(Errno::ENOMEM)?;
             let mut permission = Permission::new(&credentials, key, flags);
             permission.sequence = sequence;
             Ok(Arc::new(Set {

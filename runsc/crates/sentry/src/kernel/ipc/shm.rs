@@ -80,6 +80,7 @@ pub fn get(task: &Task, key: i32, len: usize, flags: u32) -> Result<i32> {
                 .checked_next_multiple_of(PAGE_SIZE)
                 .ok_or(Errno::ENOMEM)? as u64;
             segments.add(key, MAX_SEGMENTS, |sequence, id| {
+                task.kernel().memory().check_lasting(Errno::ENOMEM)?;
                 let name = format!("00:01 {id} /SYSV{key:08x} (deleted)");
                 let memory = SharedMemory::new(task.kernel().memory(), size, name)
                     .map_err(|_| Errno::ENOMEM)?;

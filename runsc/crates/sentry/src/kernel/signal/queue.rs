@@ -145,6 +145,12 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// About how many bytes it takes.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        (self.entries.len() * size_of::<Entry>()) as u64
+    }
+
     /// The signals in it.
     #[must_use]
     pub fn set(&self) -> SignalSet {

@@ -129,6 +129,22 @@ pub struct SignalSummary {
     pub caught: SignalSet,
 }
 
+impl GroupSignals {
+    /// About how many bytes its pending signals take.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.pending.held_bytes()
+    }
+}
+
+impl TaskSignals {
+    /// About how many bytes its pending signals take.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.pending.held_bytes()
+    }
+}
+
 impl Task {
     /// Whether a signal is to be handled, or the task is to stop or exit: sleeps end.
     #[must_use]

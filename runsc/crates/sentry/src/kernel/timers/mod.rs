@@ -30,6 +30,14 @@ pub struct GroupTimers {
     cpu_limit: cpu_limit::CpuLimit,
 }
 
+impl GroupTimers {
+    /// About how many bytes they take.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.posix.held_bytes()
+    }
+}
+
 /// The group ended: its timers go.
 pub fn release(group: &ThreadGroup) {
     group.timers.interval.clear();

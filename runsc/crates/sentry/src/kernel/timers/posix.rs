@@ -52,6 +52,9 @@ struct Table {
     timers: BTreeMap<i32, Arc<PosixTimer>>,
 }
 
+/// A timer takes about so much.
+const TIMER_BYTES: u64 = 768;
+
 #[derive(Debug)]
 struct PosixTimer {
     timer: Timer,
@@ -61,6 +64,11 @@ struct PosixTimer {
 }
 
 impl PosixTimers {
+    /// About how many bytes they take.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.table.lock().timers.len() as u64 * TIMER_BYTES
+    }
+
     pub(super) fn clear(&self) {
         let timers = std::mem::take(&mut self.table.lock().timers);
         drop(timers);

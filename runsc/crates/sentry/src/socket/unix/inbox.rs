@@ -11,6 +11,7 @@ use super::names::Name;
 use super::rights::Rights;
 use crate::error::Result;
 use crate::fs::ring::Ring;
+use crate::kernel::oom::holdings;
 use crate::kernel::wait_queue::Events;
 use crate::socket::message::Sender;
 use crate::vfs::io::Source;
@@ -129,6 +130,24 @@ impl Inbox {
             .iter()
             .filter_map(|segment| segment.rights.as_ref());
         rights.map(Rights::count).sum()
+    }
+
+    /// What the messages in it take, with the files in them, which are followed to `depth`.
+    pub(super) fn held_bytes(&self, depth: u32) -> u64 {
+        let segments = (self.segments.len() * size_of::<Segment>()) as u64;
+        let rights = || {
+            self.segments
+                .iter()
+                .filter_map(|segment| segment.rights.as_ref())
+        };
+        let files = match depth.checked_sub(1) {
+            None => 0,
+            Some(depth) => rights()
+                .flat_map(Rights::files)
+                .map(|file| holdings::of_file(file, depth))
+                .sum(),
+        };
+        self.ring.allocated() as u64 + segments + files
     }
 
     /// Bytes that FIONREAD reports: all, or those of the first message.

@@ -45,6 +45,9 @@ use names::Name;
 pub use names::{AbstractNames, BoundSocket};
 use notify::ServiceManager;
 
+/// A connection that waits to be accepted takes about so much.
+const EMBRYO_BYTES: u64 = 1024;
+
 /// A unix socket.
 #[derive(Debug)]
 pub struct UnixSocket {
@@ -234,6 +237,23 @@ impl Drop for UnixSocket {
 }
 
 impl File for UnixSocket {
+    fn held_bytes(&self, depth: u32) -> u64 {
+        let inbox = self.inbox.try_lock();
+        let own = inbox.map_or(0, |inbox| inbox.held_bytes(depth));
+        let state = self.state.try_lock();
+        let waiting = state.map_or(0, |state| match &state.connection {
+            Connection::Listening(listener) => listener
+                .pending()
+                .map(|embryo| {
+                    let inbox = embryo.inbox.try_lock();
+                    EMBRYO_BYTES + inbox.map_or(0, |inbox| inbox.held_bytes(0))
+                })
+                .sum(),
+            _ => 0,
+        });
+        own + waiting
+    }
+
     fn read(&self, task: &Task, sink: &mut Sink<'_>, _offset: u64) -> Result<usize> {
         if sink.remaining() == 0 && self.kind == SocketType::Stream {
             return Ok(0);

@@ -3,11 +3,13 @@
 //! An allocation that does not fit (the container's limit, or what the host can give) fails, its maker
 //! drops its locks and asks for room. One process is then chosen as Linux does (`man 5 proc`,
 //! *`/proc/pid/oom_score`*): the one whose resident memory, in pages, plus `oom_score_adj` thousandths of all memory
-//! is most; −1000 is never chosen. It and whoever shares its memory get SIGKILL, the kernel log says so,
+//! is most; −1000 is never chosen. What a process makes the kernel hold ([`holdings`]) counts with its memory. It and whoever shares its memory get SIGKILL, the kernel log says so,
 //! and those who wait try again once its memory is back.
 //!
 //! Lock order: the killer's own lock is held over looks at tasks and address spaces, and never by one
 //! who holds any of theirs.
+
+pub(crate) mod holdings;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +17,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use abi::Errno;
-use memory::Shortage;
+use memory::{Reserved, Shortage};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::Result;
@@ -29,8 +31,10 @@ use crate::time::NANOS_PER_SEC;
 
 /// `OOM_SCORE_ADJ_MIN`: never chosen.
 const NEVER: i32 = -1000;
-/// How long a victim may take to give its memory back before another is chosen.
+/// How long a victim may give nothing back before another is chosen.
 const PATIENCE_NS: u64 = 2 * NANOS_PER_SEC;
+/// How much less in use shows that a victim does give something back.
+const PROGRESS_BYTES: u64 = 64 << 10;
 /// How long the host may take to count as free what a victim has given back.
 const SETTLE_NS: u64 = NANOS_PER_SEC / 5;
 /// How often those who wait look.
@@ -67,29 +71,44 @@ struct Victim {
     /// [`AddressSpace::id`]
     id: u64,
     group: Weak<ThreadGroup>,
-    killed_ns: u64,
+    /// When it was killed, or last seen to give something back.
+    progress_ns: u64,
+    /// What was in use then, in bytes.
+    in_use: u64,
     /// When it was first seen without memory.
     gone_ns: Option<u64>,
 }
 
 impl Victim {
     /// Whether it still has its memory, or what it had may not have reached the host yet.
-    fn is_leaving(&mut self, now_ns: u64) -> bool {
+    fn is_leaving(&mut self, kernel: &Kernel) -> bool {
+        let now_ns = kernel.clock().monotonic_ns();
         if let Some(gone_ns) = self.gone_ns {
             return now_ns.saturating_sub(gone_ns) < SETTLE_NS;
         }
-        if now_ns.saturating_sub(self.killed_ns) >= PATIENCE_NS {
+        let in_use = in_use(kernel);
+        if in_use + PROGRESS_BYTES <= self.in_use {
+            (self.progress_ns, self.in_use) = (now_ns, in_use);
+        }
+        if now_ns.saturating_sub(self.progress_ns) >= PATIENCE_NS {
             return false;
         }
+        // Its files go after its memory, and hold more than that at times.
         let has_memory = self.group.upgrade().is_some_and(|group| {
             let mut tasks = group.tasks().into_iter();
-            tasks.any(|task| is_of(&task, self.id))
+            !group.is_zombie() || tasks.any(|task| is_of(&task, self.id))
         });
         if !has_memory {
             self.gone_ns = Some(now_ns);
         }
         true
     }
+}
+
+/// The guest's memory and the kernel's own.
+fn in_use(kernel: &Kernel) -> u64 {
+    let memory = kernel.memory();
+    memory.usage().total() + memory.kernel().held()
 }
 
 fn is_of(task: &Task, space: u64) -> bool {
@@ -173,6 +192,57 @@ pub fn with_room<T>(task: &Task, mut attempt: impl FnMut() -> Result<T>) -> Resu
     outcome
 }
 
+/// Less than this a call may allocate without asking.
+const UNASKED_BYTES: u64 = 256 << 10;
+
+/// Keeps room for what a call is about to allocate for the kernel, all at once; room is made if there is none.
+/// No lock may be held.
+///
+/// # Errors
+/// ENOMEM if there is none.
+pub(crate) fn reserve(task: &Task, bytes: u64) -> Result<Option<Reserved<'_>>> {
+    if bytes < UNASKED_BYTES {
+        return Ok(None);
+    }
+    let memory = task.kernel().memory();
+    let shortage = Shortage {
+        space: task.mm_if_alive().map_or(0, |mm| mm.id()),
+        bytes,
+    };
+    for _ in 0..MOST_ATTEMPTS {
+        if let Some(reserved) = memory.reserve(bytes) {
+            return Ok(Some(reserved));
+        }
+        if task.is_exiting() || bytes > memory.capacity() / 2 || !memory.make_room(shortage) {
+            break;
+        }
+    }
+    Err(Errno::ENOMEM)
+}
+
+/// To be called between a call and the application code after it, with no lock held: when what the kernel
+/// itself holds has grown, compares it with the limit, and has room made if there is none.
+#[inline]
+pub(super) fn look_after_kernel_memory(task: &Task) {
+    if task.kernel().memory().is_look_due() {
+        look(task);
+    }
+}
+
+#[cold]
+fn look(task: &Task) {
+    let memory = task.kernel().memory();
+    if task.is_exiting() || memory.look_after_heap() {
+        return;
+    }
+    let shortage = Shortage {
+        space: task.mm_if_alive().map_or(0, |mm| mm.id()),
+        bytes: PAGE,
+    };
+    // Nobody could be killed, or the task itself is to go: nothing more can be done here.
+    let _ = memory.make_room(shortage);
+}
+
 /// Whether there is or will be room. No lock may be held.
 fn make_room(kernel: &Kernel, shortage: Shortage) -> bool {
     while !kernel.memory().has_room(shortage.bytes) {
@@ -189,7 +259,7 @@ fn make_room(kernel: &Kernel, shortage: Shortage) -> bool {
 }
 
 fn wait_for(kernel: &Kernel, mut victim: Victim, bytes: u64) {
-    while victim.is_leaving(kernel.clock().monotonic_ns()) && !kernel.memory().has_room(bytes) {
+    while victim.is_leaving(kernel) && !kernel.memory().has_room(bytes) {
         std::thread::park_timeout(POLL);
     }
 }
@@ -198,7 +268,7 @@ fn wait_for(kernel: &Kernel, mut victim: Victim, bytes: u64) {
 fn current_victim(kernel: &Kernel, shortage: Shortage) -> Option<Victim> {
     let mut slot = kernel.oom.victim.lock();
     if let Some(victim) = slot.as_mut()
-        && victim.is_leaving(kernel.clock().monotonic_ns())
+        && victim.is_leaving(kernel)
     {
         return Some(victim.clone());
     }
@@ -211,7 +281,8 @@ fn current_victim(kernel: &Kernel, shortage: Shortage) -> Option<Victim> {
         space: Arc::downgrade(&chosen.space),
         id: chosen.space.id(),
         group: Arc::downgrade(chosen.task.group()),
-        killed_ns: kernel.clock().monotonic_ns(),
+        progress_ns: kernel.clock().monotonic_ns(),
+        in_use: in_use(kernel),
         gone_ns: None,
     };
     if let Some(OomNotice(notice)) = &kernel.oom.notice {
@@ -240,9 +311,10 @@ fn candidates(kernel: &Kernel, previous: Option<&Weak<AddressSpace>>) -> Vec<Can
             return None;
         }
         let statistics = space.statistics();
-        let pages = i64::try_from(statistics.resident() / 4096).unwrap_or(i64::MAX);
-        let badness = pages
-            .saturating_add(i64::try_from(page_tables(&statistics) / PAGE).unwrap_or(0))
+        let held = holdings::of_group(&group, space.nr_areas());
+        let pages = (statistics.resident() as u64 + page_tables(&statistics) + held) / PAGE;
+        let badness = i64::try_from(pages)
+            .unwrap_or(i64::MAX)
             .saturating_add(total_pages / 1000 * i64::from(adjustment));
         Some(Candidate {
             pid,
@@ -294,12 +366,18 @@ fn report(
             ),
         );
     }
-    let used = memory.usage().total() / 1024;
+    let kernel_memory = memory.kernel().held();
+    let used = (memory.usage().total() + kernel_memory) / 1024;
     if limited {
         let (limit, failures) = (memory.limit() / 1024, memory.failures());
         say(
             Level::Info,
             &format!("memory: usage {used}kB, limit {limit}kB, failcnt {failures}"),
+        );
+        let kernel_memory = kernel_memory / 1024;
+        say(
+            Level::Info,
+            &format!("kmem: usage {kernel_memory}kB, limit 9007199254740988kB, failcnt 0"),
         );
     }
     say(Level::Info, "Tasks state (memory values in pages):");
