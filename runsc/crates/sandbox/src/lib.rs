@@ -72,8 +72,10 @@ pub fn main(config: BootConfig) -> u8 {
 
 fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     let inputs = Inputs::take(&config)?;
-    let sacrifice = lockdown::prepare_sacrifice(&inputs);
-    lockdown::give_up_privilege(&config, &inputs, sacrifice.is_some())?;
+    let score = lockdown::OomScore::open();
+    lockdown::give_up_privilege(&config, &inputs)?;
+    let sacrifice = lockdown::prepare_sacrifice(&inputs, &score);
+    score.of_stubs(sacrifice.is_some());
     let window = SignalFd::block_window_changes()
         .map_err(SandboxError::host("receive changes of the window"))?;
     let Inputs {
