@@ -400,7 +400,7 @@ fn gofer_capabilities(plan: &Plan<'_>) -> Result<u64> {
         keep |= capability_bit(name)?;
     }
     let granted = plan.resolved.container.process.capabilities.bounding;
-    Ok(keep | granted & (capability_bit("MKNOD")? | capability_bit("SETFCAP")?))
+    Ok(keep | granted & capability_bit("SETFCAP")?)
 }
 
 fn one(inside: u32, outside: u32) -> IdRange {
