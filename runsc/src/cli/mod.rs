@@ -185,6 +185,15 @@ fn without_values(args: &[String]) -> Vec<String> {
     shown
 }
 
+/// Prints on standard output.
+#[expect(
+    clippy::print_stdout,
+    reason = "the one place where commands print their results"
+)]
+pub(crate) fn print(text: &str) {
+    print!("{text}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::without_values;
@@ -209,13 +218,4 @@ mod tests {
         ];
         assert_eq!(shown, expected);
     }
-}
-
-/// Prints on standard output.
-#[expect(
-    clippy::print_stdout,
-    reason = "the one place where commands print their results"
-)]
-pub(crate) fn print(text: &str) {
-    print!("{text}");
 }
