@@ -161,3 +161,29 @@ fn masked_and_read_only_paths() {
         );
     assert_eq!(output(bundle), "1\n");
 }
+
+/// A bind mount of one file: the same file whatever gets its name, and nothing of what is beside it.
+#[rstest]
+fn single_file_stays_the_same_when_its_name_goes_to_another() {
+    let shared = tempfile::tempdir().unwrap();
+    let file = shared.path().join("file");
+    fs::write(&file, "first\n").unwrap();
+    let source = file.to_string_lossy().into_owned();
+    let script = "echo more >>/mnt; touch /ready; while [ ! -e /go ]; do sleep 0.1; done; cat /mnt";
+    let bundle = shell(script).mount("/mnt", "bind", &source, &["rbind", "rw"]);
+    fs::write(bundle.rootfs().join("mnt"), "").unwrap();
+    let container = Container::new(bundle).unwrap();
+    let rootfs = container.bundle.rootfs();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| container.run());
+        while !rootfs.join("ready").exists() && !running.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "first\nmore\n");
+        fs::write(shared.path().join("new"), "other\n").unwrap();
+        fs::rename(shared.path().join("new"), &file).unwrap();
+        fs::write(rootfs.join("go"), "").unwrap();
+        let output = running.join().unwrap().unwrap().success().unwrap();
+        assert_eq!(output.stdout, "first\nmore\n");
+    });
+}

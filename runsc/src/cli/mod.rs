@@ -156,7 +156,7 @@ fn dispatch(args: &[String]) -> Result<u8> {
 
 fn log_startup(args: &[String], values: &Values) {
     let log = |line: String| tracing::info!(target: logging::STARTUP, "{line}");
-    log(format!("args: {args:?}"));
+    log(format!("args: {:?}", without_values(args)));
     log(format!("version: {}", config::VERSION));
     log(format!("pid: {}", std::process::id()));
     let (uid, gid) = (
@@ -167,6 +167,24 @@ fn log_startup(args: &[String], values: &Values) {
     Config::lines(values).into_iter().for_each(log);
 }
 
+/// The arguments without the values of environment variables that they set, which are often secret.
+fn without_values(args: &[String]) -> Vec<String> {
+    let mut shown = Vec::with_capacity(args.len());
+    let mut is_variable = false;
+    for arg in args {
+        let flag = arg.trim_start_matches('-');
+        let joined = flag.len() < arg.len() && (flag.starts_with("env=") || flag.starts_with("e="));
+        let names = if joined { 2 } else { usize::from(is_variable) };
+        let parts: Vec<&str> = arg.splitn(names + 1, '=').collect();
+        shown.push(match names {
+            0 => arg.clone(),
+            _ => parts[..parts.len().min(names)].join("="),
+        });
+        is_variable = matches!(arg.as_str(), "-e" | "-env" | "--env" | "--e");
+    }
+    shown
+}
+
 /// Prints on standard output.
 #[expect(
     clippy::print_stdout,
@@ -174,4 +192,30 @@ fn log_startup(args: &[String], values: &Values) {
 )]
 pub(crate) fn print(text: &str) {
     print!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_values;
+
+    #[test]
+    fn values_of_variables_are_not_logged() {
+        let args = [
+            "runsc",
+            "exec",
+            "--env",
+            "A=1=2",
+            "-e",
+            "B=3",
+            "--env=C=4",
+            "id",
+            "sh",
+            "x=y",
+        ];
+        let shown = without_values(&args.map(str::to_owned));
+        let expected = [
+            "runsc", "exec", "--env", "A", "-e", "B", "--env=C", "id", "sh", "x=y",
+        ];
+        assert_eq!(shown, expected);
+    }
 }

@@ -67,7 +67,8 @@ impl DebugLog {
         OpenOptions::new()
             .create(true)
             .append(true)
-            .mode(0o644)
+            // It may say what is secret: arguments, names, paths.
+            .mode(0o600)
             .open(&path)
             .map_err(ContainerError::path("open debug log", &path))
     }

@@ -4,14 +4,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use control::{Connection, ExecSpec, LogConfig, Process, Reply, Report, Request};
-use host::errno;
 use host::rustix::process::ioctl_tiocsctty;
+use host::rustix::thread::CapabilitySet;
 use host::signal_fd::SignalFd;
-use host::spawn::{Child, Spawn, take_donated};
+use host::spawn::{Child, Namespaces, Spawn, take_donated};
+use host::{empty_root, errno, privilege};
 use serde::{Deserialize, Serialize};
 
 use crate::console::{self, Pty, RawTerminal};
-use crate::launch::{config_slot, joinable, write_config};
+use crate::launch::{NOBODY, as_nobody, config_slot, joinable, write_config};
 use crate::lifecycle::{self, write_pid_file};
 use crate::spec::inherit_limits;
 use crate::state::{State, StateDir, Status};
@@ -148,6 +149,14 @@ fn spawn_watcher(
     let (slot, mut fill) = config_slot()?;
     spawn.donate(slot);
     spawn.cgroups(joinable(state.cgroup.as_ref())?);
+    as_nobody(&mut spawn);
+    spawn.namespaces(
+        Namespaces::USER
+            | Namespaces::MOUNT
+            | Namespaces::IPC
+            | Namespaces::UTS
+            | Namespaces::NETWORK,
+    );
     let (report, report_end) = Connection::pair()?;
     let file = match &settings.debug_log {
         Some(log) => Some(log.open("watch", id, &crate::clock::now())?),
@@ -203,6 +212,10 @@ pub fn watch(config: &WatchConfig) -> Result<u8> {
         ioctl_tiocsctty(&terminal).map_err(|e| step("lead the terminal's session")(errno(e)))?;
     }
     let _ = host::rustix::thread::set_name(c"runsc-watch");
+    // It needs nothing of the host but what it holds.
+    empty_root::enter().map_err(step("enter an empty root"))?;
+    privilege::become_user(NOBODY, NOBODY).map_err(step("become nobody"))?;
+    privilege::limit_capabilities(CapabilitySet::empty()).map_err(step("give up capabilities"))?;
     host::rustix::thread::set_no_new_privs(true).map_err(|e| step("set no_new_privs")(errno(e)))?;
     let refused = |error: seccomp::FilterError| ContainerError::Refused(error.to_string());
     host::denied_call::install_handler(config.log.denied_report("watcher"))

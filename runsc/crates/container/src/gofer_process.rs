@@ -4,13 +4,15 @@
 //! The root of its own mount namespace is empty; each tree is a private copy of the host's mounts
 //! below one path, reached through a descriptor alone.
 
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use control::{Connection, GoferConfig, GoferTree, Report};
 use gofer::{LocalTree, Policy, Root, Server};
-use host::rustix::fs::CWD;
-use host::rustix::mount::{OpenTreeFlags, open_tree};
+use host::rustix::fs::{self, CWD, FileType, Mode};
+use host::rustix::mount::{
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
+};
 use host::rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use host::spawn::take_donated;
@@ -118,23 +120,56 @@ fn open(tree: &GoferTree, config: &GoferConfig) -> Result<Root> {
         read_only: tree.read_only,
         host_sockets: config.host_uds,
         host_fifos: config.host_fifo,
-        devices: config.capabilities & (1 << 27) != 0,
     };
     let path = Path::new(&tree.path);
     let failed = |error: host::Errno| ContainerError::at("open", path)(error);
     if path.is_dir() {
         let directory = detach(path, tree.recursive).map_err(failed)?;
-        if tree.read_only {
-            privilege::make_tree_read_only(&directory).map_err(failed)?;
-        }
+        restrict(&directory, tree).map_err(failed)?;
         return Ok(Root::directory(directory, policy));
     }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(failed(host::Errno::EINVAL));
-    };
-    let directory = detach(parent, true).map_err(failed)?;
-    let inside = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
-    Root::open_path(&inside, policy).map_err(failed)
+    let file = detach(path, false).map_err(failed)?;
+    restrict(&file, tree).map_err(failed)?;
+    let directory = alone(&file).map_err(failed)?;
+    Root::file(directory, ALONE.as_bytes(), policy).map_err(failed)
+}
+
+/// No device can be opened through what is served, whatever its owner; nothing changes where that is asked.
+fn restrict(mounts: &OwnedFd, tree: &GoferTree) -> host::Result<()> {
+    if tree.read_only {
+        privilege::make_tree_read_only(mounts)?;
+    }
+    privilege::make_tree_without_devices(mounts)
+}
+
+/// The name of a single file in its directory.
+const ALONE: &str = "file";
+/// Where that directory is made, for a moment: one that exists wherever this program can be started.
+const SCRATCH: &str = "/proc";
+
+/// A directory of its own in which `file`, a detached mount, is all that there is: its neighbours are out of reach. As
+/// with any bind mount of a file, it stays the same file, whatever gets its name.
+fn alone(file: &OwnedFd) -> host::Result<OwnedFd> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount(
+        "runsc",
+        SCRATCH,
+        "tmpfs",
+        flags,
+        c"size=4k,nr_inodes=2,mode=555",
+    )
+    .map_err(errno)?;
+    let made = put(file);
+    unmount(SCRATCH, UnmountFlags::DETACH).map_err(errno)?;
+    made
+}
+
+fn put(file: &OwnedFd) -> host::Result<OwnedFd> {
+    let place = format!("{SCRATCH}/{ALONE}");
+    fs::mknodat(CWD, &place, FileType::RegularFile, Mode::empty(), 0).map_err(errno)?;
+    let from = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(file, "", CWD, &place, from).map_err(errno)?;
+    detach(Path::new(SCRATCH), true)
 }
 
 /// A private copy of the mounts at `path`, attached nowhere.

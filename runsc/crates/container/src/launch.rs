@@ -22,7 +22,7 @@ use crate::spec::{Resolved, capability_bit};
 use crate::{ContainerError, Result, Settings, clock, exit_code, namespaces};
 
 /// The user that the sandbox is, inside its user namespace and, started by root, outside too.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 /// A byte on the lifeline: nobody waits any more.
 pub const DETACHED: u8 = b'd';
 
@@ -294,9 +294,7 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
         exclusive_files: settings.exclusive_files,
     };
     write_config(&mut fill, &config)?;
-    let uids = vec![one(NOBODY, outside("uid_map", geteuid().as_raw()))];
-    let gids = vec![one(NOBODY, outside("gid_map", getegid().as_raw()))];
-    spawn.map_ids(uids, gids).keep_capabilities();
+    as_nobody(&mut spawn);
     let mut namespaces =
         Namespaces::USER | Namespaces::PID | Namespaces::MOUNT | Namespaces::IPC | Namespaces::UTS;
     namespaces.set(Namespaces::CGROUP, bundle.new_cgroup_namespace());
@@ -305,6 +303,13 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
     namespaces::inside(&joined, || {
         in_network_namespace(bundle, settings, spawn, new)
     })
+}
+
+/// In its user namespace, the process can become nobody, and nobody else.
+pub(crate) fn as_nobody(spawn: &mut Spawn) {
+    let uids = vec![one(NOBODY, outside("uid_map", geteuid().as_raw()))];
+    let gids = vec![one(NOBODY, outside("gid_map", getegid().as_raw()))];
+    spawn.map_ids(uids, gids).keep_capabilities();
 }
 
 /// Opens what the platform works with, while there are names and permission.
@@ -386,7 +391,7 @@ fn owner_of_files((uids, gids): (Vec<IdRange>, Vec<IdRange>)) -> Option<(u32, u3
     Some((first(&uids)?, first(&gids)?))
 }
 
-/// design.md, *Capabilities*: what files need, and two that the spec must grant.
+/// What files need, and one that the spec must grant.
 fn gofer_capabilities(plan: &Plan<'_>) -> Result<u64> {
     let mut keep = 0;
     for name in [
@@ -399,7 +404,7 @@ fn gofer_capabilities(plan: &Plan<'_>) -> Result<u64> {
         keep |= capability_bit(name)?;
     }
     let granted = plan.resolved.container.process.capabilities.bounding;
-    Ok(keep | granted & (capability_bit("MKNOD")? | capability_bit("SETFCAP")?))
+    Ok(keep | granted & capability_bit("SETFCAP")?)
 }
 
 fn one(inside: u32, outside: u32) -> IdRange {

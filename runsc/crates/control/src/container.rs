@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One container to be run.
@@ -81,7 +83,7 @@ pub struct IdentityMap {
 }
 
 /// A process to be run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     /// Program and arguments.
     pub args: Vec<String>,
@@ -101,6 +103,25 @@ pub struct Process {
     pub terminal: bool,
     /// `/proc/self/oom_score_adj`.
     pub oom_score_adj: Option<i32>,
+}
+
+/// For logs: the environment by its names, since values are often secret.
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |pair: &'_ String| pair.split('=').next().unwrap_or_default().to_owned();
+        let names: Vec<String> = self.env.iter().map(name).collect();
+        f.debug_struct("Process")
+            .field("args", &self.args)
+            .field("env", &names)
+            .field("cwd", &self.cwd)
+            .field("user", &self.user)
+            .field("capabilities", &self.capabilities)
+            .field("rlimits", &self.rlimits)
+            .field("no_new_privileges", &self.no_new_privileges)
+            .field("terminal", &self.terminal)
+            .field("oom_score_adj", &self.oom_score_adj)
+            .finish()
+    }
 }
 
 /// User and groups of a process.

@@ -47,7 +47,7 @@ pub trait HostTree: Send + Sync + fmt::Debug {
     /// Creates a symbolic link; its mode is not used.
     fn symlink(&self, dir: NodeId, name: &[u8], target: &[u8], new: &NewFile) -> Result<Made>;
 
-    /// Creates a FIFO, a socket's name, or, where the tree allows it, a device `rdev`.
+    /// Creates a FIFO, a socket's name, or, where the tree allows it, a device `rdev`; a tree of host files does not.
     fn make_node(&self, dir: NodeId, name: &[u8], new: &NewFile, rdev: u64) -> Result<Made>;
 
     /// Gives `node` another name.

@@ -84,8 +84,20 @@ pub fn enter(namespace: impl AsFd, kind: Namespaces) -> Result<()> {
 /// # Errors
 /// Those of `mount_setattr`.
 pub fn make_tree_read_only(tree: impl AsFd) -> Result<()> {
+    set_attributes(tree, libc::MOUNT_ATTR_RDONLY)
+}
+
+/// Makes no device openable through such a tree.
+///
+/// # Errors
+/// Those of `mount_setattr`.
+pub fn make_tree_without_devices(tree: impl AsFd) -> Result<()> {
+    set_attributes(tree, libc::MOUNT_ATTR_NODEV)
+}
+
+fn set_attributes(tree: impl AsFd, set: u64) -> Result<()> {
     let attributes = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_set: set,
         attr_clr: 0,
         propagation: 0,
         userns_fd: 0,

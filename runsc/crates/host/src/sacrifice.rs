@@ -34,7 +34,7 @@ pub struct Sacrifice {
 
 impl Sacrifice {
     /// Forks the keeper from this process, which has to have one thread, and with it the first
-    /// sacrifice; each takes at most `most_bytes`. They end with this process. `confine` is called in
+    /// sacrifice, with the ids, root and `oom_score_adj` that this process has now; each takes at most `most_bytes`. They end with this process. `confine` is called in
     /// the keeper before its first fork: it installs a filter, and says whether that is in force.
     ///
     /// # Errors
@@ -42,8 +42,6 @@ impl Sacrifice {
     pub fn prepare(most_bytes: usize, confine: impl FnOnce() -> bool) -> Result<Sacrifice> {
         let (wake_read, wake) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
         let (gone, gone_write) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
-        // Its children inherit the number; the caller sets its own anew.
-        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
         // SAFETY: the process has one thread, so no lock is held by another, and the child may do
         // what this process may; it never returns from `keep`.
         match unsafe { libc::fork() } {

@@ -77,8 +77,10 @@ const ARENAS: u8 = 4;
 fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     host::malloc::limit_arenas(ARENAS);
     let inputs = Inputs::take(&config)?;
-    let sacrifice = lockdown::prepare_sacrifice(&inputs);
-    lockdown::give_up_privilege(&config, &inputs, sacrifice.is_some())?;
+    let score = lockdown::OomScore::open();
+    lockdown::give_up_privilege(&config, &inputs)?;
+    let sacrifice = lockdown::prepare_sacrifice(&inputs, &score);
+    score.of_stubs(sacrifice.is_some());
     let signals = SignalFd::block_messages().map_err(SandboxError::host("receive signals"))?;
     let Inputs {
         gofer,

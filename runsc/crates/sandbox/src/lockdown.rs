@@ -1,6 +1,8 @@
 //! What the sandbox gives up, in order: its files, its user, its capabilities; and, once the
 //! platform's master stub exists, every host call that is not on its list.
 
+use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -21,14 +23,48 @@ use crate::inputs::Inputs;
 const OOM_SCORE_OF_STUBS: &str = "500";
 /// The same where there is a sacrifice, which is to come before them, however large they are.
 const OOM_SCORE_AFTER_SACRIFICE: &str = "30";
+/// That of a sacrifice.
+const OOM_SCORE_OF_SACRIFICE: &str = "1000";
 /// The most that a sacrifice takes.
 const SACRIFICE_BYTES: usize = 1 << 40;
+
+/// How likely this process and its children are to be the OOM killer's choice: kept open from before the process has
+/// an empty root.
+#[derive(Debug)]
+pub(crate) struct OomScore(Option<File>);
+
+impl OomScore {
+    pub(crate) fn open() -> OomScore {
+        let file = OpenOptions::new()
+            .write(true)
+            .open("/proc/self/oom_score_adj");
+        OomScore(file.ok())
+    }
+
+    fn set(&self, score: &str) {
+        if let Some(mut file) = self.0.as_ref() {
+            // It is only a preference.
+            let _ = file.write_all(score.as_bytes());
+        }
+    }
+
+    /// Stubs inherit it; the parent lowers the sandbox's own once they are there.
+    pub(crate) fn of_stubs(&self, has_sacrifice: bool) {
+        self.set(if has_sacrifice {
+            OOM_SCORE_AFTER_SACRIFICE
+        } else {
+            OOM_SCORE_OF_STUBS
+        });
+    }
+}
 
 /// In a control group with a limit of memory, makes the process that is killed in the guest's stead
 /// when the guest runs out: so that those who watch the group learn of it. To be called while there is
 /// one thread.
-pub(crate) fn prepare_sacrifice(inputs: &Inputs) -> Option<Sacrifice> {
+pub(crate) fn prepare_sacrifice(inputs: &Inputs, score: &OomScore) -> Option<Sacrifice> {
     inputs.host_memory.group.as_ref()?;
+    // It inherits the number.
+    score.set(OOM_SCORE_OF_SACRIFICE);
     let confine = || {
         let filter = Filter::new(seccomp::sacrifice::ENTRIES, &[]);
         filter.and_then(Filter::install).is_ok()
@@ -40,11 +76,7 @@ pub(crate) fn prepare_sacrifice(inputs: &Inputs) -> Option<Sacrifice> {
 
 /// Leaves the process with an empty root, a user without a name, and no capability. To be called
 /// while there is one thread.
-pub(crate) fn give_up_privilege(
-    config: &BootConfig,
-    inputs: &Inputs,
-    has_sacrifice: bool,
-) -> Result<(), SandboxError> {
+pub(crate) fn give_up_privilege(config: &BootConfig, inputs: &Inputs) -> Result<(), SandboxError> {
     let step = SandboxError::host;
     // Before Linux 6.4 rustix reads it from /proc, when first asked.
     let _ = host::rustix::param::page_size();
@@ -58,13 +90,6 @@ pub(crate) fn give_up_privilege(
         let _ = ioctl_tiocsctty(terminal);
     }
     raise_descriptor_limit();
-    // Stubs inherit it; the parent lowers the sandbox's own once they are there.
-    let score = if has_sacrifice {
-        OOM_SCORE_AFTER_SACRIFICE
-    } else {
-        OOM_SCORE_OF_STUBS
-    };
-    let _ = std::fs::write("/proc/self/oom_score_adj", score);
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),

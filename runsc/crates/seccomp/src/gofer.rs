@@ -34,7 +34,7 @@ pub const ENTRIES: &[Entry] = &[
     allow(SYS_getdents64, "listings"),
     allow(SYS_lseek, "listings from a position"),
     allow(SYS_mkdirat, "mkdir"),
-    allow(SYS_mknodat, "FIFOs, sockets' names, devices where granted"),
+    allow(SYS_mknodat, "FIFOs, sockets' names"),
     allow(SYS_symlinkat, "symlink"),
     allow(SYS_linkat, "link"),
     allow(SYS_unlinkat, "unlink and rmdir"),

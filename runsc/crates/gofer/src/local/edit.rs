@@ -58,30 +58,23 @@ pub(super) fn symlink(
     )
 }
 
-/// See [`crate::HostTree::make_node`].
+/// See [`crate::HostTree::make_node`]. No device: what the host's programs could open is not the container's to make.
 pub(super) fn make_node(
     table: &Table,
     dir: NodeId,
     file_name: &[u8],
     new: &NewFile,
-    rdev: u64,
 ) -> Result<Made> {
     let kind = FileKind::from_mode(new.mode).ok_or(Errno::EINVAL)?;
-    let (file_type, rdev) = match kind {
-        FileKind::Fifo => (FileType::Fifo, 0),
-        FileKind::Socket => (FileType::Socket, 0),
-        FileKind::Regular => (FileType::RegularFile, 0),
-        FileKind::CharDevice => (FileType::CharacterDevice, rdev),
-        FileKind::BlockDevice => (FileType::BlockDevice, rdev),
-        FileKind::Directory | FileKind::Symlink => return Err(Errno::EPERM),
+    let file_type = match kind {
+        FileKind::Fifo => FileType::Fifo,
+        FileKind::Socket => FileType::Socket,
+        FileKind::Regular => FileType::RegularFile,
+        _ => return Err(Errno::EPERM),
     };
-    let is_device = matches!(kind, FileKind::CharDevice | FileKind::BlockDevice);
-    if is_device && !table.directory(dir)?.root.policy.devices {
-        return Err(Errno::EPERM);
-    }
     make(table, dir, file_name, new, kind, &|parent, name| {
         let mode = Mode::from_raw_mode(new.mode & 0o777);
-        fs::mknodat(parent, name, file_type, mode, rdev).map_err(errno)
+        fs::mknodat(parent, name, file_type, mode, 0).map_err(errno)
     })
 }
 

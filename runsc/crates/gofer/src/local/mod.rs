@@ -51,8 +51,6 @@ pub struct Policy {
     pub host_sockets: bool,
     /// FIFOs may be opened (`--host-fifo=open`).
     pub host_fifos: bool,
-    /// Devices may be made and opened.
-    pub devices: bool,
 }
 
 /// One tree to serve: a directory, or a single file that is bind-mounted.
@@ -72,6 +70,18 @@ impl Root {
             file: None,
             policy,
         }
+    }
+
+    /// A tree of one file, which is all that is in the directory `dir`.
+    ///
+    /// # Errors
+    /// `EINVAL` for a name that is none.
+    pub fn file(dir: OwnedFd, name: &[u8], policy: Policy) -> Result<Root> {
+        Ok(Root {
+            dir,
+            file: Some(crate::name::to_c(name)?),
+            policy,
+        })
     }
 
     /// The tree at `path`, which is looked up now and for the last time. Its last component may be a
@@ -202,8 +212,8 @@ impl HostTree for LocalTree {
         edit::symlink(&self.table, dir, name, target, new)
     }
 
-    fn make_node(&self, dir: NodeId, name: &[u8], new: &NewFile, rdev: u64) -> Result<Made> {
-        edit::make_node(&self.table, dir, name, new, rdev)
+    fn make_node(&self, dir: NodeId, name: &[u8], new: &NewFile, _rdev: u64) -> Result<Made> {
+        edit::make_node(&self.table, dir, name, new)
     }
 
     fn link(&self, node: NodeId, dir: NodeId, name: &[u8]) -> Result<Linked> {

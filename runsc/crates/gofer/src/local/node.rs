@@ -100,6 +100,18 @@ impl Node {
         matches!(self.places.lock().as_slice(), [Place::Root])
     }
 
+    /// Whether one of the names by which it was found is such a one; the root of a tree has none.
+    pub(super) fn has_name(&self, is_it: impl Fn(&[u8]) -> bool) -> bool {
+        self.places().iter().any(|place| match place {
+            Place::Child(_, name) => is_it(name.to_bytes()),
+            Place::Root => self
+                .root
+                .file
+                .as_ref()
+                .is_some_and(|name| is_it(name.to_bytes())),
+        })
+    }
+
     /// Whether no name leads to it any more: only its open descriptor reaches it.
     pub(super) fn is_nameless(&self) -> bool {
         self.places.lock().is_empty()

@@ -7,6 +7,7 @@ use host::errno;
 use host::rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 
 use super::identity::At;
+use super::node::Node;
 use super::table::Table;
 use super::{Policy, found, sys};
 use crate::name;
@@ -40,7 +41,43 @@ pub(super) fn open(table: &Table, node: NodeId, access: Access) -> Result<Opened
     if attr.kind() != Some(node.kind) {
         return Err(Errno::ESTALE);
     }
+    if sys::is_proc(fd.as_fd())? {
+        proc_may_be_open(&node, access)?;
+    }
     Ok(Opened { fd, attr })
+}
+
+/// Files of proc that show, or could change, the memory of processes or of the kernel, and what else is not for
+/// others.
+const SECRETS_OF_PROC: [&[u8]; 17] = [
+    b"auxv",
+    b"clear_refs",
+    b"environ",
+    b"kcore",
+    b"kmsg",
+    b"kpagecgroup",
+    b"kpagecount",
+    b"kpageflags",
+    b"maps",
+    b"mem",
+    b"numa_maps",
+    b"pagemap",
+    b"smaps",
+    b"smaps_rollup",
+    b"stack",
+    b"syscall",
+    b"sysrq-trigger",
+];
+
+/// A proc of the host that is bind-mounted is for looking at what the machine does. The kernel asks the one who opens,
+/// which is this process, and this process may do all it likes with its own memory: so nothing is written, and what
+/// shows memory is opened for nobody; EACCES.
+fn proc_may_be_open(node: &Node, access: Access) -> Result<()> {
+    let secret = |name: &[u8]| SECRETS_OF_PROC.contains(&name);
+    if access.writes() || node.has_name(secret) {
+        return Err(Errno::EACCES);
+    }
+    Ok(())
 }
 
 fn openable(kind: FileKind, policy: Policy) -> Result<()> {
@@ -49,7 +86,6 @@ fn openable(kind: FileKind, policy: Policy) -> Result<()> {
         FileKind::Directory => Err(Errno::EISDIR),
         FileKind::Symlink => Err(Errno::ELOOP),
         FileKind::Fifo if policy.host_fifos => Ok(()),
-        FileKind::CharDevice | FileKind::BlockDevice if policy.devices => Ok(()),
         _ => Err(Errno::ENXIO),
     }
 }

@@ -29,6 +29,11 @@ pub(super) fn open_beneath(
     }
 }
 
+/// Whether `fd` is of a proc file system.
+pub(super) fn is_proc(fd: BorrowedFd<'_>) -> Result<bool> {
+    Ok(fs::fstatfs(fd).map_err(errno)?.f_type == fs::PROC_SUPER_MAGIC)
+}
+
 /// Opens what `fd` names anew, through its entry in `own`, which is `/proc/self/fd`. The name is made here:
 /// this follows no link but that of our own descriptor.
 pub(super) fn reopen(own: BorrowedFd<'_>, fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {

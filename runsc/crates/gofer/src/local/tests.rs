@@ -421,3 +421,26 @@ fn extended_attributes_of_the_host_stay_hidden() {
     tree.remove_xattr(file, b"user.a").unwrap();
     assert_eq!(tree.get_xattr(file, b"user.a"), Err(Errno::ENODATA));
 }
+
+/// Whoever opens its own memory through proc may do so; its client may not have it.
+#[test]
+fn proc_is_for_looking_at_the_machine() {
+    let (tree, root) = tree(Path::new("/proc"), Policy::default());
+    let own = std::process::id().to_string();
+    let open = |names: &[&str], access| {
+        let steps: Vec<Step<'_>> = names
+            .iter()
+            .map(|name| Step::new(name.as_bytes()))
+            .collect();
+        let found = tree.walk(root, &steps).unwrap().found;
+        tree.open(found.last().unwrap().node, access).map(drop)
+    };
+    assert_eq!(open(&["stat"], Access::Read), Ok(()));
+    assert_eq!(open(&[&own, "stat"], Access::Read), Ok(()));
+    for name in ["mem", "maps", "environ", "auxv", "pagemap", "smaps"] {
+        let outcome = open(&[&own, name], Access::Read);
+        assert_eq!(outcome, Err(Errno::EACCES), "{name}");
+    }
+    assert_eq!(open(&[&own, "mem"], Access::ReadWrite), Err(Errno::EACCES));
+    assert_eq!(open(&[&own, "comm"], Access::Write), Err(Errno::EACCES));
+}
