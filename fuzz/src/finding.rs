@@ -26,7 +26,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Lines of a log or an error output that no session may have: a panic, a host call that a filter refused.
+/// The first line of a log or an error output that no session may have: a panic, a host call that a filter refused.
+/// What programs inside do, traced or not, is theirs.
 pub(crate) fn in_text(place: &str, text: &str) -> Option<Finding> {
     const MARKS: [&str; 8] = [
         "panic",
@@ -40,7 +41,7 @@ pub(crate) fn in_text(place: &str, text: &str) -> Option<Finding> {
     ];
     let line = text
         .lines()
-        .filter(|line| !line.contains("strace") && !line.contains("a thread group exited"))
+        .filter(|line| !line.contains("] [pid ") && !line.contains("a thread group exited"))
         .find(|line| MARKS.iter().any(|mark| line.contains(mark)))?;
     Some(Finding::new("log", format!("{place}: {line}")))
 }

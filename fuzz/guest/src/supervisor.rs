@@ -227,9 +227,15 @@ fn describe((pid, state): &(i64, String)) -> String {
             format!("{}: {}", thread.file_name().to_string_lossy(), call.trim())
         })
         .collect();
+    let parent = read("status");
+    let parent = parent.lines().find(|line| line.starts_with("PPid"));
+    let tracer = read("status");
+    let tracer = tracer.lines().find(|line| line.starts_with("TracerPid"));
     format!(
-        "{pid} {state} {} [{}]",
+        "{pid} {state} {} {} {} [{}]",
         read("comm").trim(),
+        parent.unwrap_or_default(),
+        tracer.unwrap_or_default(),
         calls.join("; ")
     )
 }

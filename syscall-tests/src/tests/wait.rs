@@ -31,6 +31,7 @@ cases!(
     any_thread_may_wait,
     nothread_waits_for_own_children_only,
     orphan_goes_to_init_or_the_subreaper,
+    orphans_have_moved_when_their_parent_is_reaped,
     parent_death_signal,
     exit_group_ends_all_threads,
     exit_of_the_leader_leaves_threads,
@@ -327,6 +328,21 @@ fn nothread_waits_for_own_children_only() -> Outcome {
     check_eq!(errno.ok().flatten(), Some(libc::ECHILD));
     check_eq!(wait4(pid, WNOTHREAD)?.1.code(), Some(4));
     child.forget();
+    Ok(())
+}
+
+/// Whoever reaps a child at the first moment that it can finds the child's children already its own.
+fn orphans_have_moved_when_their_parent_is_reaped() -> Outcome {
+    sys!(SYS_prctl, libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)?;
+    for _ in 0..150 {
+        let child = process::fork(|| {
+            let orphan = process::fork(|| 33);
+            i32::from(orphan.map(Child::forget).is_err())
+        })?;
+        while wait4(child.pid, libc::WNOHANG)?.0 == 0 {}
+        child.forget();
+        check_eq!(wait4(-1, 0)?.1.code(), Some(33));
+    }
     Ok(())
 }
 

@@ -192,9 +192,6 @@ fn leave_group(task: &Arc<Task>) -> Option<Arc<ThreadGroup>> {
         task.numbers().release();
     }
     let last = links.live == 0;
-    if last {
-        links.zombie = true;
-    }
     drop(links);
     group.child_events.wake(Events::IN);
     last.then_some(group)
@@ -277,18 +274,13 @@ fn finish_group(task: &Arc<Task>, group: &Arc<ThreadGroup>) {
     crate::kernel::ipc::release(task, group);
     crate::kernel::job_control::group_exited(group);
     let status = status_of(group);
-    let held = match (attach::foreign_tracer(group), group.leader()) {
-        (Some(tracer), Some(leader)) => tell_tracer(&leader, &tracer, status),
-        _ => false,
-    };
-    let reap = {
+    let (mut reap, tracer) = become_zombie(group);
+    if let (Some(tracer), Some(leader)) = (tracer, group.leader())
+        && !tell_tracer(&leader, &tracer, status)
+    {
         let _tree = kernel.task_set.lock();
-        adopt_children(group);
-        !held
-            && group
-                .parent()
-                .is_none_or(|parent| notify_parent(group, &parent))
-    };
+        reap = tell_parent(group);
+    }
     tracing::debug!(pid = group.pid(), ?status, "a thread group exited");
     group.report_exit(status);
     group.exit_event.wake(Events::IN);
@@ -296,6 +288,26 @@ fn finish_group(task: &Arc<Task>, group: &Arc<ThreadGroup>) {
         let _tree = kernel.task_set.lock();
         reap_locked(group);
     }
+}
+
+/// The group is there to be waited for. In one step with that, its children find new parents and its own is told:
+/// whoever reaps it finds nothing left to do. Returns whether it is to be reaped at once; and who traces it, if that is
+/// not its parent and is to be told first.
+fn become_zombie(group: &Arc<ThreadGroup>) -> (bool, Option<Arc<Task>>) {
+    let _tree = group.kernel().task_set.lock();
+    group.links.lock().zombie = true;
+    adopt_children(group);
+    match attach::foreign_tracer(group) {
+        Some(tracer) => (false, Some(tracer)),
+        None => (tell_parent(group), None),
+    }
+}
+
+/// Tells the parent of a zombie; whether it is to be reaped at once. The task set must be locked.
+fn tell_parent(group: &Arc<ThreadGroup>) -> bool {
+    group
+        .parent()
+        .is_none_or(|parent| notify_parent(group, &parent))
 }
 
 /// Gives the children of an exiting group to the nearest living subreaper, else to the namespace's init.
