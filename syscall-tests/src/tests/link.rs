@@ -214,6 +214,8 @@ fn rename_errors() -> Outcome {
     errno_is!(sys!(SYS_rename, &path, c"/dev/shm/st-x"), EXDEV);
     errno_is!(sys!(SYS_rename, &dir.join("d/."), &dir.join("x")), EBUSY);
     errno_is!(sys!(SYS_rename, &path, &dir.join("d/..")), EBUSY);
+    errno_is!(sys!(SYS_rename, &dir.join("d/."), &dir.join("none/x")), ENOENT);
+    errno_is!(sys!(SYS_rename, &dir.join("d/."), &dir.join("f/x")), ENOTDIR);
     Ok(())
 }
 

@@ -66,6 +66,10 @@ fn excl_refuses_an_existing_file() -> Outcome {
     let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR;
     errno_is!(fd::open(&dir.file("f", b"")?, flags, 0o644), EEXIST);
     errno_is!(fd::open(&dir.dir("d")?, flags, 0o644), EEXIST);
+    for path in [dir.join("."), dir.join("d/..")] {
+        errno_is!(fd::open(&path, flags, 0o644), EEXIST);
+        errno_is!(fd::open(&path, libc::O_CREAT | libc::O_RDWR, 0o644), EISDIR);
+    }
     fd::open(&dir.join("new"), flags, 0o644)?;
     Ok(())
 }

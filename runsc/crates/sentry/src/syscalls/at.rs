@@ -65,15 +65,25 @@ pub(super) fn entry(
     address: usize,
     special: impl FnOnce(LastName) -> Errno,
 ) -> Result<Entry> {
+    entry_if_named(task, dirfd, address, special)?
+}
+
+/// The same for calls with two paths, both of which are followed before the last name of either counts.
+pub(super) fn entry_if_named(
+    task: &Task,
+    dirfd: i32,
+    address: usize,
+    special: impl FnOnce(LastName) -> Errno,
+) -> Result<Result<Entry>> {
     let text = path_text(task, address)?;
     let start = start(task, dirfd, &text)?;
     let last = Resolver::of(task, start.as_ref()).resolve_last(&text, WalkFlags::empty())?;
     match last.name {
-        LastName::Name(name) => Ok(Entry {
+        LastName::Name(name) => Ok(Ok(Entry {
             parent: last.parent,
             name,
             must_be_directory: last.trailing_slash,
-        }),
-        other => Err(special(other)),
+        })),
+        other => Ok(Err(special(other))),
     }
 }

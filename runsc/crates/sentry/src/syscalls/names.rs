@@ -151,16 +151,16 @@ fn rename_at(task: &Task, old: (i32, usize), new: (i32, usize), flags: u32) -> S
     if flags.contains(RenameFlags::WHITEOUT) && !task.has_capability(Capability::Mknod) {
         return Err(Errno::EPERM.into());
     }
-    let from = at::entry(task, old.0, old.1, |_| Errno::EBUSY)?;
+    let from = at::entry_if_named(task, old.0, old.1, |_| Errno::EBUSY)?;
     let no_replace = flags.contains(RenameFlags::NOREPLACE);
-    let to = at::entry(task, new.0, new.1, |_| {
+    let to = at::entry_if_named(task, new.0, new.1, |_| {
         if no_replace {
             Errno::EEXIST
         } else {
             Errno::EBUSY
         }
     })?;
-    edit::rename(task, &from, &to, flags)?;
+    edit::rename(task, &from?, &to?, flags)?;
     Ok(0)
 }
 

@@ -148,6 +148,9 @@ fn open_or_create(
         walk.go_before_last()?;
         let (LastName::Name(name), slash) = walk.last() else {
             walk.go_to_end()?;
+            if how.flags.contains(OpenFlags::EXCL) {
+                return Err(Errno::EEXIST.into());
+            }
             return open_found(task, &walk.into_path(), how.flags);
         };
         if slash {
