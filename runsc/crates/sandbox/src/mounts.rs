@@ -5,6 +5,7 @@ use std::sync::Arc;
 use control::{BootConfig, Mount, MountFlags, MountKind, Overlay, PropagationKind};
 use gofer::{HostTree, RemoteTree, TreeId};
 use host::Errno;
+use host::rustix::process::{Resource, getrlimit};
 use sentry::fs::cgroup;
 use sentry::fs::devpts::{DevPts, DevPtsOptions};
 use sentry::fs::gofer::{GoferFs, Options};
@@ -34,7 +35,7 @@ pub(crate) fn build(
         move |errno| SandboxError::Mount { path, errno }
     };
     let policy = policy(config, root.overlay);
-    let lower = host_files(kernel, tree, root.tree, Options::new(policy)).map_err(named("/"))?;
+    let lower = host_files(kernel, tree, root.tree, options(policy)).map_err(named("/"))?;
     let lower = overlaid(kernel, lower, root.overlay);
     let flags = if root.read_only {
         Flags::READ_ONLY
@@ -52,6 +53,18 @@ pub(crate) fn build(
         propagate(kernel, &namespace, &at, propagation).map_err(named("/"))?;
     }
     Ok(namespace)
+}
+
+/// How a tree of host files is shown: it keeps an eighth of the descriptors that this process may open, at most, since
+/// there are other trees, and what guests have open comes on top.
+fn options(policy: CachePolicy) -> Options {
+    let usual = Options::new(policy);
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let share = usize::try_from(limit / 8).unwrap_or(usize::MAX);
+    Options {
+        descriptors: share.min(usual.descriptors),
+        ..usual
+    }
 }
 
 /// A working directory that is not there is made, as runc does. Where it can't be, entering it fails at start.
@@ -129,7 +142,7 @@ fn file_system(
         } => {
             let options = Options {
                 root_name: root_name.clone().into_bytes(),
-                ..Options::new(policy(config, overlay))
+                ..options(policy(config, overlay))
             };
             let fs = host_files(kernel, tree, id, options)?;
             overlaid(kernel, fs, overlay)
@@ -144,7 +157,7 @@ fn file_system(
         } => {
             // The number of inodes is not limited: those of the image are not counted.
             let _ = max_inodes;
-            let lower = host_files(kernel, tree, id, Options::new(CachePolicy::Keep))?;
+            let lower = host_files(kernel, tree, id, options(CachePolicy::Keep))?;
             let device = kernel.vfs.anonymous_device();
             let memory = kernel.memory().clone();
             let fs = OverlayFs::shown_as(Shown::Tmpfs, lower, memory, size_bytes, device);

@@ -58,8 +58,8 @@ impl Budget {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Notes that `node` has an open descriptor, and closes others if that is one too many. A node
-    /// without a name could not be opened again: those are closed last, when they are half of the budget.
+    /// Notes that `node` has an open descriptor, and closes others if that is one too many. A node without a name
+    /// could not be opened again: it keeps its descriptor until the client gives it back.
     pub(super) fn enqueue(&self, node: &Arc<Node>) {
         let mut closed = Vec::new();
         let mut queue = self.queue.lock();
@@ -67,7 +67,6 @@ impl Budget {
         if queue.len() > self.limit.saturating_mul(2) {
             queue.retain(|weak| weak.strong_count() > 0);
         }
-        let mut nameless = 0;
         for _ in 0..queue.len() {
             let open = self.open.load(Ordering::Relaxed);
             if open.saturating_sub(closed.len()) <= self.limit {
@@ -76,11 +75,7 @@ impl Budget {
             let Some(candidate) = queue.pop_front().and_then(|weak| weak.upgrade()) else {
                 continue;
             };
-            let is_nameless = candidate.is_nameless();
-            nameless += usize::from(is_nameless);
-            let is_spared = Arc::ptr_eq(&candidate, node)
-                || candidate.was_used()
-                || (is_nameless && nameless <= self.limit / 2);
+            let is_spared = Arc::ptr_eq(&candidate, node) || candidate.was_used();
             if is_spared || !candidate.give_up(&mut closed) {
                 queue.push_back(Arc::downgrade(&candidate));
             }

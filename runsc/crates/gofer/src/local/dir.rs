@@ -2,7 +2,7 @@
 //!
 //! The descriptor that reads a directory stays open between batches: an overlayfs builds its merged
 //! listing anew each time the directory is opened, which would make long listings quadratic. It is
-//! dropped at the end of the directory, with the node, or when [`READERS_MAX`] others are open.
+//! dropped at the end of the directory, with the node, or when the table has [enough](Table::readers_max) others.
 
 use std::ffi::CString;
 use std::mem::MaybeUninit;
@@ -20,8 +20,6 @@ use crate::types::{Detail, Entry, FileKind, Listing, NodeId, Result};
 /// Bytes of `getdents64(2)` records per batch. A record takes at least 24 bytes, so that a batch with
 /// attributes fits in one message of the wire.
 const BATCH_BYTES: usize = 8 << 10;
-/// Most reading descriptors kept open between batches.
-const READERS_MAX: usize = 256;
 
 /// Most directories among which one is looked for that was renamed.
 const LOOKED_AT_MAX: usize = 1024;
@@ -44,7 +42,7 @@ pub(super) fn read(table: &Table, node: NodeId, cookie: u64, detail: Detail) -> 
         _ => Reader::open(table, &node)?,
     };
     let listing = reader.batch(table, &node, cookie, detail)?;
-    if !listing.end && Arc::strong_count(&table.readers) <= READERS_MAX {
+    if !listing.end && Arc::strong_count(&table.readers) <= table.readers_max {
         *slot = Some(reader);
     }
     Ok(listing)

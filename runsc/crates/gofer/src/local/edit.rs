@@ -240,17 +240,17 @@ pub(super) fn remove(
     };
     let parent = dir.path_fd(table)?;
     fs::unlinkat(parent.as_fd(), &file_name, flags).map_err(errno)?;
-    if let Some(victim) = victim {
+    if let Some((victim, _fd)) = victim {
         victim.lose_place(&dir, &file_name);
     }
     Ok(attr_after(&parent))
 }
 
-/// The client's node, its descriptor opened so that it outlives its name. A node that is stale
-/// already has nothing to keep.
-fn held(table: &Table, node: Option<NodeId>) -> Option<Arc<Node>> {
+/// The client's node, and its descriptor, opened so that it outlives its name: who loses the name holds it until then,
+/// or the budget might close it in between. A node that is stale already has nothing to keep.
+fn held(table: &Table, node: Option<NodeId>) -> Option<(Arc<Node>, Arc<PathFd>)> {
     let node = table.get(node?).ok()?;
-    node.path_fd(table).ok().map(|_| node)
+    node.path_fd(table).ok().map(|fd| (node, fd))
 }
 
 /// See [`crate::HostTree::rename`].
@@ -271,7 +271,7 @@ pub(super) fn rename(table: &Table, rename: &Rename<'_>) -> Result<Renamed> {
     };
     fs::renameat_with(old_fd.as_fd(), &old_name, new_fd.as_fd(), &new_name, flags)
         .map_err(errno)?;
-    if let Some(replaced) = replaced {
+    if let Some((replaced, _fd)) = replaced {
         match rename.mode {
             RenameMode::Exchange => {
                 replaced.lose_place(&new_dir, &new_name);
@@ -282,7 +282,7 @@ pub(super) fn rename(table: &Table, rename: &Rename<'_>) -> Result<Renamed> {
             }
         }
     }
-    if let Some(moved) = moved {
+    if let Some((moved, _fd)) = moved {
         moved.lose_place(&old_dir, &old_name);
         follow(table, &moved, &new_dir, new_fd.as_fd(), &new_name)?;
     }

@@ -125,6 +125,9 @@ impl Root {
     }
 }
 
+/// How many descriptors are left for the process's own, its connections, and what requests under way open.
+const OTHER_DESCRIPTORS: usize = 64;
+
 /// Trees of host files, acted on with host calls.
 #[derive(Debug)]
 pub struct LocalTree {
@@ -134,12 +137,14 @@ pub struct LocalTree {
 
 impl LocalTree {
     /// Serves `roots`, numbered from 0 as [`TreeId`]. Sets the process's umask to 0: modes come from
-    /// the client. A quarter of the descriptors that the process may open are kept for other uses.
+    /// the client. Keeps as many files open as the process may, apart from [`OTHER_DESCRIPTORS`].
     #[must_use]
     pub fn new(roots: Vec<Root>) -> LocalTree {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(1 << 16);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(1 << 16);
-        LocalTree::with_descriptor_limit(roots, limit / 4 * 3)
+        // Those that read directories come on top.
+        let limit = limit.saturating_sub(OTHER_DESCRIPTORS);
+        LocalTree::with_descriptor_limit(roots, limit / 5 * 4)
     }
 
     /// Lets files that have lost their name be opened again, through `directory`: `/proc/self/fd`, best as a
@@ -150,7 +155,7 @@ impl LocalTree {
         self
     }
 
-    /// Like [`LocalTree::new`], with a number of descriptors to keep open at most.
+    /// Like [`LocalTree::new`], with a number of descriptors to keep open at most; a quarter as many read directories.
     #[must_use]
     pub fn with_descriptor_limit(roots: Vec<Root>, limit: usize) -> LocalTree {
         umask(Mode::empty());

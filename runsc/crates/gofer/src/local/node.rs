@@ -5,11 +5,11 @@
 //! are too many ([`super::budget`]); it is reopened from its places, one component beneath the parent's
 //! descriptor, and must then lead to the same file ([`super::identity`]), else the node is stale
 //! (`ESTALE`). To open by a file handle would survive a rename by others, but needs a capability in the
-//! host's first user namespace. A node that loses its last name through us keeps its descriptor for as
-//! long as the budget allows, and can be opened through it where `/proc/self/fd` may be used.
+//! host's first user namespace. A node that loses its last name through us keeps its descriptor until the
+//! client gives it back, and can be opened through it where `/proc/self/fd` may be used.
 //!
-//! Lock order: a node's `fd`, then its `seen`, never with another node's; the budget's queue comes before
-//! both, its `places` and the table's `nodes` are held alone.
+//! Lock order: a node's `fd`, then its `seen` or its `places`, never with another node's; the budget's queue
+//! comes before all of them, the table's `nodes` are held alone.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -284,11 +284,17 @@ impl Node {
         self.recently_used.swap(false, Ordering::Relaxed)
     }
 
-    /// Puts its descriptor into `closed`, unless it is in use now; notes how to recognise the file.
+    /// Puts its descriptor into `closed`, unless it is in use now, perhaps by who is about to remove the file's last
+    /// name, or is all that reaches the file; notes how to recognise the file.
     pub(super) fn give_up(&self, closed: &mut Vec<Arc<PathFd>>) -> bool {
         let Some(mut slot) = self.fd.try_lock() else {
             return false;
         };
+        let is_in_use = slot.as_mut().is_some_and(|fd| Arc::get_mut(fd).is_none());
+        // Who removes a name holds the descriptor until the name is lost: this is asked after that.
+        if is_in_use || self.is_nameless() {
+            return false;
+        }
         let Some(fd) = slot.take() else {
             return true;
         };

@@ -27,6 +27,9 @@ use crate::types::{Attr, FileKind, NodeId, Result};
 /// Most nodes that a client may keep: a bound on the gofer's memory.
 const NODES_MAX: usize = 1 << 20;
 
+/// Most descriptors that read directories and are kept open between batches.
+const READERS_MAX: usize = 256;
+
 /// All nodes of one client.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -37,6 +40,8 @@ pub(super) struct Table {
     pub(super) own_descriptors: Option<OwnedFd>,
     /// Counts the open readers of directories.
     pub(super) readers: Arc<()>,
+    /// Most of those.
+    pub(super) readers_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +67,7 @@ impl Table {
             budget: Budget::new(limit),
             own_descriptors: None,
             readers: Arc::new(()),
+            readers_max: (limit / 4).clamp(1, READERS_MAX),
         }
     }
 

@@ -444,3 +444,75 @@ fn proc_is_for_looking_at_the_machine() {
     assert_eq!(open(&[&own, "mem"], Access::ReadWrite), Err(Errno::EACCES));
     assert_eq!(open(&[&own, "comm"], Access::Write), Err(Errno::EACCES));
 }
+
+#[test]
+fn any_number_of_files_outlive_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, root) = tree(dir.path(), Policy::default());
+    let mut nodes = Vec::new();
+    for index in 0..60 {
+        let name = format!("file-{index}");
+        fs::write(dir.path().join(&name), &name).unwrap();
+        let node = lookup(&tree, root, &name);
+        tree.remove(root, name.as_bytes(), Remove::File, Some(node))
+            .unwrap();
+        nodes.push(node);
+    }
+    for node in nodes {
+        assert_eq!(tree.attributes(node).unwrap().nlink, 0);
+    }
+}
+
+#[test]
+fn files_outlive_names_that_are_removed_while_others_are_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, root) = tree(dir.path(), Policy::default());
+    for index in 0..100 {
+        fs::write(dir.path().join(format!("other-{index}")), "").unwrap();
+    }
+    std::thread::scope(|scope| {
+        let work = |thread: usize| {
+            let tree = &tree;
+            let dir = dir.path();
+            move || {
+                for index in 0..200 {
+                    let name = format!("file-{thread}-{index}");
+                    fs::write(dir.join(&name), "").unwrap();
+                    let node = lookup(tree, root, &name);
+                    let other = lookup(tree, root, &format!("other-{}", index % 100));
+                    tree.open(other, Access::Write).unwrap();
+                    tree.remove(root, name.as_bytes(), Remove::File, Some(node))
+                        .unwrap();
+                    assert_eq!(tree.attributes(node).unwrap().nlink, 0, "{name}");
+                    tree.close(&[node, other]);
+                }
+            }
+        };
+        for thread in 0..4 {
+            scope.spawn(work(thread));
+        }
+    });
+}
+
+#[test]
+fn directories_that_are_half_read_take_few_descriptors() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, root) = tree(dir.path(), Policy::default());
+    let mut nodes = Vec::new();
+    for index in 0..12 {
+        let below = dir.path().join(format!("{index}"));
+        fs::create_dir(&below).unwrap();
+        for file in 0..60 {
+            fs::write(below.join(format!("{file:0200}")), "").unwrap();
+        }
+        let node = lookup(&tree, root, &index.to_string());
+        assert!(!tree.read_dir(node, 0, Detail::Types).unwrap().end);
+        nodes.push(node);
+    }
+    let open = nodes.iter().filter(|node| {
+        let node = tree.table.get(**node).unwrap();
+        let reader = node.reader.lock();
+        reader.is_some()
+    });
+    assert!((1..=4).contains(&open.count()));
+}
