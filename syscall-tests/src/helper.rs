@@ -4,8 +4,8 @@
 //! signals` (ignored and blocked), `helper ids`, `helper caps`, `helper sleep`, `helper pid`, `helper exe`, `helper
 //! auxv KEY`, `helper altstack`, `helper name`, `helper
 //! thp` (whether huge pages are disabled), `helper dumpfilter` (what a core dump would hold), `helper long
-//! NAME` (an operation that does not end, see [`crate::long`]), `helper threads
-//! MOST`.
+//! NAME` (an operation that does not end, see [`crate::long`]), `helper files SEED COUNT DIR` (random file operations,
+//! see [`crate::operations`]), `helper threads MOST`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,6 +32,7 @@ pub(crate) fn run(args: &[String]) -> i32 {
             let name = rest.first().map_or("", String::as_str);
             crate::long::run(name, &begun).to_string()
         }
+        Some("files") => return crate::operations::run(rest),
         Some("threads") => {
             let most = rest.first().and_then(|most| most.parse().ok());
             threads(most.unwrap_or(1))

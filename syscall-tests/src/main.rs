@@ -34,6 +34,7 @@ mod entry;
 mod growth;
 mod helper;
 mod long;
+mod operations;
 mod runner;
 mod support;
 mod tests;
