@@ -16,6 +16,7 @@ use crate::kernel::oom::{OomKiller, OomNotice};
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::signal::queue::QueuedByUser;
 use crate::kernel::timers::TimerQueue;
+use crate::kernel::user_count::UserCount;
 use crate::kernel::user_namespace::UserNamespace;
 use crate::socket::SocketTables;
 use crate::strace;
@@ -72,6 +73,12 @@ pub struct Kernel {
     pub timer_queue: TimerQueue,
     /// How many signals each user has queued.
     pub queued_signals: QueuedByUser,
+    /// How many pages the pipes of each user may hold.
+    pub pipe_pages: UserCount,
+    /// How many inotify instances each user has.
+    pub inotify_instances: UserCount,
+    /// How many inotify watches each user has.
+    pub inotify_watches: UserCount,
     /// What strace logs, if anything.
     pub strace: strace::Settings,
     /// Mount ids, device numbers and drivers, files without names.
@@ -129,6 +136,9 @@ impl Kernel {
             vdso: crate::time::vdso::Vdso::default(),
             timer_queue: TimerQueue::default(),
             queued_signals: QueuedByUser::default(),
+            pipe_pages: UserCount::default(),
+            inotify_instances: UserCount::default(),
+            inotify_watches: UserCount::default(),
             strace: config.strace,
             vfs: Vfs::default(),
             sockets: SocketTables::default(),

@@ -46,7 +46,12 @@ fn open(task: &Task, flags: OpenFlags) -> SyscallResult {
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
         return Err(Errno::EINVAL.into());
     }
-    install::anonymous(task, Anonymous::Inode("inotify"), Inotify::new(), flags)
+    install::anonymous(
+        task,
+        Anonymous::Inode("inotify"),
+        Inotify::new(task)?,
+        flags,
+    )
 }
 
 fn of(open: &OpenFile) -> Result<&Inotify> {
