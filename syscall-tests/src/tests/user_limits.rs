@@ -1,4 +1,5 @@
-//! What Linux counts by user: pages of pipes (`man 7 pipe`, */proc files*), inotify instances (`man 7 inotify`).
+//! What Linux counts by user: pages of pipes (`man 7 pipe`, */proc files*), inotify instances (`man 7 inotify`), locked
+//! memory (`man 2 getrlimit`); and terminals (`man 4 pts`).
 
 use crate::case::{Failure, Outcome};
 use crate::support::fd::{self, Fd};
@@ -10,6 +11,9 @@ cases!(
     pipes_are_small_beyond_the_users_pages,
     pages_of_pipes_come_back,
     inotify_instances_are_counted_by_user,
+    heap_is_locked_within_the_limit,
+    locked_shared_memory_is_counted_by_user,
+    terminals_of_an_instance_end_in_enospc,
 );
 
 /// A user that nobody else is.
@@ -92,5 +96,60 @@ fn inotify_instances_are_counted_by_user() -> Outcome {
     })?;
     instances.pop();
     make()?;
+    Ok(())
+}
+
+/// Makes an ordinary user of the process, who may lock `bytes`.
+fn become_user_who_locks(uid: u32, bytes: u64) -> Outcome {
+    let limit = [bytes, bytes];
+    sys!(SYS_prlimit64, 0, libc::RLIMIT_MEMLOCK, &limit, 0)?;
+    creds::become_user(uid, uid)?;
+    Ok(())
+}
+
+fn heap_is_locked_within_the_limit() -> Outcome {
+    become_user_who_locks(USER + 4, 16 * PAGE)?;
+    let end = sys!(SYS_brk, 0)?;
+    sys!(SYS_mlockall, libc::MCL_FUTURE)?;
+    check_eq!(sys!(SYS_brk, end + 64 * PAGE as i64)?, end);
+    check_eq!(sys!(SYS_brk, end + 8 * PAGE as i64)?, end + 8 * PAGE as i64);
+    Ok(())
+}
+
+fn locked_shared_memory_is_counted_by_user() -> Outcome {
+    become_user_who_locks(USER + 5, 16 * PAGE)?;
+    let make = || sys!(SYS_shmget, libc::IPC_PRIVATE, 10 * PAGE, 0o600);
+    let (one, two) = (make()?, make()?);
+    let control = |id: i64, command: i32| sys!(SYS_shmctl, id, command, 0);
+    let outcome = (|| {
+        control(one, libc::SHM_LOCK)?;
+        control(one, libc::SHM_LOCK)?;
+        errno_is!(control(two, libc::SHM_LOCK), ENOMEM);
+        in_child(|| {
+            errno_is!(control(two, libc::SHM_LOCK), ENOMEM);
+            Ok(())
+        })?;
+        control(one, libc::SHM_UNLOCK)?;
+        control(two, libc::SHM_LOCK)?;
+        Ok(())
+    })();
+    control(one, libc::IPC_RMID)?;
+    control(two, libc::IPC_RMID)?;
+    outcome
+}
+
+fn terminals_of_an_instance_end_in_enospc() -> Outcome {
+    sys!(SYS_unshare, libc::CLONE_NEWNS)?;
+    sys!(SYS_mount, 0, c"/", 0, libc::MS_REC | libc::MS_PRIVATE, 0)?;
+    let options = c"newinstance,ptmxmode=0666,max=2";
+    sys!(SYS_mount, c"devpts", c"/tmp", c"devpts", 0, options)?;
+    let mounts = proc::read("/proc/self/mounts")?;
+    check!(mounts.contains("mode=600,ptmxmode=666,max=2 "));
+    let open = || fd::open(c"/tmp/ptmx", libc::O_RDWR | libc::O_NOCTTY, 0);
+    let first = open()?;
+    let _second = open()?;
+    errno_is!(open(), ENOSPC);
+    drop(first);
+    open()?;
     Ok(())
 }

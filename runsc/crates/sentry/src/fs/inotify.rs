@@ -13,9 +13,8 @@ use bitflags::bitflags;
 use parking_lot::Mutex;
 
 use crate::error::{Result, SyscallResult};
-use crate::kernel::Kernel;
 use crate::kernel::task::Task;
-use crate::kernel::user_count::UserCharge;
+use crate::kernel::user_count::{Charge, Total};
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::syscalls::SyscallArgs;
 use crate::vfs::file::{File, OpenFile};
@@ -66,7 +65,7 @@ pub struct Watch {
     inode: InodeRef,
     /// Events and [`WatchFlags`].
     bits: AtomicU32,
-    _charge: UserCharge,
+    _charge: Charge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,12 +144,11 @@ fn address(inode: &InodeRef) -> usize {
 #[derive(Debug)]
 pub struct Inotify {
     this: Weak<Inotify>,
-    /// The user that made it, whom its watches count for.
-    uid: u32,
-    kernel: Weak<Kernel>,
+    /// The watches of the user that made it.
+    user_watches: Total,
     state: Mutex<State>,
     queue: WaitQueue,
-    _charge: UserCharge,
+    _charge: Charge,
 }
 
 #[derive(Debug, Default)]
@@ -178,12 +176,12 @@ impl Inotify {
         let uid = task.credentials().euid;
         let charge = kernel
             .inotify_instances
-            .charge_within(uid, 1, kernel.sysctl.number(MAX_INSTANCES))
+            .of(uid)
+            .charge_within(1, kernel.sysctl.number(MAX_INSTANCES))
             .ok_or(Errno::EMFILE)?;
         Ok(Arc::new_cyclic(|this| Inotify {
             this: this.clone(),
-            uid,
-            kernel: Arc::downgrade(kernel),
+            user_watches: kernel.inotify_watches.of(uid),
             state: Mutex::default(),
             queue: WaitQueue::new(),
             _charge: charge,
@@ -192,7 +190,7 @@ impl Inotify {
 
     /// Watches `inode` for the events in `mask`; the number of the watch. EEXIST with `MASK_CREATE`,
     /// ENOSPC.
-    pub fn add(&self, inode: &InodeRef, mask: u32, flags: WatchFlags) -> Result<i32> {
+    pub fn add(&self, task: &Task, inode: &InodeRef, mask: u32, flags: WatchFlags) -> Result<i32> {
         let kept = flags & (WatchFlags::ONESHOT | WatchFlags::EXCL_UNLINK);
         let bits = (mask & ALL_EVENTS) | kept.bits();
         let mut state = self.state.lock();
@@ -211,11 +209,9 @@ impl Inotify {
             inode.shared().watches.update(None);
             return Ok(watch.number);
         }
-        let kernel = self.kernel.upgrade().ok_or(Errno::ENOSPC)?;
-        let charge = kernel
-            .inotify_watches
-            .charge_within(self.uid, 1, kernel.sysctl.number(MAX_WATCHES))
-            .ok_or(Errno::ENOSPC)?;
+        let most = task.kernel().sysctl.number(MAX_WATCHES);
+        let charge = self.user_watches.charge_within(1, most);
+        let charge = charge.ok_or(Errno::ENOSPC)?;
         state.last = state.last.checked_add(1).ok_or(Errno::ENOSPC)?;
         let watch = Arc::new(Watch {
             number: state.last,

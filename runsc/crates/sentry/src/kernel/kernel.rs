@@ -16,7 +16,7 @@ use crate::kernel::oom::{OomKiller, OomNotice};
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::signal::queue::QueuedByUser;
 use crate::kernel::timers::TimerQueue;
-use crate::kernel::user_count::UserCount;
+use crate::kernel::user_count::{Total, UserCount};
 use crate::kernel::user_namespace::UserNamespace;
 use crate::socket::SocketTables;
 use crate::strace;
@@ -79,6 +79,12 @@ pub struct Kernel {
     pub inotify_instances: UserCount,
     /// How many inotify watches each user has.
     pub inotify_watches: UserCount,
+    /// How many files each user watches with epoll.
+    pub epoll_watches: UserCount,
+    /// How many bytes of System V shared memory each user has locked.
+    pub locked_shm: UserCount,
+    /// How many pseudo terminals there are.
+    pub terminals: Total,
     /// What strace logs, if anything.
     pub strace: strace::Settings,
     /// Mount ids, device numbers and drivers, files without names.
@@ -139,6 +145,9 @@ impl Kernel {
             pipe_pages: UserCount::default(),
             inotify_instances: UserCount::default(),
             inotify_watches: UserCount::default(),
+            epoll_watches: UserCount::default(),
+            locked_shm: UserCount::default(),
+            terminals: Total::default(),
             strace: config.strace,
             vfs: Vfs::default(),
             sockets: SocketTables::default(),

@@ -75,7 +75,7 @@ fn inotify_add_watch(task: &Task, args: &SyscallArgs) -> SyscallResult {
         notify::check_directory(inode)?;
     }
     permission::check(&task.credentials(), &inode.attr()?, permission::READ)?;
-    let number = inotify.add(inode, bits, flags)?;
+    let number = inotify.add(task, inode, bits, flags)?;
     Ok(u64::from(number.unsigned_abs()))
 }
 

@@ -6,7 +6,7 @@ use super::DEFAULT_CAPACITY;
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::kernel::user_count::UserCharge;
+use crate::kernel::user_count::Charge;
 
 /// What an unprivileged user may have before its new pipes are small; 0 for no limit.
 const SOFT: &str = "fs/pipe-user-pages-soft";
@@ -20,7 +20,7 @@ fn pages(capacity: usize) -> u64 {
 }
 
 /// Whether the task's user has more than a limit allows it.
-fn is_beyond(task: &Task, limit: &str, charge: &UserCharge) -> bool {
+fn is_beyond(task: &Task, limit: &str, charge: &Charge) -> bool {
     let limit = task.kernel().sysctl.number(limit);
     limit != 0 && charge.total() > limit && is_unprivileged(task)
 }
@@ -31,11 +31,11 @@ fn is_unprivileged(task: &Task) -> bool {
 }
 
 /// The capacity of a new pipe of the task's user, which is charged with it; ENFILE beyond the hard limit.
-pub(super) fn charge_new(task: &Task) -> Result<(usize, UserCharge)> {
+pub(super) fn charge_new(task: &Task) -> Result<(usize, Charge)> {
     let uid = task.credentials().uid;
-    let count = &task.kernel().pipe_pages;
+    let user = task.kernel().pipe_pages.of(uid);
     let mut capacity = DEFAULT_CAPACITY;
-    let mut charge = count.charge(uid, pages(capacity));
+    let mut charge = user.charge(pages(capacity));
     if is_beyond(task, SOFT, &charge) {
         capacity = FEW * PAGE_SIZE;
         charge.set(pages(capacity));
@@ -47,7 +47,7 @@ pub(super) fn charge_new(task: &Task) -> Result<(usize, UserCharge)> {
 }
 
 /// Charges a pipe that grows from `old` to `new` bytes; EPERM if the user has too much then.
-pub(super) fn recharge(task: &Task, charge: &mut UserCharge, old: usize, new: usize) -> Result<()> {
+pub(super) fn recharge(task: &Task, charge: &mut Charge, old: usize, new: usize) -> Result<()> {
     let before = charge.amount();
     charge.set(pages(new));
     let beyond = is_beyond(task, SOFT, charge) || is_beyond(task, HARD, charge);

@@ -8,7 +8,7 @@ use super::{DEFAULT_CAPACITY, MAX_CAPACITY, PIPE_BUF, Reading, pages};
 use crate::error::Result;
 use crate::fs::ring::Ring;
 use crate::kernel::task::Task;
-use crate::kernel::user_count::UserCharge;
+use crate::kernel::user_count::Charge;
 use crate::vfs::io::{Sink, Source};
 
 /// A run of bytes that reads treat alike.
@@ -26,7 +26,7 @@ pub(super) struct State {
     segments: VecDeque<Segment>,
     capacity: usize,
     /// The capacity, counted for the user who made the pipe or first set its size.
-    charge: Option<UserCharge>,
+    charge: Option<Charge>,
     /// Open reading ends.
     pub(super) readers: usize,
     /// Open writing ends.
@@ -171,7 +171,7 @@ impl State {
     }
 
     /// Sets the capacity of a pipe in which nothing is yet, and what is charged for it.
-    pub(super) fn limit(&mut self, capacity: usize, charge: UserCharge) {
+    pub(super) fn limit(&mut self, capacity: usize, charge: Charge) {
         self.capacity = capacity;
         self.charge = Some(charge);
     }
@@ -195,7 +195,7 @@ impl State {
     pub(super) fn recharge(&mut self, task: &Task, old: usize, new: usize) -> Result<()> {
         let first = || {
             let uid = task.credentials().uid;
-            task.kernel().pipe_pages.charge(uid, 0)
+            task.kernel().pipe_pages.of(uid).charge(0)
         };
         let charge = self.charge.get_or_insert_with(first);
         pages::recharge(task, charge, old, new)
