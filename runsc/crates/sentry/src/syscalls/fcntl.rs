@@ -400,8 +400,7 @@ fn pipe_size(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallRe
         return Ok(end.pipe().capacity() as u64);
     }
     let size = usize::try_from(args.u32(2)).map_err(|_| Errno::EINVAL)?;
-    let privileged = task.has_capability(crate::kernel::credentials::Capability::SysResource);
-    Ok(end.pipe().set_capacity(size, privileged)? as u64)
+    Ok(end.pipe().set_capacity_of(task, size)? as u64)
 }
 
 fn seals(open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
