@@ -112,7 +112,7 @@ fn set_flags(task: &Task, open: &Arc<OpenFile>, fd: i32, flags: OpenFlags) -> Sy
 fn lock_range(open: &OpenFile, lock: &Flock) -> Result<LockRange> {
     let base = match u32::try_from(lock.whence) {
         Ok(nr::SEEK_SET) => 0,
-        Ok(nr::SEEK_CUR) => open.offset().lock().cast_signed(),
+        Ok(nr::SEEK_CUR) => open.offset().last().cast_signed(),
         Ok(nr::SEEK_END) => open.inode().attr()?.size.cast_signed(),
         _ => return Err(Errno::EINVAL),
     };
