@@ -163,7 +163,7 @@ impl Epoll {
                 text,
                 "tfd: {fd:8} events: {bits:8x} data: {:16x}  pos:{} ino:{ino:x} sdev:{device:x}",
                 interest.data,
-                *file.offset().lock(),
+                file.offset().last(),
             );
         }
         text
