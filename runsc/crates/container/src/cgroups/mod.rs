@@ -120,9 +120,10 @@ impl Cgroup {
                     }
                 }
                 Err(error) => {
-                    let needed = steps
-                        .iter()
-                        .any(|step| hierarchy.names.iter().any(|name| step.controller() == name));
+                    let needed = steps.iter().filter(|step| step.matters());
+                    let needed = needed
+                        .map(Step::controller)
+                        .any(|controller| hierarchy.names.iter().any(|name| controller == name));
                     if needed && !place.lenient {
                         let _ = cgroup.remove();
                         return Err(ContainerError::path("make control group", directory)(error));
