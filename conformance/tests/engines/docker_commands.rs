@@ -84,6 +84,11 @@ fn top_shows_the_containers_processes_and_no_others() {
         .collect();
     names.sort_unstable();
     assert_eq!(names, ["sh", "sleep", "sleep"], "{}", output.stdout);
+    let output = call(&running, &["top"], &[]).success().unwrap();
+    for command in ["sleep 1000", "sleep 1001", "& wait"] {
+        let shown = output.stdout.lines().any(|line| line.ends_with(command));
+        assert!(shown, "{command}: {}", output.stdout);
+    }
 }
 
 #[rstest]

@@ -195,7 +195,7 @@ fn sockets_of_the_host_are_refused() {
     let logs = docker.logs();
     let warning = logs
         .lines()
-        .find(|line| line.contains("out of a container's reach"));
+        .find(|line| line.contains("out of reach (--host-uds=none)"));
     assert!(
         warning.is_some_and(|line| line.contains("docker.sock")),
         "{logs}"

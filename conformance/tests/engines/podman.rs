@@ -1,5 +1,6 @@
 //! podman with `--runtime`.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,6 +71,48 @@ fn short_list_on(runtime: &Runtime) {
     assert_eq!(podman.run(&[], &["nosuchprogram"]).unwrap().code, 127);
     background(&podman, directory.path());
     on_a_terminal(&podman);
+    pod_has_one_host_name(&podman);
+}
+
+/// A pod's containers share the first one's namespaces of names and of System V objects on the host.
+pub(crate) fn pod_has_one_host_name(podman: &Podman) {
+    let call = |args: &[&str]| podman.podman(args).unwrap();
+    let image = format!("localhost/{}", fixtures::engines::IMAGE);
+    let mut create = vec!["pod", "create", "--name", "pod", "--hostname", "of-the-pod"];
+    create.extend(["--network", "none", "--share", "ipc,uts"]);
+    create.extend(["--infra-image", &image, "--infra-command", "sleep 1000"]);
+    call(&create).success().unwrap();
+    let script = checked("hostname");
+    let member = ["run", "--rm", "--pod", "pod", "--network", "none", &image];
+    let output = call(&[&member[..], &["sh", "-c", &script]].concat());
+    assert_eq!(output.stdout, "of-the-pod\n", "{output:?}");
+    call(&["pod", "rm", "--force", "--time", "0", "pod"])
+        .success()
+        .unwrap();
+}
+
+/// Builds an image whose commands run on the runtime, and runs it.
+pub(crate) fn build(podman: &Podman) {
+    let context = tempfile::tempdir().unwrap();
+    let recipe = format!(
+        "FROM localhost/{}\nRUN {}\nUSER 1000\nRUN id -u >/tmp/id\nCMD cat /made /tmp/id\n",
+        fixtures::engines::IMAGE,
+        checked("echo made >/made"),
+    );
+    let file = podman.path().join("Dockerfile");
+    std::fs::write(&file, recipe).unwrap();
+    let (file, context) = (file.to_string_lossy(), context.path().to_string_lossy());
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&*context, mode).unwrap();
+    let build = ["build", "--network", "none", "--tag", "made", "--file"];
+    podman
+        .podman(&[&build[..], &[&file, &context]].concat())
+        .unwrap()
+        .success()
+        .unwrap();
+    let run = ["run", "--rm", "--network", "none", "localhost/made"];
+    let output = podman.podman(&run).unwrap();
+    assert_eq!(output.stdout, "made\n1000\n", "{output:?}");
 }
 
 /// Starts a container in the background, called `stays`, and a process in it.

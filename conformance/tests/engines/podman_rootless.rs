@@ -6,7 +6,9 @@ use fixtures::engines::{Podman, ROOTLESS_USER};
 use fixtures::runtime::Runtime;
 use rstest::rstest;
 
-use crate::podman::{start_in_the_background, stop_in_the_background};
+use crate::podman::{
+    build, pod_has_one_host_name, start_in_the_background, stop_in_the_background,
+};
 use crate::{checked, needs_root};
 
 /// KVM's device is not open to everybody.
@@ -55,4 +57,6 @@ fn short_list() {
     start_in_the_background(&podman);
     stop_in_the_background(&podman);
     podman.podman(&["rm", "stays"]).unwrap().success().unwrap();
+    pod_has_one_host_name(&podman);
+    build(&podman);
 }

@@ -136,6 +136,51 @@ fn a_writer_to_a_full_terminal_is_killed() {
     assert!(taken < SOON, "{taken:?}");
 }
 
+/// A container whose sandbox does nothing any more, since somebody has stopped it.
+fn stopped_sandbox() -> (Container, Child, u32) {
+    let container = Container::new(Bundle::busybox(&["sleep", "1000"]).unwrap()).unwrap();
+    let run = container
+        .run_command(&[])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    container.wait_for_status("running").unwrap();
+    let pid = container.state().unwrap()["pid"].as_u64().unwrap();
+    let raw = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(raw, rustix::process::Signal::STOP).unwrap();
+    (container, run, u32::try_from(pid).unwrap())
+}
+
+/// A sandbox that does not answer is killed by the host.
+#[rstest]
+fn a_sandbox_that_hangs_is_killed() {
+    let (container, mut run, _) = stopped_sandbox();
+    let (taken, code) = kill(&container, &mut run);
+    println!("hanging sandbox: {} ms", taken.as_millis());
+    assert_eq!(code, Some(137));
+    assert!(taken < SOON, "{taken:?}");
+}
+
+/// Nor does it matter for `delete --force` that it is frozen in its control group, where version 1 keeps what is killed.
+#[rstest]
+fn a_sandbox_that_is_frozen_is_deleted() {
+    let (container, mut run, pid) = stopped_sandbox();
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let place = groups.lines().find_map(|line| line.split_once(":freezer:"));
+    if let Some((_, place)) = place.filter(|(_, place)| place.len() > 1) {
+        let state = format!("/sys/fs/cgroup/freezer{place}/freezer.state");
+        std::fs::write(state, "FROZEN").unwrap();
+    }
+    assert_eq!(container.delete(&["--force"]).unwrap().code, 0);
+    let mut status = None;
+    command::wait_until("the end of a deleted container", LIMIT, || {
+        status = run.try_wait().unwrap();
+        status.is_some()
+    })
+    .unwrap();
+    assert_eq!(status.and_then(|status| status.code()), Some(137));
+}
+
 /// At `linux.resources.pids.limit`, another thread is EAGAIN for who wants it, and the others go on.
 #[rstest]
 fn threads_end_at_the_limit() {

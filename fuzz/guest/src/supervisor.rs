@@ -216,7 +216,7 @@ impl Supervisor {
 
 /// A process, and what its threads are doing.
 fn describe((pid, state): &(i64, String)) -> String {
-    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let read = |name: &str| text(&format!("/proc/{pid}/{name}")).unwrap_or_default();
     let threads = fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
         .flatten()
@@ -240,6 +240,12 @@ fn describe((pid, state): &(i64, String)) -> String {
     )
 }
 
+/// What a file holds; the names of processes are whatever bytes calls have made them.
+fn text(path: &str) -> Option<String> {
+    let bytes = fs::read(path).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn raw_fd(file: &File) -> i32 {
     std::os::fd::AsRawFd::as_raw_fd(file)
 }
@@ -253,7 +259,7 @@ fn others() -> Vec<(i64, String)> {
     let pids = names.filter_map(|name| name.to_str()?.parse::<i64>().ok());
     pids.filter(|pid| *pid > 1)
         .filter_map(|pid| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let stat = text(&format!("/proc/{pid}/stat"))?;
             let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
             let state = fields.next()?.to_owned();
             (fields.next()? != "0").then_some((pid, state))

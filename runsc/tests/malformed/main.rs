@@ -377,7 +377,7 @@ fn a_thousand_damaged_control_messages() {
         .unwrap();
     let reply: Reply = connection.receive().unwrap().message;
     assert!(
-        matches!(&reply, Reply::Processes(list) if list.iter().any(|p| p.command == "sleep")),
+        matches!(&reply, Reply::Processes(list) if list.iter().any(|p| p.command == "/bin/sleep 1000")),
         "{reply:?}"
     );
     assert!(fixture.check(&["delete", "--force", "c"], "whole"));

@@ -15,6 +15,8 @@ cases!(
     record_locks_conflict,
     record_locks_split_and_merge,
     record_locks_vanish_on_any_close,
+    record_locks_survive_the_close_of_a_path,
+    record_lock_is_not_taken_through_a_closed_descriptor,
     record_locks_are_not_inherited,
     record_lock_waits,
     record_lock_deadlock_is_edeadlk,
@@ -178,6 +180,48 @@ fn record_locks_vanish_on_any_close() -> Outcome {
         check_eq!(i32::from(probe(&one, libc::F_WRLCK, 0, 0)?.l_type), libc::F_UNLCK);
         Ok(())
     })
+}
+
+/// But for a descriptor of `O_PATH`, which is none of the file's contents.
+fn record_locks_survive_the_close_of_a_path() -> Outcome {
+    let dir = TempDir::new()?;
+    let path = dir.file("f", b"0123456789")?;
+    let one = fd::open(&path, libc::O_RDWR, 0)?;
+    set(&one, libc::F_WRLCK, 0, 0)?;
+    drop(fd::open(&path, libc::O_PATH, 0)?);
+    process::in_child(|| {
+        check_eq!(i32::from(probe(&one, libc::F_WRLCK, 0, 0)?.l_type), libc::F_WRLCK);
+        Ok(())
+    })
+}
+
+/// A thread waits for a lock while another closes the descriptor: nothing would ever take the lock away.
+fn record_lock_is_not_taken_through_a_closed_descriptor() -> Outcome {
+    let dir = TempDir::new()?;
+    let (one, two) = opened_twice(&dir)?;
+    set_open_file_lock(&two, libc::F_WRLCK, 0, 0)?;
+    let (reader, writer) = fd::pipe(0)?;
+    let mut child = process::fork(|| {
+        let number = one.number();
+        let _ = sys!(SYS_close, &two);
+        let (tid_reader, tid_writer) = fd::pipe(0).expect("a pipe");
+        let waiter = std::thread::spawn(move || {
+            let _ = tid_writer.write(&process::gettid().to_ne_bytes());
+            sys!(SYS_fcntl, number, libc::F_SETLKW, &lock(libc::F_WRLCK, 0, 0))
+        });
+        let tid = tid_reader.read(4).ok().and_then(|bytes| Some(i32::from_ne_bytes(bytes.try_into().ok()?)));
+        let slept = tid.is_some_and(|tid| time::wait_until(|| crate::support::proc::is_asleep(tid)));
+        let closed = sys!(SYS_close, number).is_ok();
+        let _ = writer.write(b"c");
+        let refused = matches!(waiter.join(), Ok(Err(error)) if error.errno == libc::EBADF);
+        i32::from(!(slept && closed && refused))
+    })?;
+    reader.read(1)?;
+    set_open_file_lock(&two, libc::F_UNLCK, 0, 0)?;
+    check_eq!(child.wait()?.code(), Some(0));
+    // Neither does it outlive its process.
+    set(&one, libc::F_WRLCK, 0, 0)?;
+    Ok(())
 }
 
 fn record_locks_are_not_inherited() -> Outcome {

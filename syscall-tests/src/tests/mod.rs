@@ -51,6 +51,7 @@ families!(
     truncate,
     unix,
     unix_control,
+    user_limits,
     wait,
 );
 

@@ -8,6 +8,7 @@ use crate::support::proc::{field, maps, read};
 use crate::support::{process, signal, time};
 
 cases!(
+    fdinfo_tells_of_the_descriptor_it_is_read_through,
     self_and_thread_self,
     stat_fields,
     stat_of_a_strange_name,
@@ -48,6 +49,20 @@ cases!(
     sysfs_cpu_topology,
     io_and_sched,
 );
+
+/// The file's text holds the offset that the read is about to move.
+fn fdinfo_tells_of_the_descriptor_it_is_read_through() -> Outcome {
+    let (first, _writer) = fd::pipe(0)?;
+    let path = file::cstring(&format!("/proc/self/fdinfo/{}", first.number()));
+    let info = fd::open(&path, libc::O_RDONLY, 0)?;
+    sys!(SYS_dup2, &info, &first)?;
+    let text = first.read(4096)?;
+    check!(text.starts_with(b"pos:\t0\n"));
+    sys!(SYS_lseek, &first, 5, libc::SEEK_SET)?;
+    let text = first.read(4096)?;
+    check!(!text.is_empty() && !text.starts_with(b"pos:"));
+    Ok(())
+}
 
 fn words(text: &str) -> Vec<String> {
     text.split_ascii_whitespace().map(str::to_owned).collect()

@@ -17,6 +17,7 @@ cases! {
     exec_event_tells_of_the_call,
     exit_event_tells_the_status,
     seize_interrupts_and_listens,
+    seize_of_a_stopped_process_hears_of_its_continuation,
     attach_stops_and_detach_goes_on,
     tracer_shows_in_status,
     seccomp_asks_the_tracer,
@@ -335,6 +336,31 @@ fn seize_interrupts_and_listens() -> Outcome {
     check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGTRAP), STOP));
     tracee.go(libc::PTRACE_CONT, 0)?;
     check_eq!(tracee.wait()?.stop(), Some(libc::SIGCONT));
+    Ok(())
+}
+
+/// Stopped before it is seized, continued while it is stopped for its tracer: it is told of the stop, then of the
+/// stop's end, then of the signal.
+fn seize_of_a_stopped_process_hears_of_its_continuation() -> Outcome {
+    const STOP: i32 = 128;
+    for _ in 0..40 {
+        let tracee = Tracee(process::fork_sleeper()?);
+        let pid = tracee.0.pid;
+        tracee.0.kill(libc::SIGSTOP)?;
+        check!(time::wait_until(|| proc::state(pid).is_ok_and(|state| state == 'T')));
+        sys!(SYS_ptrace, libc::PTRACE_SEIZE, pid, 0, 0)?;
+        let status = tracee.wait()?;
+        check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGSTOP), STOP));
+        tracee.0.kill(libc::SIGCONT)?;
+        tracee.go(libc::PTRACE_CONT, 0)?;
+        let status = tracee.wait()?;
+        check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGTRAP), STOP));
+        tracee.go(libc::PTRACE_CONT, 0)?;
+        let status = tracee.wait()?;
+        check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGCONT), 0));
+        tracee.go(libc::PTRACE_CONT, libc::SIGCONT)?;
+        check!(time::wait_until(|| proc::state(pid).is_ok_and(|state| state == 'S')));
+    }
     Ok(())
 }
 

@@ -5,14 +5,17 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use control::{
-    BootConfig, BootFds, Connection, ConnectionError, DeniedLog, GoferConfig, LogConfig, Report,
+    BootConfig, BootFds, Connection, ConnectionError, Container, DeniedLog, GoferConfig, LogConfig,
+    Report,
 };
 use host::errno;
 use host::rustix::fs::{self, MemfdFlags, SealFlags};
 use host::rustix::pipe::{PipeFlags, pipe_with};
 use host::rustix::process::{getegid, geteuid};
+use host::rustix::system::{setdomainname, sethostname};
 use host::spawn::{Child, IdRange, Namespaces, Spawn};
 use serde::Serialize;
 
@@ -300,8 +303,27 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
     namespaces.set(Namespaces::CGROUP, bundle.new_cgroup_namespace());
     let joined = bundle.joined_namespaces();
     let new = joined.iter().fold(namespaces, |new, (kind, _)| new - *kind);
-    namespaces::inside(&joined, || {
+    let child = namespaces::inside(&joined, || {
         in_network_namespace(bundle, settings, spawn, new)
+    })?;
+    if new.contains(Namespaces::UTS) {
+        let named = name_host(child.pid(), &config.container);
+        if let Err(error) = named {
+            tracing::warn!(%error, "whoever joins the container's UTS namespace finds another name there");
+        }
+    }
+    Ok(child)
+}
+
+/// Gives the UTS namespace that the sandbox has on the host the container's names, for those who join it: a pod's
+/// other containers.
+fn name_host(pid: i32, container: &Container) -> Result<()> {
+    let namespace = PathBuf::from(format!("/proc/{pid}/ns/uts"));
+    namespaces::inside(&[(Namespaces::UTS, namespace)], || {
+        let set = sethostname(container.hostname.as_bytes())
+            .and_then(|()| setdomainname(container.domainname.as_bytes()));
+        set.map_err(errno)
+            .map_err(ContainerError::host("set the host name"))
     })
 }
 

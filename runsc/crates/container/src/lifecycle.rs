@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use control::{Connection, Endpoint, FailureKind, Limits, Reply, Request, StartHook, Target};
+use host::errno;
+use host::rustix::event::{PollFd, PollFlags, Timespec, poll};
 use host::rustix::process::{geteuid, getuid};
 use host::spawn::take_donated;
 use oci_spec::runtime::{Hook, LinuxResources};
@@ -25,6 +27,9 @@ use crate::{
 
 /// How long a killed process may take to be gone.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a sandbox may take to say that it kills its container, before the host kills the sandbox.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the processes of a container that could not be started may take to be gone.
 const FAILED_TIMEOUT: Duration = Duration::from_secs(2);
@@ -401,10 +406,28 @@ pub fn kill(settings: &Settings, id: &str, target: Target, number: i32) -> Resul
         target,
         signal: number,
     };
-    match ask(&connection, &request, id) {
+    let is_kill = number == signal::KILL;
+    connection.send(&request, &[]).map_err(gone(id))?;
+    if is_kill && !matches!(target, Target::Pid(_)) && !answers(&connection, KILL_TIMEOUT)? {
+        tracing::warn!("the sandbox of {id} does not answer: the host kills it");
+        state.cgroup.iter().for_each(Cgroup::thaw);
+        return state.sandbox.kill();
+    }
+    match answer(&connection, id) {
         // A killed sandbox may be gone before its answer is read.
-        Err(ContainerError::NotRunning(_)) if number == signal::KILL => Ok(()),
+        Err(ContainerError::NotRunning(_)) if is_kill => Ok(()),
         answered => answered.map(drop),
+    }
+}
+
+/// Whether there is something to receive within `timeout`, be it the end of the connection.
+fn answers(connection: &Connection, timeout: Duration) -> Result<bool> {
+    let timeout = Timespec::try_from(timeout).ok();
+    let mut polled = [PollFd::new(connection, PollFlags::IN)];
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(nr_ready) => Ok(nr_ready > 0),
+        Err(host::rustix::io::Errno::INTR) => Ok(true),
+        Err(error) => Err(ContainerError::host("wait for an answer")(errno(error))),
     }
 }
 
@@ -508,8 +531,7 @@ pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
     if matches!(state.status(), Status::Running | Status::Paused) && !force {
         return Err(ContainerError::NotStopped(id.to_owned()));
     }
-    state.sandbox.kill_and_wait(END_TIMEOUT)?;
-    state.gofer.kill_and_wait(END_TIMEOUT)?;
+    end_processes(&state)?;
     if let Some(cgroup) = &state.cgroup
         && let Err(error) = cgroup.remove()
     {
@@ -524,6 +546,17 @@ pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
     directory.remove(id, lock)?;
     hooks::run_each(&state.hooks.poststop, &state, "stopped");
     Ok(())
+}
+
+/// Kills the sandbox and the gofer, neither of which may have to wait for the other, and waits until both are gone.
+fn end_processes(state: &State) -> Result<()> {
+    state.cgroup.iter().for_each(Cgroup::thaw);
+    let processes = [&state.sandbox, &state.gofer];
+    processes.iter().try_for_each(|process| process.kill())?;
+    processes.iter().try_for_each(|process| {
+        let ended = process.wait_for_end(END_TIMEOUT);
+        ended.inspect_err(|_| tracing::error!("killed, but still there: {}", process.describe()))
+    })
 }
 
 /// Deletes what was left when the `create` of a container was killed.

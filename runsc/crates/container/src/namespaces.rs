@@ -1,46 +1,53 @@
-//! Namespaces of the host that something is done in: entered by this thread for a while, and left again.
+//! Namespaces of the host that something is done in, by a thread for that purpose: root of a user namespace alone
+//! (rootless podman) may leave those of the host for others, and never return.
 
 use std::fs::File;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use host::privilege::enter;
 use host::spawn::Namespaces;
 
 use crate::{ContainerError, Result};
 
-/// Runs `body` in the namespaces behind these files; afterwards this thread is where it was.
+/// Runs `body` in the namespaces behind these files; where there are none, on the calling thread.
 ///
 /// # Errors
 /// [`ContainerError::Path`]: a file is missing, is no namespace of its kind, or can't be entered. Those of `body`.
-pub(crate) fn inside<T>(
+pub(crate) fn inside<T: Send>(
     joined: &[(Namespaces, PathBuf)],
-    body: impl FnOnce() -> Result<T>,
+    body: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
-    let Some(((kind, path), rest)) = joined.split_first() else {
+    if joined.is_empty() {
         return body();
-    };
-    let own_path = own(*kind);
-    let back = open(Path::new(own_path))?;
-    let there = open(path)?;
-    enter(&there, *kind).map_err(ContainerError::at("enter namespace", path))?;
-    let result = inside(rest, body);
-    enter(&back, *kind).map_err(ContainerError::at("return to namespace", own_path))?;
-    result
+    }
+    thread::scope(|scope| {
+        let visitor = thread::Builder::new().spawn_scoped(scope, || {
+            enter_all(joined)?;
+            body()
+        });
+        let visitor = visitor
+            .map_err(host::Errno::from)
+            .map_err(ContainerError::host("make a thread that enters namespaces"))?;
+        visitor.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+fn enter_all(joined: &[(Namespaces, PathBuf)]) -> Result<()> {
+    // All are opened first: what their paths lead to may depend on where the thread is.
+    let opened: Vec<_> = joined
+        .iter()
+        .map(|(_, path)| open(path))
+        .collect::<Result<_>>()?;
+    for ((kind, path), file) in joined.iter().zip(opened) {
+        enter(&file, *kind).map_err(ContainerError::at("enter namespace", path))?;
+    }
+    Ok(())
 }
 
 fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(ContainerError::path("open namespace", path))
-}
-
-/// Where this thread's own namespace of a kind is found.
-fn own(kind: Namespaces) -> &'static str {
-    match kind {
-        Namespaces::NETWORK => "/proc/thread-self/ns/net",
-        Namespaces::UTS => "/proc/thread-self/ns/uts",
-        Namespaces::IPC => "/proc/thread-self/ns/ipc",
-        Namespaces::CGROUP => "/proc/thread-self/ns/cgroup",
-        _ => "/proc/thread-self/ns/mnt",
-    }
 }
 
 #[cfg(test)]
@@ -54,6 +61,30 @@ mod tests {
         let joined = [(Namespaces::UTS, "/proc/self/ns/net".into())];
         let error = inside(&joined, || Ok(())).unwrap_err().to_string();
         assert!(error.contains("/proc/self/ns/net"), "{error}");
+    }
+
+    #[test]
+    fn the_caller_stays_where_it_is() {
+        let own = || std::fs::read_link("/proc/thread-self/ns/uts").unwrap();
+        let (before, apart) = (
+            own(),
+            std::thread::spawn(|| {
+                host::privilege::unshare(Namespaces::UTS).map(|()| {
+                    let file = std::fs::File::open("/proc/thread-self/ns/uts").unwrap();
+                    (
+                        std::fs::read_link("/proc/thread-self/ns/uts").unwrap(),
+                        file,
+                    )
+                })
+            }),
+        );
+        // Without privilege there is no other to enter.
+        let Ok((there, file)) = apart.join().unwrap() else {
+            return;
+        };
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+        let seen = inside(&[(Namespaces::UTS, path.into())], || Ok(own())).unwrap();
+        assert_eq!((seen, own()), (there, before));
     }
 
     #[test]

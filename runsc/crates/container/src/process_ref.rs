@@ -40,16 +40,24 @@ impl ProcessRef {
             })
     }
 
-    /// Kills it and waits until it is gone, at most `timeout`. Having ended already is no error.
+    /// Kills it. Having ended already is no error.
     ///
     /// # Errors
-    /// [`ContainerError::Host`] when it does not end.
-    pub fn kill_and_wait(&self, timeout: Duration) -> Result<()> {
-        let Some(pidfd) = self.open()? else {
-            return Ok(());
-        };
-        let _ = process::pidfd_send_signal(&pidfd, Signal::KILL);
-        self.wait(&pidfd, timeout)
+    /// [`ContainerError::Host`].
+    pub fn kill(&self) -> Result<()> {
+        if let Some(pidfd) = self.open()? {
+            // An error: it has ended since.
+            let _ = process::pidfd_send_signal(&pidfd, Signal::KILL);
+        }
+        Ok(())
+    }
+
+    /// What it is doing, for a message about one that does not end.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let state = status(self.pid).map_or('?', |status| status.state);
+        let place = fs::read_to_string(format!("/proc/{}/wchan", self.pid)).unwrap_or_default();
+        format!("process {} in state {state} at {place:?}", self.pid)
     }
 
     /// Waits until it is gone, at most `timeout`.

@@ -22,6 +22,7 @@ pub const OPTION_EXITKILL: usize = 1 << 20;
 /// The architecture of a system call stop: `AUDIT_ARCH_X86_64`.
 pub const ARCH_X86_64: u32 = 0xc000_003e;
 
+const POKEDATA: usize = 5;
 const CONT: usize = 7;
 const SETREGS: usize = 13;
 const GETREGS: usize = 12;
@@ -106,6 +107,15 @@ pub fn sysemu(tid: i32) -> Result<()> {
 /// `ESRCH` when it is gone or not stopped.
 pub fn detach(tid: i32) -> Result<()> {
     request(DETACH, tid, 0, 0).map(drop)
+}
+
+/// Writes a word into a stopped thread's memory, also where that may only be read.
+///
+/// # Errors
+/// `EIO` when nothing is mapped there, `ESRCH` when it is gone or not stopped.
+pub fn poke(tid: i32, address: usize, word: u64) -> Result<()> {
+    let word = usize::try_from(word).map_err(|_| Errno::EINVAL)?;
+    request(POKEDATA, tid, address, word).map(drop)
 }
 
 /// Reads the general registers of a stopped thread.

@@ -127,10 +127,11 @@ impl Space {
         }
     }
 
-    /// Names that process for whoever lists the host's: at most 15 bytes.
-    pub fn name_host_process(&self, name: &[u8]) {
+    /// Names that process for whoever lists the host's: at most 15 bytes, and a command line in one
+    /// piece, which may be cut.
+    pub fn name_host_process(&self, name: &[u8], command_line: &[u8]) {
         match &self.kind {
-            Kind::Ptrace(space) => space.name_host_process(name),
+            Kind::Ptrace(space) => space.name_host_process(name, command_line),
             Kind::Kvm(_) | Kind::Mock(_) => {}
         }
     }

@@ -215,6 +215,7 @@ fn file_system(
                 gid,
                 ptmx_mode: ptmx_mode.unwrap_or(plain.ptmx_mode),
                 max: max.unwrap_or(plain.max),
+                takes_reserve: true,
             };
             DevPts::new(kernel, options)
         }

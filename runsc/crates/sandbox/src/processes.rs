@@ -36,11 +36,11 @@ fn describe(kernel: &Kernel, pid: u32, group: &Arc<ThreadGroup>) -> Option<Proce
         .saturating_sub(start_ns)
         .max(1);
     let name = leader.own.lock().name.clone();
-    let arguments = arguments(&leader);
+    let command = command(&name, &arguments(&leader));
     let space = leader.mm_if_alive().map(|mm| mm.space().clone());
     if let Some(space) = &space {
         // Engines list the host's processes next, by the ids that are returned.
-        space.name_host_process(&name);
+        space.name_host_process(&name, command.as_bytes());
     }
     let started_ns = kernel.clock().realtime_ns().saturating_sub(age_ns);
     Some(ProcessInfo {
@@ -52,7 +52,7 @@ fn describe(kernel: &Kernel, pid: u32, group: &Arc<ThreadGroup>) -> Option<Proce
         tty: terminal(group),
         start_seconds: started_ns / NS_PER_SECOND,
         time_ms: used_ns / 1_000_000,
-        command: command(&name, &arguments),
+        command,
         host_pid: space.and_then(|space| space.host_pid()),
     })
 }

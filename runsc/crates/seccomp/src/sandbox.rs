@@ -163,13 +163,11 @@ pub const ENTRIES: &[Entry] = &[
             &[Argument::Is(1, 1030)],
             &[Argument::Is(1, 1033)],
             &[Argument::Is(1, 1034)],
+            &[Argument::Is(1, 36)],
+            &[Argument::Is(1, 37)],
         ],
-        "F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC, and the seals of control messages",
-    ),
-    when(
-        SYS_fcntl,
-        &[&[Argument::Is(1, 36)], &[Argument::Is(1, 37)]],
-        "F_OFD_GETLK, F_OFD_SETLK: the guest's locks of files that others use too; without waiting",
+        "F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC, and the seals of control messages; F_OFD_GETLK and F_OFD_SETLK, \
+         the guest's locks of files that others use too, without waiting",
     ),
     when(
         SYS_flock,

@@ -120,9 +120,10 @@ impl Cgroup {
                     }
                 }
                 Err(error) => {
-                    let needed = steps
-                        .iter()
-                        .any(|step| hierarchy.names.iter().any(|name| step.controller() == name));
+                    let needed = steps.iter().filter(|step| step.matters());
+                    let needed = needed
+                        .map(Step::controller)
+                        .any(|controller| hierarchy.names.iter().any(|name| controller == name));
                     if needed && !place.lenient {
                         let _ = cgroup.remove();
                         return Err(ContainerError::path("make control group", directory)(error));
@@ -208,6 +209,21 @@ impl Cgroup {
                     .map_err(ContainerError::path("open", path))
             })
             .collect()
+    }
+
+    /// Lets everything in the groups run that somebody has frozen there: version 1 keeps it from being killed.
+    pub fn thaw(&self) {
+        let (file, value) = match self.version {
+            Version::V1 => ("freezer.state", "THAWED"),
+            Version::V2 => ("cgroup.freeze", "0"),
+        };
+        let path = self.directory("freezer").map(|group| group.join(file));
+        if let Some(path) = path.filter(|path| path.exists())
+            && let Err(error) = files::write(&path, value)
+        {
+            // Nobody who may not thaw it has frozen it, most likely.
+            tracing::warn!("{error}");
+        }
     }
 
     /// Removes the groups, once what was in them has ended.

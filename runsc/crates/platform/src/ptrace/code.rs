@@ -3,7 +3,7 @@
 //! No code here uses a stack or writes memory: stub threads have neither.
 #![expect(unsafe_code, reason = "assembly, and reading its bytes")]
 
-use super::filter;
+use super::{filter, title};
 use abi::PAGE_SIZE;
 
 /// Where the page is: the last 64 KiB of the addresses that a program can have on x86-64.
@@ -13,6 +13,9 @@ pub(super) const USER_SPACE_END: usize = 0x7fff_ffff_f000;
 
 /// Where a stub has its page of calls to perform, read-only.
 pub(super) const COMMANDS: usize = BASE + PAGE_SIZE;
+
+/// Where a stub has its page with the command line that the host's `ps` shows, read-only.
+pub(super) const TITLE: usize = COMMANDS + PAGE_SIZE;
 
 /// `clone` flags of a new stub process: a sibling of the master, so that the keeper is its parent.
 pub(super) const CLONE_PROCESS: u64 =
@@ -137,6 +140,8 @@ pub(super) fn is_idle(rip: u64) -> bool {
 pub(super) mod data {
     use super::BASE;
 
+    /// `struct prctl_mm_map`.
+    pub(in super::super) const MEMORY_MAP: usize = BASE + 0x700;
     /// `struct rlimit64`, all 0.
     pub(in super::super) const ZEROES: usize = BASE + 0x800;
     /// The name of stub processes, for `PR_SET_NAME`.
@@ -166,6 +171,7 @@ pub(super) fn page() -> Vec<u8> {
         page[at..at + bytes.len()].copy_from_slice(bytes);
     };
     put(BASE, code);
+    put(data::MEMORY_MAP, &title::memory_map());
     put(data::NAME, b"runsc-stub\0");
     put(data::CAP_HEADER, &CAPABILITY_VERSION_3.to_ne_bytes());
     put(data::FILTER_PROGRAM, &nr_instructions.to_ne_bytes());

@@ -132,12 +132,8 @@ impl Context {
         if bound.own.stub().is_lost() {
             return Ok(bound.lost());
         }
-        if !self.flag.run.start() {
-            return Ok(Exit::Interrupted);
-        }
         let cpu = current_cpu();
         if !bound.own.stub().is_settled(&bound.own) {
-            self.flag.run.stop();
             let lost = bound.own.stub().is_lost();
             return Ok(if lost {
                 bound.lost()
@@ -146,6 +142,10 @@ impl Context {
             });
         }
         let settled_on = current_cpu();
+        // Not before: the signal that stops a run is passed over while mapping calls are performed.
+        if !self.flag.run.start() {
+            return Ok(Exit::Interrupted);
+        }
         if self.extended_at == ExtendedAt::Here {
             match bound.own.tracee().set_extended(self.extended.as_bytes()) {
                 Ok(()) => self.extended_at = ExtendedAt::Stub,

@@ -133,7 +133,8 @@ impl Machine {
 
     /// Empties a stub and keeps it for another space, or ends it.
     pub(super) fn give_back_stub(&self, stub: &Arc<Stub>) {
-        let wanted = self.pool.lock().len() < self.config.pool_size && !stub.is_lost();
+        let usable = !stub.is_lost() && !stub.is_named();
+        let wanted = usable && self.pool.lock().len() < self.config.pool_size;
         let emptied = wanted && stub.unmap_all().is_ok();
         if emptied {
             self.pool.lock().push(Arc::clone(stub));

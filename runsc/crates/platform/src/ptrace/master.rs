@@ -4,6 +4,7 @@
 use super::affinity::follow;
 use super::code::{self, Entry, data};
 use super::stub::Stub;
+use super::title;
 use super::tracee::{Call, Tracee};
 use crate::{ExtendedLayout, SetupError};
 use abi::{Errno, PAGE_SIZE};
@@ -81,6 +82,10 @@ fn set_up(pid: i32, oom_score_step: i32) -> Setup<Master> {
     for (name, arguments) in STRIPPING {
         call(name, *arguments)?;
     }
+    if let Err(error) = title::keep(&tracee) {
+        tracing::debug!(%error, "the host lists stubs without command lines");
+    }
+    call("filter the stub's system calls", FILTERING)?;
     let layout = step("read the stub's extended registers", learn_layout(pid))?;
     step("let the master stub sleep", tracee.release())?;
     Ok(Master {
@@ -98,7 +103,7 @@ const fn prctl(option: i32, argument: u64, pointer: u64) -> Call {
 
 const SECCOMP_MODE_FILTER: u64 = 2;
 
-/// What the master does to itself, in this order; children inherit all of it.
+/// What the master does to itself first, in this order; children inherit all of it.
 const STRIPPING: &[(&str, Call)] = &[
     ("give the stub a session", (libc::SYS_setsid, [0; 6])),
     (
@@ -146,15 +151,14 @@ const STRIPPING: &[(&str, Call)] = &[
             ],
         ),
     ),
-    (
-        "filter the stub's system calls",
-        prctl(
-            libc::PR_SET_SECCOMP,
-            SECCOMP_MODE_FILTER,
-            data::FILTER_PROGRAM as u64,
-        ),
-    ),
 ];
+
+/// The last of them.
+const FILTERING: Call = prctl(
+    libc::PR_SET_SECCOMP,
+    SECCOMP_MODE_FILTER,
+    data::FILTER_PROGRAM as u64,
+);
 
 /// The call that undoes the registration that the fork inherited: the kernel would write to its
 /// address, which is about to be unmapped, at every preemption.

@@ -43,6 +43,7 @@ mod master;
 mod own;
 mod space;
 mod stub;
+mod title;
 mod tracee;
 
 pub(crate) use context::Context;

@@ -32,8 +32,8 @@ impl Space {
         self.stub.pid()
     }
 
-    pub(crate) fn name_host_process(&self, name: &[u8]) {
-        self.stub.name(name);
+    pub(crate) fn name_host_process(&self, name: &[u8], command_line: &[u8]) {
+        self.stub.name(name, command_line);
     }
 
     pub(crate) fn group(&self) -> Group {

@@ -5,6 +5,7 @@ use super::affinity::follow;
 use super::batch::{Commands, Queue};
 use super::code::{self, Entry};
 use super::own::{self, Own};
+use super::title;
 use super::tracee::{Call, Tracee};
 use crate::Result;
 use abi::Errno;
@@ -28,6 +29,8 @@ pub(super) struct Stub {
     lost: AtomicBool,
     /// Something has to be done before application code runs: calls were put off, or have failed.
     unsettled: AtomicBool,
+    /// It bears the name and command line of what ran in it.
+    named: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -111,6 +114,7 @@ impl Stub {
             helper,
             lost: AtomicBool::new(false),
             unsettled: AtomicBool::new(false),
+            named: AtomicBool::new(false),
             state: Mutex::new(state),
         })
     }
@@ -123,6 +127,11 @@ impl Stub {
     /// Whether the process has ended, as far as is known.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
+    }
+
+    /// Whether it bears a name, which whatever runs in it next could read and would be listed with.
+    pub(super) fn is_named(&self) -> bool {
+        self.named.load(Ordering::Acquire)
     }
 
     /// Kills the process. Its id stays its own until the keeper has reaped it, which happens only
@@ -272,7 +281,7 @@ impl Stub {
 
     /// Names the process, as the host's `ps` shows it, by way of its first thread, which does nothing
     /// else. Where that fails, it keeps its name.
-    pub(super) fn name(&self, name: &[u8]) {
+    pub(super) fn name(&self, name: &[u8], command_line: &[u8]) {
         let mut state = self.state.lock();
         if self.alive().is_err() {
             return;
@@ -280,7 +289,11 @@ impl Stub {
         let Ok(first) = Tracee::attach(self.pid, self.pid) else {
             return;
         };
-        let named = state.queue.name(&first, name);
+        self.named.store(true, Ordering::Release);
+        let named = state
+            .queue
+            .name(&first, name)
+            .and_then(|()| title::write(&first, command_line));
         if named != Err(Errno::ESRCH) {
             let _lost = self.noticing_loss(first.release());
         }

@@ -1,10 +1,11 @@
 //! Interrupting runs.
 
-use crate::guest::{self, Guest};
-use platform::Exit;
-use std::sync::Arc;
+use crate::guest::{self, DATA, Guest, PAGE};
+use platform::{Access, Exit};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_spinning_thread_is_interrupted() {
@@ -86,4 +87,53 @@ fn racing_interruptions_lose_no_call_and_no_interruption() {
     let sent = thread.join().unwrap();
     let reported = reported.load(Ordering::SeqCst);
     assert!(sent - reported <= 1, "{sent} sent, {reported} reported");
+}
+
+/// Mapping calls that were put off are performed when the application is to run: an interruption that comes
+/// then, earlier or later, ends the run all the same.
+#[test]
+fn an_interruption_amid_mapping_calls_that_were_put_off_ends_the_run() {
+    let (done, finished) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        interrupt_amid_mapping_calls(300);
+        done.send(()).unwrap();
+    });
+    let limit = Duration::from_secs(120);
+    match finished.recv_timeout(limit) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("an interruption was lost"),
+        _ => thread.join().unwrap(),
+    }
+}
+
+fn interrupt_amid_mapping_calls(nr_runs: u32) {
+    const PAGES: usize = 24;
+    let platform = guest::platform();
+    let guest = Guest::new(&platform, guest::SPIN);
+    let mut context = guest.context(&platform);
+    let (go, runs) = mpsc::sync_channel::<Duration>(0);
+    let interrupter = context.interrupter();
+    let thread = std::thread::spawn(move || {
+        for delay in runs {
+            let begun = Instant::now();
+            while begun.elapsed() < delay {
+                std::hint::spin_loop();
+            }
+            interrupter.interrupt();
+        }
+    });
+    for run in 0..nr_runs {
+        for index in 0..PAGES {
+            let at = DATA + index * PAGE;
+            guest
+                .space
+                .map(at..at + PAGE, guest.file.as_fd(), 4096, Access::READ, false)
+                .unwrap();
+        }
+        go.send(Duration::from_micros(u64::from(run % 100) * 4))
+            .unwrap();
+        let mut state = guest::start();
+        assert_eq!(guest::run(&mut context, &mut state), Exit::Interrupted);
+    }
+    drop(go);
+    thread.join().unwrap();
 }

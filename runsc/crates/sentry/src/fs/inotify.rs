@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
+use crate::kernel::user_count::{Charge, Total};
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::syscalls::SyscallArgs;
 use crate::vfs::file::{File, OpenFile};
@@ -23,8 +24,10 @@ use crate::vfs::notify::FileEvent;
 
 /// Events that wait (`fs.inotify.max_queued_events`).
 const MAX_EVENTS: usize = 16_384;
-/// Watches of one instance (`fs.inotify.max_user_watches` counts those of a user).
-const MAX_WATCHES: usize = 65_536;
+/// Instances of a user, as shown in `/proc/sys`.
+const MAX_INSTANCES: &str = "fs/inotify/max_user_instances";
+/// Watches of a user, as shown in `/proc/sys`.
+const MAX_WATCHES: &str = "fs/inotify/max_user_watches";
 /// An event with a short name takes about so much.
 const EVENT_BYTES: u64 = 96;
 /// A watch takes about so much, with the inode that it keeps.
@@ -62,6 +65,7 @@ pub struct Watch {
     inode: InodeRef,
     /// Events and [`WatchFlags`].
     bits: AtomicU32,
+    _charge: Charge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,8 +144,11 @@ fn address(inode: &InodeRef) -> usize {
 #[derive(Debug)]
 pub struct Inotify {
     this: Weak<Inotify>,
+    /// The watches of the user that made it.
+    user_watches: Total,
     state: Mutex<State>,
     queue: WaitQueue,
+    _charge: Charge,
 }
 
 #[derive(Debug, Default)]
@@ -153,20 +160,37 @@ struct State {
     events: VecDeque<Event>,
 }
 
+impl State {
+    /// Takes a watch out.
+    fn take(&mut self, number: i32) -> Option<Arc<Watch>> {
+        let watch = self.watches.remove(&number)?;
+        self.by_inode.remove(&address(&watch.inode));
+        Some(watch)
+    }
+}
+
 impl Inotify {
-    /// An instance that watches nothing.
-    #[must_use]
-    pub fn new() -> Arc<Inotify> {
-        Arc::new_cyclic(|this| Inotify {
+    /// An instance that watches nothing; EMFILE if the user has too many.
+    pub fn new(task: &Task) -> Result<Arc<Inotify>> {
+        let kernel = task.kernel();
+        let uid = task.credentials().euid;
+        let charge = kernel
+            .inotify_instances
+            .of(uid)
+            .charge_within(1, kernel.sysctl.number(MAX_INSTANCES))
+            .ok_or(Errno::EMFILE)?;
+        Ok(Arc::new_cyclic(|this| Inotify {
             this: this.clone(),
+            user_watches: kernel.inotify_watches.of(uid),
             state: Mutex::default(),
             queue: WaitQueue::new(),
-        })
+            _charge: charge,
+        }))
     }
 
     /// Watches `inode` for the events in `mask`; the number of the watch. EEXIST with `MASK_CREATE`,
     /// ENOSPC.
-    pub fn add(&self, inode: &InodeRef, mask: u32, flags: WatchFlags) -> Result<i32> {
+    pub fn add(&self, task: &Task, inode: &InodeRef, mask: u32, flags: WatchFlags) -> Result<i32> {
         let kept = flags & (WatchFlags::ONESHOT | WatchFlags::EXCL_UNLINK);
         let bits = (mask & ALL_EVENTS) | kept.bits();
         let mut state = self.state.lock();
@@ -185,15 +209,16 @@ impl Inotify {
             inode.shared().watches.update(None);
             return Ok(watch.number);
         }
-        if state.watches.len() >= MAX_WATCHES {
-            return Err(Errno::ENOSPC);
-        }
+        let most = task.kernel().sysctl.number(MAX_WATCHES);
+        let charge = self.user_watches.charge_within(1, most);
+        let charge = charge.ok_or(Errno::ENOSPC)?;
         state.last = state.last.checked_add(1).ok_or(Errno::ENOSPC)?;
         let watch = Arc::new(Watch {
             number: state.last,
             inotify: self.this.clone(),
             inode: inode.clone(),
             bits: AtomicU32::new(bits),
+            _charge: charge,
         });
         state.watches.insert(watch.number, watch.clone());
         state.by_inode.insert(address(inode), watch.number);
@@ -204,12 +229,7 @@ impl Inotify {
 
     /// Ends a watch, of which a last event tells; EINVAL.
     pub fn remove(&self, number: i32) -> Result<()> {
-        let watch = {
-            let mut state = self.state.lock();
-            let watch = state.watches.remove(&number).ok_or(Errno::EINVAL)?;
-            state.by_inode.remove(&address(&watch.inode));
-            watch
-        };
+        let watch = self.state.lock().take(number).ok_or(Errno::EINVAL)?;
         watch.bits.store(0, Ordering::Release);
         let inode = watch.inode.clone();
         drop(watch);

@@ -41,10 +41,23 @@ pub fn make(task: &Task, name: &[u8], options: &[u8]) -> Result<Arc<dyn FileSyst
         b"sysfs" => Ok(sysfs::new(kernel)),
         b"cgroup" => cgroup::mount(kernel, false, options),
         b"cgroup2" => cgroup::mount(kernel, true, options),
-        b"devpts" => Ok(DevPts::new(kernel, DevPtsOptions::default())),
+        b"devpts" => Ok(DevPts::new(kernel, terminals_options(task, options)?)),
         b"mqueue" => Ok(mqueue::of(kernel, &task.namespaces().ipc)),
         _ => Err(Errno::ENODEV),
     }
+}
+
+/// The options of a devpts, whose owners are those of the task's user namespace; EINVAL for one that it has not.
+fn terminals_options(task: &Task, text: &[u8]) -> Result<DevPtsOptions> {
+    let mut options = DevPtsOptions::parse(text)?;
+    let user_ns = task.credentials().user_ns.clone();
+    if let Some(uid) = &mut options.uid {
+        *uid = user_ns.user_outward(*uid).ok_or(Errno::EINVAL)?;
+    }
+    if let Some(gid) = &mut options.gid {
+        *gid = user_ns.group_outward(*gid).ok_or(Errno::EINVAL)?;
+    }
+    Ok(options)
 }
 
 /// Changes the options of an instance (`MS_REMOUNT`).

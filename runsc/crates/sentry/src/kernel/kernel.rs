@@ -16,6 +16,7 @@ use crate::kernel::oom::{OomKiller, OomNotice};
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::signal::queue::QueuedByUser;
 use crate::kernel::timers::TimerQueue;
+use crate::kernel::user_count::{Total, UserCount};
 use crate::kernel::user_namespace::UserNamespace;
 use crate::socket::SocketTables;
 use crate::strace;
@@ -72,6 +73,18 @@ pub struct Kernel {
     pub timer_queue: TimerQueue,
     /// How many signals each user has queued.
     pub queued_signals: QueuedByUser,
+    /// How many pages the pipes of each user may hold.
+    pub pipe_pages: UserCount,
+    /// How many inotify instances each user has.
+    pub inotify_instances: UserCount,
+    /// How many inotify watches each user has.
+    pub inotify_watches: UserCount,
+    /// How many files each user watches with epoll.
+    pub epoll_watches: UserCount,
+    /// How many bytes of System V shared memory each user has locked.
+    pub locked_shm: UserCount,
+    /// How many pseudo terminals there are.
+    pub terminals: Total,
     /// What strace logs, if anything.
     pub strace: strace::Settings,
     /// Mount ids, device numbers and drivers, files without names.
@@ -129,6 +142,12 @@ impl Kernel {
             vdso: crate::time::vdso::Vdso::default(),
             timer_queue: TimerQueue::default(),
             queued_signals: QueuedByUser::default(),
+            pipe_pages: UserCount::default(),
+            inotify_instances: UserCount::default(),
+            inotify_watches: UserCount::default(),
+            epoll_watches: UserCount::default(),
+            locked_shm: UserCount::default(),
+            terminals: Total::default(),
             strace: config.strace,
             vfs: Vfs::default(),
             sockets: SocketTables::default(),

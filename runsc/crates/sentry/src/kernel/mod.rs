@@ -35,6 +35,7 @@ pub mod signal;
 pub mod task;
 pub mod thread_group;
 pub mod timers;
+pub mod user_count;
 pub mod user_namespace;
 mod vsyscall;
 pub mod wait;

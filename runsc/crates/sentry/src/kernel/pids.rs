@@ -12,7 +12,7 @@ use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::user_namespace::UserNamespace;
 use crate::kernel::wait_queue::Events;
 
-/// Ids run up to this, then start again above 300, as on Linux with its default `pid_max`.
+/// Ids run up to `kernel.pid_max`, which is this at most, then start again above 300.
 pub const PID_MAX: u32 = 4_194_304;
 const FIRST_REUSED: u32 = 300;
 /// The number of a namespace's first process.
@@ -108,20 +108,27 @@ impl PidNamespace {
     }
 
     /// Reserves the next free number; ENOMEM once the namespace's init is gone, EAGAIN if none is free
-    /// or the limit is reached (Documentation/admin-guide/cgroup-v1/pids.rst).
+    /// or a limit is reached (Documentation/admin-guide/cgroup-v1/pids.rst; `threads-max` in `man 5 proc_sys_kernel`).
     pub fn allocate(&self, task: &Arc<Task>) -> Result<u32> {
+        let shown = &task.kernel().sysctl;
+        let most_threads = match self.parent {
+            Some(_) => u64::MAX,
+            None => shown.number("kernel/threads-max"),
+        };
+        let end = u32::try_from(shown.number("kernel/pid_max")).unwrap_or(PID_MAX);
+        let end = end.clamp(FIRST_REUSED + 1, PID_MAX);
         let mut table = self.table.lock();
         if table.dead {
             return Err(Errno::ENOMEM);
         }
-        if table
+        let is_full = table
             .most_tasks
-            .is_some_and(|most| table.tasks.len() >= most)
-        {
+            .is_some_and(|most| table.tasks.len() >= most);
+        if is_full || table.tasks.len() as u64 >= most_threads {
             return Err(Errno::EAGAIN);
         }
-        for _ in 0..PID_MAX {
-            let id = if table.last + 1 >= PID_MAX {
+        for _ in 0..end {
+            let id = if table.last + 1 >= end {
                 FIRST_REUSED
             } else {
                 table.last + 1

@@ -27,7 +27,8 @@ impl AddressSpace {
         if new_end < old_end {
             drop(self.cut(&mut areas, new_end..old_end));
         } else if new_end > old_end {
-            let vma = heap();
+            let mut vma = heap();
+            vma.flags.set(VmaFlags::LOCKED, areas.lock_future);
             let range = old_end..new_end;
             let refused = !areas.is_usable(&range)
                 || check_limits(&areas, &vma, range.len(), 0, limits).is_err()
@@ -36,12 +37,11 @@ impl AddressSpace {
             if refused {
                 return brk.end;
             }
-            let mut vma = vma;
-            vma.flags.set(VmaFlags::LOCKED, areas.lock_future);
+            let populate = areas.lock_future;
             let eager = is_eager(&vma, range.len());
             areas.add(range.clone(), vma);
-            if eager {
-                self.map_at_once(&areas, &range, false);
+            if populate || eager {
+                self.map_at_once(&areas, &range, populate);
             }
         }
         areas.brk.end = address;

@@ -39,6 +39,8 @@ pub(super) fn duplicate(task: &Task, fd: i32, lowest: usize, close_on_exec: bool
         file: files.get(fd)?,
         close_on_exec,
     };
+    let growth = i32::try_from(lowest).map_or(0, |lowest| files.growth_to(lowest));
+    let _room = oom::reserve(task, growth)?;
     let new = files.insert(descriptor, lowest, limit(task))?;
     Ok(u64::from(new.unsigned_abs()))
 }

@@ -30,6 +30,9 @@ pub(super) const CALLS: &[Call] = &[
 /// More events than this can't be asked for.
 const MAX_EVENTS: usize = i32::MAX as usize / size_of::<EpollEvent>();
 
+/// Watches of a user, as shown in `/proc/sys`.
+const MAX_WATCHES: &str = "fs/epoll/max_user_watches";
+
 fn epoll_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if args.i32(0) <= 0 {
         return Err(Errno::EINVAL.into());
@@ -47,7 +50,13 @@ fn epoll_create1(task: &Task, args: &SyscallArgs) -> SyscallResult {
 
 fn create(task: &Task, flags: OpenFlags) -> SyscallResult {
     let what = Anonymous::Inode("[eventpoll]");
-    install::anonymous(task, what, Epoll::new(), flags | OpenFlags::RDWR)
+    let user_watches = task.kernel().epoll_watches.of(task.credentials().uid);
+    install::anonymous(
+        task,
+        what,
+        Epoll::new(user_watches),
+        flags | OpenFlags::RDWR,
+    )
 }
 
 fn epoll_ctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
@@ -72,7 +81,8 @@ fn epoll_ctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let graph = &task.kernel().vfs.epolls;
     match (operation.cast_unsigned(), event) {
         (nr::EPOLL_CTL_ADD, Some(event)) => {
-            epoll.add(graph, &target, fd, event.events, event.data)?;
+            let most = task.kernel().sysctl.number(MAX_WATCHES);
+            epoll.add(graph, most, &target, fd, event.events, event.data)?;
         }
         (nr::EPOLL_CTL_MOD, Some(event)) => epoll.modify(&target, fd, event.events, event.data)?,
         (nr::EPOLL_CTL_DEL, _) => epoll.remove(&target, fd)?,

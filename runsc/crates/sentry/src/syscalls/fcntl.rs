@@ -16,7 +16,9 @@ use crate::syscalls::table::Call;
 use crate::vfs::async_io;
 use crate::vfs::attr::FileType;
 use crate::vfs::file::{OpenFile, OpenFlags};
-use crate::vfs::locks::{self, Holder, HostLock, LockKind, LockOwner, LockRange, RecordLock};
+use crate::vfs::locks::{
+    self, Attempt, Holder, HostLock, LockKind, LockOwner, LockRange, RecordLock,
+};
 use crate::vfs::owner::{FileOwner, OwnerTarget};
 
 pub(super) const CALLS: &[Call] = &[
@@ -65,7 +67,7 @@ fn fcntl(task: &Task, args: &SyscallArgs) -> SyscallResult {
         nr::F_SETFL => set_flags(task, open, fd, args.open_flags(2)),
         nr::F_GETLK | nr::F_OFD_GETLK => get_lock(task, open, args),
         nr::F_SETLK | nr::F_SETLKW | nr::F_OFD_SETLK | nr::F_OFD_SETLKW => {
-            set_lock(task, open, args)
+            change_lock(task, open, args)
         }
         nr::F_GETOWN
         | nr::F_SETOWN
@@ -110,7 +112,7 @@ fn set_flags(task: &Task, open: &Arc<OpenFile>, fd: i32, flags: OpenFlags) -> Sy
 fn lock_range(open: &OpenFile, lock: &Flock) -> Result<LockRange> {
     let base = match u32::try_from(lock.whence) {
         Ok(nr::SEEK_SET) => 0,
-        Ok(nr::SEEK_CUR) => open.offset().lock().cast_signed(),
+        Ok(nr::SEEK_CUR) => open.offset().last().cast_signed(),
         Ok(nr::SEEK_END) => open.inode().attr()?.size.cast_signed(),
         _ => return Err(Errno::EINVAL),
     };
@@ -219,12 +221,11 @@ fn raw(value: u32) -> i16 {
     i16::try_from(value).unwrap_or(0)
 }
 
-fn set_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
+fn change_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
     let (lock, owner) = read_lock(task, open, args)?;
     let range = lock_range(open, &lock)?;
-    let locks = &open.inode().shared().locks;
     let Some(kind) = lock_kind(&lock)? else {
-        locks.clear(owner, range);
+        open.inode().shared().locks.clear(owner, range);
         return Ok(0);
     };
     let allowed = match kind {
@@ -240,6 +241,30 @@ fn set_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallRes
         owner,
         by: Arc::downgrade(task.group()),
     };
+    set_lock(task, open, args, &wanted)?;
+    drop_if_closed(task, open, args.i32(0), owner)?;
+    Ok(0)
+}
+
+/// Drops what another thread's `close` was too early to: a process has no record lock through a descriptor that it
+/// has no more, and nothing would ever take it away. EBADF, as on Linux.
+fn drop_if_closed(task: &Task, open: &Arc<OpenFile>, fd: i32, owner: LockOwner) -> Result<()> {
+    let is_same = |now: &Arc<OpenFile>| Arc::ptr_eq(now, open);
+    let is_open = task.files().get(fd).is_ok_and(|now| is_same(&now));
+    if is_open || matches!(owner, LockOwner::OpenFile(_)) {
+        return Ok(());
+    }
+    open.inode().shared().locks.clear(owner, LockRange::ALL);
+    Err(Errno::EBADF)
+}
+
+fn set_lock(
+    task: &Task,
+    open: &OpenFile,
+    args: &SyscallArgs,
+    wanted: &RecordLock,
+) -> SyscallResult {
+    let locks = &open.inode().shared().locks;
     task.kernel().vfs.locked_inodes.note(open.inode());
     let host = open.inode().host_lock(open.flags().writable())?;
     let Some(holder) = locks.set(wanted.clone(), host.as_ref())? else {
@@ -248,7 +273,7 @@ fn set_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallRes
     if matches!(args.u32(1), nr::F_SETLK | nr::F_OFD_SETLK) {
         return Err(Errno::EAGAIN.into());
     }
-    wait_for_lock(task, open, &wanted, holder, host.as_ref())
+    wait_for_lock(task, open, wanted, holder, host.as_ref())
 }
 
 fn wait_for_lock(
@@ -266,14 +291,17 @@ fn wait_for_lock(
         Holder::Outside => Ok(()),
     };
     begin(&first_holder)?;
-    let outcome = locks::wait(task, file_locks, host, || {
+    let outcome = locks::wait(task, file_locks, || {
         let holder = match file_locks.set(wanted.clone(), host) {
-            Ok(None) => return Some(Ok(0)),
+            Ok(None) => return Attempt::Done(Ok(0)),
             Ok(Some(holder)) => holder,
-            Err(errno) => return Some(Err(errno)),
+            Err(errno) => return Attempt::Done(Err(errno)),
         };
         waits.end(wanted.owner);
-        begin(&holder).err().map(Err)
+        match begin(&holder) {
+            Ok(()) => Attempt::Refused(holder.side()),
+            Err(errno) => Attempt::Done(Err(errno)),
+        }
     });
     waits.end(wanted.owner);
     Ok(outcome??)
@@ -299,17 +327,17 @@ fn flock(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let host = open.inode().host_lock(open.flags().writable())?;
     let by = Arc::downgrade(task.group());
     let attempt = || match file_locks.lock_whole(owner, kind, by.clone(), host.as_ref()) {
-        Ok(true) => Some(Ok(0)),
-        Ok(false) => None,
-        Err(errno) => Some(Err(errno)),
+        Ok(None) => Attempt::Done(Ok(0)),
+        Ok(Some(side)) => Attempt::Refused(side),
+        Err(errno) => Attempt::Done(Err(errno)),
     };
-    if let Some(outcome) = attempt() {
+    if let Attempt::Done(outcome) = attempt() {
         return Ok(outcome?);
     }
     if args.u32(1) & nr::LOCK_NB != 0 {
         return Err(Errno::EAGAIN.into());
     }
-    Ok(locks::wait(task, file_locks, host.as_ref(), attempt)??)
+    Ok(locks::wait(task, file_locks, attempt)??)
 }
 
 /// `F_OWNER_TID`, `F_OWNER_PID`, `F_OWNER_PGRP`
@@ -400,8 +428,7 @@ fn pipe_size(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallRe
         return Ok(end.pipe().capacity() as u64);
     }
     let size = usize::try_from(args.u32(2)).map_err(|_| Errno::EINVAL)?;
-    let privileged = task.has_capability(crate::kernel::credentials::Capability::SysResource);
-    Ok(end.pipe().set_capacity(size, privileged)? as u64)
+    Ok(end.pipe().set_capacity_of(task, size)? as u64)
 }
 
 fn seals(open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {

@@ -46,7 +46,12 @@ fn open(task: &Task, flags: OpenFlags) -> SyscallResult {
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
         return Err(Errno::EINVAL.into());
     }
-    install::anonymous(task, Anonymous::Inode("inotify"), Inotify::new(), flags)
+    install::anonymous(
+        task,
+        Anonymous::Inode("inotify"),
+        Inotify::new(task)?,
+        flags,
+    )
 }
 
 fn of(open: &OpenFile) -> Result<&Inotify> {
@@ -70,7 +75,7 @@ fn inotify_add_watch(task: &Task, args: &SyscallArgs) -> SyscallResult {
         notify::check_directory(inode)?;
     }
     permission::check(&task.credentials(), &inode.attr()?, permission::READ)?;
-    let number = inotify.add(inode, bits, flags)?;
+    let number = inotify.add(task, inode, bits, flags)?;
     Ok(u64::from(number.unsigned_abs()))
 }
 

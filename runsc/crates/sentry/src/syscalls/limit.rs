@@ -22,7 +22,7 @@ pub(super) const CALLS: &[Call] = &[
 ];
 
 /// `/proc/sys/fs/nr_open`: what `RLIMIT_NOFILE` can't exceed.
-const NR_OPEN: u64 = 1 << 20;
+const NR_OPEN: &str = "fs/nr_open";
 
 /// `struct rlimit`
 #[repr(C)]
@@ -64,7 +64,7 @@ fn set(task: &Task, group: &ThreadGroup, index: usize, new: Rlimit) -> Result<Li
     if new.soft > new.hard {
         return Err(Errno::EINVAL);
     }
-    if index == Resource::OpenFiles as usize && new.hard > NR_OPEN {
+    if index == Resource::OpenFiles as usize && new.hard > task.kernel().sysctl.number(NR_OPEN) {
         return Err(Errno::EPERM);
     }
     let mut limits = group.limits.lock();

@@ -38,7 +38,7 @@ fn pipe2(task: &Task, args: &SyscallArgs) -> SyscallResult {
 }
 
 fn open(task: &Task, address: usize, flags: OpenFlags) -> SyscallResult {
-    let (reader, writer) = Pipe::pair(flags.contains(OpenFlags::DIRECT));
+    let (reader, writer) = Pipe::pair_of(task, flags.contains(OpenFlags::DIRECT))?;
     // Both ends are one inode.
     let path = anon::new_path(task.kernel(), &task.credentials(), Anonymous::Pipe);
     let inode = path.inode().clone();

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::error::Result;
 use crate::kernel::task::Task;
-use crate::vfs::file::OpenFile;
+use crate::vfs::file::{OpenFile, OpenFlags};
 use crate::vfs::locks::{LockOwner, LockRange};
 
 /// One descriptor.
@@ -198,7 +198,11 @@ impl FdTable {
         descriptor.file.file().flush(task)
     }
 
+    /// One of `O_PATH` is none by which locks are had or lost.
     fn release_record_locks(&self, descriptor: &Descriptor) {
+        if descriptor.file.flags().contains(OpenFlags::PATH) {
+            return;
+        }
         let locks = &descriptor.file.inode().shared().locks;
         locks.clear(self.lock_owner(), LockRange::ALL);
     }

@@ -20,6 +20,7 @@ use crate::vfs::inode::{DirEntry, InodeRef};
 use crate::vfs::io::{Sink, Source};
 use crate::vfs::locks::{DenyWrite, LockOwner, WriteAccess};
 use crate::vfs::notify::{self, FileEvent};
+use crate::vfs::offset::Offset;
 use crate::vfs::path::Path;
 
 bitflags! {
@@ -255,7 +256,7 @@ pub struct OpenFile {
     inode: InodeRef,
     file: Arc<dyn File>,
     flags: AtomicU32,
-    offset: Mutex<u64>,
+    offset: Offset,
     /// Held as long as it is open for writing.
     write_access: Option<WriteAccess>,
     /// Held as long as it is the program of a process.
@@ -329,7 +330,7 @@ impl OpenFile {
             inode,
             file,
             flags: AtomicU32::new(flags.bits()),
-            offset: Mutex::new(0),
+            offset: Offset::default(),
             write_access: access.0,
             _deny_write: access.1,
             owner: Mutex::default(),
@@ -422,7 +423,7 @@ impl OpenFile {
     }
 
     /// The file offset; held over reads and writes that use it (`man 2 read`, POSIX atomicity).
-    pub fn offset(&self) -> &Mutex<u64> {
+    pub fn offset(&self) -> &Offset {
         &self.offset
     }
 }

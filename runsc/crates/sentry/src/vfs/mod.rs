@@ -25,6 +25,7 @@ pub mod list;
 pub mod locks;
 pub mod mount;
 pub mod notify;
+pub mod offset;
 pub mod open;
 pub mod owner;
 pub mod path;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::error::Result;
 use crate::fs::tty::Tty;
 use crate::kernel::Kernel;
+use crate::kernel::user_count::Charge;
 use crate::vfs::attr::{Device, StatFs};
 use crate::vfs::inode::{CachePolicy, FileSystem, InodeRef};
 
@@ -22,6 +23,8 @@ use inode::{PtmxInode, RootInode, SlaveInode};
 const SLAVE_MAJOR: u32 = 136;
 /// `DEVPTS_SUPER_MAGIC`
 const MAGIC: u64 = 0x1cd1;
+/// Most terminals of an instance (`NR_UNIX98_PTY_MAX`).
+const MOST: u32 = 1 << 20;
 
 /// Mount options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct DevPtsOptions {
     pub ptmx_mode: u32,
     /// `max=`: how many terminals there may be.
     pub max: u32,
+    /// It may have those that are kept back from others (`kernel.pty.reserve`).
+    pub takes_reserve: bool,
 }
 
 impl Default for DevPtsOptions {
@@ -45,7 +50,8 @@ impl Default for DevPtsOptions {
             uid: None,
             gid: None,
             ptmx_mode: 0,
-            max: 1 << 20,
+            max: MOST,
+            takes_reserve: false,
         }
     }
 }
@@ -64,7 +70,7 @@ impl DevPtsOptions {
                 "ptmxmode" => options.ptmx_mode = octal()? & 0o777,
                 "uid" => options.uid = Some(decimal()?),
                 "gid" => options.gid = Some(decimal()?),
-                "max" => options.max = decimal()?.min(1 << 20),
+                "max" => options.max = decimal()?.min(MOST),
                 "newinstance" => {}
                 _ => return Err(Errno::EINVAL),
             }
@@ -81,7 +87,14 @@ pub struct DevPts {
     kernel: Weak<Kernel>,
     root: Arc<RootInode>,
     ptmx: Arc<PtmxInode>,
-    slaves: Mutex<BTreeMap<u32, Arc<SlaveInode>>>,
+    slaves: Mutex<BTreeMap<u32, Slave>>,
+}
+
+/// A terminal's name.
+#[derive(Debug)]
+struct Slave {
+    inode: Arc<SlaveInode>,
+    _charge: Charge,
 }
 
 impl DevPts {
@@ -101,14 +114,14 @@ impl DevPts {
 
     /// A new terminal for a user and group: its number, locked. ENOSPC: there are as many as there may be.
     pub fn create(self: &Arc<Self>, uid: u32, gid: u32) -> Result<(u32, Arc<Tty>)> {
+        let kernel = self.kernel.upgrade().ok_or(Errno::ENOSPC)?;
+        let charge = self.charge(&kernel)?;
         let mut slaves = self.slaves.lock();
         let index = (0..self.options.max)
             .find(|index| !slaves.contains_key(index))
             .ok_or(Errno::ENOSPC)?;
         let device = Device::new(SLAVE_MAJOR, index);
-        if let Some(kernel) = self.kernel.upgrade() {
-            driver::register_slave(&kernel, device);
-        }
+        driver::register_slave(&kernel, device);
         let tty = Tty::new(device);
         let owner = (
             self.options.uid.unwrap_or(uid),
@@ -121,8 +134,21 @@ impl DevPts {
             self.options.mode,
             owner,
         );
-        slaves.insert(index, inode);
+        let _charge = charge;
+        slaves.insert(index, Slave { inode, _charge });
         Ok((index, tty))
+    }
+
+    /// Counts a terminal more of all instances: Linux makes one less than `kernel.pty.max`, and keeps
+    /// `kernel.pty.reserve` of them for those that the system mounted.
+    fn charge(&self, kernel: &Kernel) -> Result<Charge> {
+        let reserve = match self.options.takes_reserve {
+            true => 0,
+            false => kernel.sysctl.number("kernel/pty/reserve"),
+        };
+        let most = kernel.sysctl.number("kernel/pty/max");
+        let most = most.saturating_sub(reserve.saturating_add(1));
+        kernel.terminals.charge_within(1, most).ok_or(Errno::ENOSPC)
     }
 
     /// The master end is closed: the name goes.
@@ -134,12 +160,13 @@ impl DevPts {
     /// The slave end with this number.
     #[must_use]
     pub fn slave(&self, index: u32) -> Option<InodeRef> {
-        let inode = self.slaves.lock().get(&index).cloned()?;
+        let inode = self.slave_inode(index)?;
         Some(inode)
     }
 
     fn slave_inode(&self, index: u32) -> Option<Arc<SlaveInode>> {
-        self.slaves.lock().get(&index).cloned()
+        let slaves = self.slaves.lock();
+        slaves.get(&index).map(|slave| slave.inode.clone())
     }
 
     fn indices(&self) -> Vec<u32> {
@@ -187,9 +214,15 @@ impl FileSystem for DevPts {
             text.push_str(&format!("gid={gid},"));
         }
         let DevPtsOptions {
-            mode, ptmx_mode, ..
+            mode,
+            ptmx_mode,
+            max,
+            ..
         } = self.options;
         text.push_str(&format!("mode={mode:03o},ptmxmode={ptmx_mode:03o}"));
+        if max < MOST {
+            text.push_str(&format!(",max={max}"));
+        }
         text
     }
 }
@@ -198,7 +231,7 @@ impl FileSystem for DevPts {
 mod tests {
     use proptest::prelude::*;
 
-    use super::DevPtsOptions;
+    use super::{DevPtsOptions, MOST};
 
     proptest! {
         #[test]
@@ -207,7 +240,7 @@ mod tests {
         ) {
             if let Ok(options) = DevPtsOptions::parse(text.as_bytes()) {
                 prop_assert!(options.mode <= 0o777 && options.ptmx_mode <= 0o777);
-                prop_assert!(options.max <= 1 << 20);
+                prop_assert!(options.max <= MOST);
             }
         }
     }

@@ -11,6 +11,7 @@
 
 mod end;
 mod fifo;
+mod pages;
 mod state;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::error::Result;
+use crate::kernel::credentials::Capability;
+use crate::kernel::task::Task;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::vfs::io::{Sink, Source};
 
@@ -68,6 +71,15 @@ impl Pipe {
         (reader, writer)
     }
 
+    /// The same for `task`, whose user is charged for what fits into it and gets less beyond its limit,
+    /// and ENFILE beyond a second one.
+    pub fn pair_of(task: &Task, packets: bool) -> Result<(Arc<PipeEnd>, Arc<PipeEnd>)> {
+        let (capacity, charge) = pages::charge_new(task)?;
+        let (reader, writer) = Pipe::pair(packets);
+        reader.pipe().state.lock().limit(capacity, charge);
+        Ok((reader, writer))
+    }
+
     /// Reads what is there; 0 at the end, EAGAIN if there may be more later.
     pub fn read(&self, sink: &mut Sink<'_>, reading: Reading) -> Result<usize> {
         let mut state = self.state.lock();
@@ -108,12 +120,31 @@ impl Pipe {
         self.state.lock().capacity()
     }
 
+    /// `F_SETPIPE_SZ` by `task`, whose user is charged: EPERM above its limit, too.
+    pub fn set_capacity_of(&self, task: &Task, bytes: usize) -> Result<usize> {
+        let privileged = task.has_capability(Capability::SysResource);
+        let charge = |state: &mut State, old, new| state.recharge(task, old, new);
+        self.resize(bytes, privileged, charge)
+    }
+
     /// `F_SETPIPE_SZ`: sets the capacity to at least `bytes` and returns it. EPERM above
     /// [`MAX_CAPACITY`] unless `privileged` (`CAP_SYS_RESOURCE`), EBUSY if more is in it.
     pub fn set_capacity(&self, bytes: usize, privileged: bool) -> Result<usize> {
+        self.resize(bytes, privileged, |_, _, _| Ok(()))
+    }
+
+    fn resize(
+        &self,
+        bytes: usize,
+        privileged: bool,
+        charge: impl FnOnce(&mut State, usize, usize) -> Result<()>,
+    ) -> Result<usize> {
         let mut state = self.state.lock();
         let was_writable = state.is_writable();
-        let capacity = state.set_capacity(bytes, privileged)?;
+        let capacity = state.check_capacity(bytes, privileged)?;
+        let old = state.capacity();
+        charge(&mut state, old, capacity)?;
+        state.set_capacity(capacity);
         let wakes = !was_writable && state.is_writable();
         drop(state);
         if wakes {

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 
 use abi::Errno;
 
-use super::{DEFAULT_CAPACITY, MAX_CAPACITY, PIPE_BUF, Reading};
+use super::{DEFAULT_CAPACITY, MAX_CAPACITY, PIPE_BUF, Reading, pages};
 use crate::error::Result;
 use crate::fs::ring::Ring;
+use crate::kernel::task::Task;
+use crate::kernel::user_count::Charge;
 use crate::vfs::io::{Sink, Source};
 
 /// A run of bytes that reads treat alike.
@@ -23,6 +25,8 @@ pub(super) struct State {
     ring: Ring,
     segments: VecDeque<Segment>,
     capacity: usize,
+    /// The capacity, counted for the user who made the pipe or first set its size.
+    charge: Option<Charge>,
     /// Open reading ends.
     pub(super) readers: usize,
     /// Open writing ends.
@@ -39,6 +43,7 @@ impl State {
             ring: Ring::default(),
             segments: VecDeque::new(),
             capacity: DEFAULT_CAPACITY,
+            charge: None,
             readers: 0,
             writers: 0,
             reader_opens: 0,
@@ -165,7 +170,14 @@ impl State {
         }
     }
 
-    pub(super) fn set_capacity(&mut self, bytes: usize, privileged: bool) -> Result<usize> {
+    /// Sets the capacity of a pipe in which nothing is yet, and what is charged for it.
+    pub(super) fn limit(&mut self, capacity: usize, charge: Charge) {
+        self.capacity = capacity;
+        self.charge = Some(charge);
+    }
+
+    /// The capacity that a wish for `bytes` comes to.
+    pub(super) fn check_capacity(&self, bytes: usize, privileged: bool) -> Result<usize> {
         if bytes > 1 << 31 {
             return Err(Errno::EINVAL);
         }
@@ -176,7 +188,20 @@ impl State {
         if self.ring.len() > capacity {
             return Err(Errno::EBUSY);
         }
-        self.capacity = capacity;
         Ok(capacity)
+    }
+
+    /// Charges the user for a change of the capacity: whoever makes the first one pays for a fifo.
+    pub(super) fn recharge(&mut self, task: &Task, old: usize, new: usize) -> Result<()> {
+        let first = || {
+            let uid = task.credentials().uid;
+            task.kernel().pipe_pages.of(uid).charge(0)
+        };
+        let charge = self.charge.get_or_insert_with(first);
+        pages::recharge(task, charge, old, new)
+    }
+
+    pub(super) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
 }

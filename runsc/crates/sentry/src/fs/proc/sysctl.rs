@@ -110,6 +110,8 @@ fn uuid() -> String {
 }
 
 fn fixed_entries() -> Vec<(&'static str, Entry)> {
+    let terminals =
+        Generated(|task: &Task| Ok(format!("{}\n", task.kernel().terminals.get()).into_bytes()));
     let fresh = Generated(|_: &Task| Ok(format!("{}\n", uuid()).into_bytes()));
     vec![
         ("kernel/random/boot_id", fixed(uuid())),
@@ -124,6 +126,7 @@ fn fixed_entries() -> Vec<(&'static str, Entry)> {
         ("kernel/version", fixed(VERSION)),
         ("kernel/ngroups_max", fixed("65536")),
         ("kernel/core_pattern", fixed("core")),
+        ("kernel/pty/nr", Entry::file(Arc::new(terminals))),
         ("fs/file-nr", fixed("1024\t0\t9223372036854775807")),
         ("fs/inode-nr", fixed("0\t0")),
         ("fs/inode-state", fixed("0\t0\t0\t0\t0\t0\t0")),

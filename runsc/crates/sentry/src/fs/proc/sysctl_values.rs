@@ -70,6 +70,8 @@ const VALUES: &[Value] = &[
     row("kernel/perf_event_paranoid", "2", 4),
     row("kernel/pid_max", "4194304", PID_MAX as u64),
     row("kernel/printk", "4\t4\t1\t7", I32),
+    row("kernel/pty/max", "4096", 1 << 20),
+    row("kernel/pty/reserve", "1024", 1 << 20),
     row("kernel/randomize_va_space", "2", 2),
     row("kernel/sched_autogroup_enabled", "0", BOOLEAN),
     row("kernel/sem", "32000\t1024000000\t500\t32000", I32),

@@ -11,7 +11,9 @@ use super::table::{Lookup, PRIVATE};
 use super::{Encoder, count, now, of};
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
+use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
+use crate::kernel::user_count::Charge;
 use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 use crate::mm::mappable::Mappable;
 use crate::mm::shared_memory::SharedMemory;
@@ -42,6 +44,8 @@ struct State {
     changed: i64,
     creator: u32,
     last: u32,
+    /// Its bytes, counted for the user who locked it.
+    locked: Option<Charge>,
 }
 
 /// How a segment is attached.
@@ -97,6 +101,7 @@ pub fn get(task: &Task, key: i32, len: usize, flags: u32) -> Result<i32> {
                         changed: now(task),
                         creator: task.group().pid(),
                         last: 0,
+                        locked: None,
                     }),
                 }))
             })
@@ -295,17 +300,29 @@ impl Segment {
         Ok(())
     }
 
-    /// `SHM_LOCK` and `SHM_UNLOCK`: a mark only; the host pages or does not, as it likes.
+    /// `SHM_LOCK` and `SHM_UNLOCK`: a mark that counts for the user; the host pages or does not, as it likes.
+    /// EPERM, ENOMEM beyond `RLIMIT_MEMLOCK` (`man 2 shmctl`).
     pub fn set_locked(&self, task: &Task, locked: bool) -> Result<()> {
         let mut state = self.state.lock();
+        let mut limit = u64::MAX;
         if !task.has_capability(Capability::IpcLock) {
             state.permission.check_owner(&task.credentials())?;
+            limit = task.group().limits().get(Resource::LockedMemory).soft;
         }
-        if locked {
-            state.permission.mode |= LOCKED;
-        } else {
+        if !locked {
             state.permission.mode &= !LOCKED;
+            state.locked = None;
+            return Ok(());
         }
+        if limit == 0 {
+            return Err(Errno::EPERM);
+        }
+        if state.locked.is_none() {
+            let user = task.kernel().locked_shm.of(task.credentials().euid);
+            let charge = user.charge_within(self.len, limit).ok_or(Errno::ENOMEM)?;
+            state.locked = Some(charge);
+        }
+        state.permission.mode |= LOCKED;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The tracee's side: stopping for its tracer. All of this runs on the tracee's own thread.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use abi::signal::SaFlags;
 use platform::Context;
@@ -230,6 +231,19 @@ impl Task {
         self.trap(context, stop, 0);
         self.signals.lock().set_stopped(false);
         self.settle_restart(restart, shown);
+    }
+
+    /// SIGCONT was sent: a seized task stops once more, to tell its tracer (`man 2 ptrace`, *Group-stop*).
+    pub(crate) fn note_continuation(&self) {
+        if let Some(tracing) = self
+            .tracing
+            .lock()
+            .as_mut()
+            .filter(|tracing| tracing.seized)
+        {
+            tracing.trap_requested = true;
+            self.signal_pending.store(true, Ordering::Release);
+        }
     }
 
     /// While a call is to be restarted, a tracer sees the kernel's own error number in `rax`.

@@ -180,6 +180,7 @@ fn prepare(state: &mut GroupSignals, tasks: &[Arc<Task>], signal: Signal, after:
     } else if signal == Signal::SIGCONT {
         flush(state, tasks, STOPS);
         after.continued = state.stop.resume();
+        tasks.iter().for_each(|task| task.note_continuation());
         after.kick.extend(tasks.iter().cloned());
     }
 }

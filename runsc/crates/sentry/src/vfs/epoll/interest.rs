@@ -48,10 +48,11 @@ impl Interests {
 
 impl Epoll {
     /// `EPOLL_CTL_ADD`: watches `file`, known as descriptor `fd`, for the events in `bits`. EEXIST; EPERM
-    /// for a file that is always ready; ELOOP.
+    /// for a file that is always ready; ELOOP; ENOSPC if the user has more than `most` watches then.
     pub fn add(
         &self,
         graph: &EpollGraph,
+        most: u64,
         file: &Arc<OpenFile>,
         fd: i32,
         bits: u32,
@@ -82,8 +83,10 @@ impl Epoll {
                 return Err(Errno::EEXIST);
             }
             interests.sweep();
+            let charge = self.user_watches.charge_within(1, most);
             let watch = Watch {
                 item: item.clone(),
+                _charge: charge.ok_or(Errno::ENOSPC)?,
                 _registration: queue.register(Arc::new(Watcher(item.clone())), mask, wakeup),
             };
             interests.watches.insert(key(file, fd), watch);
@@ -160,7 +163,7 @@ impl Epoll {
                 text,
                 "tfd: {fd:8} events: {bits:8x} data: {:16x}  pos:{} ino:{ino:x} sdev:{device:x}",
                 interest.data,
-                *file.offset().lock(),
+                file.offset().last(),
             );
         }
         text

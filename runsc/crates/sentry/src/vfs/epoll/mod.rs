@@ -23,6 +23,7 @@ use abi::Errno;
 use bitflags::bitflags;
 use parking_lot::Mutex;
 
+use crate::kernel::user_count::{Charge, Total};
 use crate::kernel::wait_queue::{Events, Registration, WaitQueue, Waiter};
 use crate::vfs::file::{File, OpenFile};
 
@@ -70,6 +71,7 @@ type Key = (usize, i32);
 #[derive(Debug)]
 struct Watch {
     item: Arc<Item>,
+    _charge: Charge,
     /// The item's place in the file's queue.
     _registration: Registration,
 }
@@ -88,6 +90,8 @@ struct Interests {
 #[derive(Debug)]
 pub struct Epoll {
     this: Weak<Epoll>,
+    /// The watches of the user that made it.
+    user_watches: Total,
     interests: Mutex<Interests>,
     ready: Mutex<VecDeque<Arc<Item>>>,
     /// Tasks in `epoll_wait(2)`.
@@ -99,11 +103,12 @@ pub struct Epoll {
 }
 
 impl Epoll {
-    /// An instance that watches nothing.
+    /// An instance that watches nothing, of a user that has `user_watches`.
     #[must_use]
-    pub fn new() -> Arc<Epoll> {
+    pub fn new(user_watches: Total) -> Arc<Epoll> {
         Arc::new_cyclic(|this| Epoll {
             this: this.clone(),
+            user_watches,
             interests: Mutex::default(),
             ready: Mutex::default(),
             sleepers: WaitQueue::new(),

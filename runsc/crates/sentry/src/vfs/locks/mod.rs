@@ -74,6 +74,35 @@ pub enum Holder {
     Outside,
 }
 
+impl Holder {
+    /// On which side of the sandbox it is.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        match self {
+            Holder::Inside(_) => Side::Inside,
+            Holder::Outside => Side::Outside,
+        }
+    }
+}
+
+/// Where a lock is held that is in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// By a task of this kernel, which wakes those who wait.
+    Inside,
+    /// Outside, where nobody tells of its end.
+    Outside,
+}
+
+/// What came of trying to take a lock.
+#[derive(Clone, Copy, Debug)]
+pub enum Attempt<T> {
+    /// It is over.
+    Done(T),
+    /// Another has it.
+    Refused(Side),
+}
+
 /// A lock as `/proc/locks` lists it.
 #[derive(Clone, Debug)]
 pub enum ListedLock {
@@ -129,20 +158,20 @@ impl FileLocks {
     }
 
     /// `flock(2)`: takes or converts the lock of the whole file. A conversion first gives up the old
-    /// lock, as Linux's does. Returns whether it succeeded. `host` as for [`FileLocks::set`].
+    /// lock, as Linux's does. Or on which side somebody is in the way. `host` as for [`FileLocks::set`].
     pub fn lock_whole(
         &self,
         owner: LockOwner,
         kind: LockKind,
         by: Weak<ThreadGroup>,
         host: Option<&HostLock>,
-    ) -> Result<bool> {
+    ) -> Result<Option<Side>> {
         let mut guard = self.state.lock();
         let state = guard.get_or_insert_default();
         let mine = state.whole.iter().position(|(other, ..)| *other == owner);
         if let Some(at) = mine {
             if state.whole[at].1 == kind {
-                return Ok(true);
+                return Ok(None);
             }
             state.whole.swap_remove(at);
             state.queue.wake(Events::OUT);
@@ -152,18 +181,18 @@ impl FileLocks {
             .iter()
             .any(|(_, held, _)| kind == LockKind::Write || *held == LockKind::Write);
         if conflict {
-            return Ok(false);
+            return Ok(Some(Side::Inside));
         }
         if let Some(host) = host {
             let host = state.host_whole.get_or_insert_with(|| host.clone());
             let locked = host.set_whole(Some(kind));
             if locked != Ok(true) {
                 state.free_whole();
-                return locked;
+                return locked.map(|_| Some(Side::Outside));
             }
         }
         state.whole.push((owner, kind, by));
-        Ok(true)
+        Ok(None)
     }
 
     /// `flock(2)` with `LOCK_UN`.
@@ -249,23 +278,28 @@ impl State {
     }
 }
 
-/// Runs `attempt` until it gives a value, sleeping in between until a lock of the file goes; for a file that is the
-/// host's too, also every now and then.
+/// Runs `attempt` until it is done, sleeping in between until a lock of the file goes; as long as somebody outside has
+/// it, also every now and then.
 pub fn wait<T>(
     task: &Task,
     locks: &FileLocks,
-    host: Option<&HostLock>,
-    mut attempt: impl FnMut() -> Option<T>,
+    mut attempt: impl FnMut() -> Attempt<T>,
 ) -> core::result::Result<T, SysError> {
     let queue = locks.wait_queue();
     let [mut pause, longest] = host::PAUSES;
+    let mut side = Side::Outside;
     loop {
-        let deadline = host.map(|_| {
+        let deadline = (side == Side::Outside).then(|| {
             let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
             task.kernel().clock().after(pause_ns)
         });
-        match task.wait_for(&[(&queue, Events::OUT)], deadline, &mut attempt) {
-            Ok(value) => return Ok(value),
+        let changed = task.wait_for(&[(&queue, Events::OUT)], deadline, || match attempt() {
+            Attempt::Refused(still) if still == side => None,
+            changed => Some(changed),
+        });
+        match changed {
+            Ok(Attempt::Done(value)) => return Ok(value),
+            Ok(Attempt::Refused(other)) => side = other,
             Err(Unslept::TimedOut) => pause = (pause * 2).min(longest),
             Err(interrupted) => return Err(interrupted.into_error(Errno::EAGAIN, Restart::Sys)),
         }

@@ -102,7 +102,7 @@ impl Content for OpenDescriptor {
         if descriptor.close_on_exec {
             flags |= abi::raw::general::O_CLOEXEC;
         }
-        let position = *open.offset().lock();
+        let position = open.offset().last();
         let ino = open.inode().attr().map_or(0, |attr| attr.ino);
         let mount = open.path().mount.id;
         let mut text =
