@@ -128,6 +128,15 @@ impl Platform {
         }
     }
 
+    /// Takes the application's memory out of this process's page tables, to be entered again where it is used: so
+    /// that the host's OOM killer does not take it for this process's own. It stays in those of stubs.
+    pub fn forget_view(&self) {
+        match &self.kind {
+            Kind::Kvm(machine) => machine.forget_view(),
+            Kind::Ptrace(_) | Kind::Mock => {}
+        }
+    }
+
     /// The host calls that this platform makes in the sandbox process once it is set up: what the
     /// sandbox's filter must allow on its behalf.
     #[must_use]

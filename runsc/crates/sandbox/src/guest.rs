@@ -490,7 +490,8 @@ fn make_kernel(
         tracing::warn!("-strace-syscalls: there is no system call {name:?}");
     }
     Ok(Kernel::new(KernelConfig {
-        on_oom: sacrifice.map(|sacrifice| notice(sacrifice, Arc::clone(&memory))),
+        on_oom: sacrifice
+            .map(|sacrifice| notice(sacrifice, Arc::clone(&memory), Arc::clone(&platform))),
         platform,
         memory,
         names: UtsNames {
@@ -511,9 +512,10 @@ fn make_kernel(
 const SACRIFICE_TIMEOUT_MS: u32 = 500;
 
 /// Before a process of the guest is killed, the host's control group has its own event of that.
-fn notice(sacrifice: Sacrifice, memory: Arc<MemoryFile>) -> OomNotice {
+fn notice(sacrifice: Sacrifice, memory: Arc<MemoryFile>, platform: Arc<Platform>) -> OomNotice {
     OomNotice(Arc::new(move || {
         memory.forget_view();
+        platform.forget_view();
         sacrifice.offer(SACRIFICE_TIMEOUT_MS);
     }))
 }

@@ -118,6 +118,11 @@ impl Machine {
         self.layout
     }
 
+    /// See [`crate::Platform::forget_view`].
+    pub(crate) fn forget_view(&self) {
+        self.windows.forget_view();
+    }
+
     pub(super) fn windows(&self) -> &Windows {
         &self.windows
     }

@@ -192,6 +192,13 @@ impl Windows {
         }
     }
 
+    /// Takes all windows out of this process's page tables, and KVM's; they are entered again where they are used.
+    pub(super) fn forget_view(&self) {
+        for slot in &self.state.lock().slots {
+            slot.region().drop_pages(0, slot.region().len());
+        }
+    }
+
     /// Where a range of guest-physical memory within one window is. Windows that entries lead to stay.
     fn in_slot(&self, range: &Range<u64>) -> Option<(Arc<Slot>, usize, usize)> {
         let (number, offset) = self.layout.window_of(range.start)?;
