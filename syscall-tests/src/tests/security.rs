@@ -141,6 +141,11 @@ fn exec_traced(path: &CStr) -> SysResult {
         sys!(SYS_ptrace, libc::PTRACE_TRACEME, 0, 0, 0)?;
         return exec(path, &["helper", "ids"]);
     }
+    let_run_on(pid)
+}
+
+/// Waits for a tracee, which goes on from each stop, and exits.
+fn let_run_on(pid: i64) -> SysResult {
     let mut status = 0;
     sys!(SYS_wait4, pid, &mut status, 0, 0)?;
     while libc::WIFSTOPPED(status) {
@@ -170,13 +175,7 @@ fn set_id_needs_a_trusted_tracer() -> Outcome {
         }
         sys!(SYS_ptrace, libc::PTRACE_SEIZE, pid, 0, 0)?;
         sys!(SYS_write, ends[1], b"x", 1)?;
-        let mut status = 0;
-        sys!(SYS_wait4, pid, &mut status, 0, 0)?;
-        while libc::WIFSTOPPED(status) {
-            sys!(SYS_ptrace, libc::PTRACE_CONT, pid, 0, 0)?;
-            sys!(SYS_wait4, pid, &mut status, 0, 0)?;
-        }
-        process::exit_now(i32::from(status != 0));
+        let_run_on(pid)
     })?;
     check_eq!(output, ELEVATED);
     Ok(())
