@@ -57,15 +57,16 @@ impl Sacrifice {
         }
     }
 
-    /// Has it take memory until it is killed for it, and waits so long for that.
-    pub fn offer(&self, timeout_ms: u32) {
+    /// Has it take memory until it is killed for it, and waits so long for that. Whether it was.
+    #[must_use]
+    pub fn offer(&self, timeout_ms: u32) -> bool {
         let mut last = [0_u8; 16];
         // Of an offer that took longer than its caller would wait.
         while self.is_gone(0) && matches!(rustix::io::read(&self.gone, &mut last), Ok(1..)) {}
         // There is no keeper any more: then no event can be made.
-        if rustix::io::write(&self.wake, b"x").is_ok() && self.is_gone(timeout_ms) {
-            let _ = rustix::io::read(&self.gone, &mut last);
-        }
+        rustix::io::write(&self.wake, b"x").is_ok()
+            && self.is_gone(timeout_ms)
+            && matches!(rustix::io::read(&self.gone, &mut last), Ok(1..))
     }
 
     fn is_gone(&self, timeout_ms: u32) -> bool {
@@ -178,7 +179,7 @@ mod tests {
         let _ = std::fs::write("/proc/self/oom_score_adj", own.trim());
         let start = std::time::Instant::now();
         for _ in 0..3 {
-            sacrifice.offer(10_000);
+            assert!(sacrifice.offer(10_000));
         }
         assert!(start.elapsed().as_secs() < 10);
     }
@@ -189,7 +190,7 @@ mod tests {
         let sacrifice = Sacrifice::prepare(1 << 20, || false).unwrap();
         let _ = std::fs::write("/proc/self/oom_score_adj", own.trim());
         let start = std::time::Instant::now();
-        sacrifice.offer(10_000);
+        assert!(!sacrifice.offer(10_000));
         assert!(start.elapsed().as_secs() < 5);
     }
 }
