@@ -73,6 +73,8 @@ pub struct Kernel {
     pub timer_queue: TimerQueue,
     /// How many signals each user has queued.
     pub queued_signals: QueuedByUser,
+    /// How many tasks each real user has, zombies included.
+    pub tasks_of_users: UserCount,
     /// How many pages the pipes of each user may hold.
     pub pipe_pages: UserCount,
     /// How many inotify instances each user has.
@@ -144,6 +146,7 @@ impl Kernel {
             vdso: crate::time::vdso::Vdso::default(),
             timer_queue: TimerQueue::default(),
             queued_signals: QueuedByUser::default(),
+            tasks_of_users: UserCount::default(),
             pipe_pages: UserCount::default(),
             inotify_instances: UserCount::default(),
             inotify_watches: UserCount::default(),
