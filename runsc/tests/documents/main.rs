@@ -169,3 +169,24 @@ fn counts_of_system_calls_are_those_of_the_table() {
     let rows: Vec<String> = counts.into_iter().map(row).collect();
     has_rows("compatibility.md", &rows);
 }
+
+#[test]
+fn error_texts_are_those_of_the_code() {
+    let sources = all_files().into_iter().filter(|path| {
+        path.extension().is_some_and(|end| end == "rs")
+            && !path.starts_with(workspace().join("runsc/tests"))
+    });
+    let code: String = sources
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let page = Document::read(workspace(), &workspace().join("docs/errors.md"));
+    let texts = page.first_cells();
+    assert!(texts.len() > 10, "{texts:?}");
+    let parts = texts.iter().flat_map(|text| markdown::fixed_parts(text));
+    let unknown = parts.filter(|part| !code.contains(part.as_str()));
+    report(
+        &unknown
+            .map(|part| format!("docs/errors.md: no such text: {part:?}"))
+            .collect::<Vec<_>>(),
+    );
+}

@@ -83,6 +83,15 @@ impl Document {
         self.prose.iter().flat_map(|line| in_line(line)).collect()
     }
 
+    /// What stands in backticks in the first cells of tables.
+    pub(crate) fn first_cells(&self) -> Vec<&str> {
+        let cells = self
+            .prose
+            .iter()
+            .filter_map(|line| line.strip_prefix("| `"));
+        cells.filter_map(|cell| cell.split('`').next()).collect()
+    }
+
     /// Command lines: in blocks, and in backticks.
     pub(crate) fn commands(&self) -> Vec<String> {
         let spans = self.prose.iter().flat_map(|line| spans(line));
@@ -125,4 +134,15 @@ pub(crate) fn certain_part(path: &str) -> PathBuf {
     let is_capital = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
     let stands = |part: &&str| *part != "README.md" && part.split(['.', '-']).any(is_capital);
     path.split('/').take_while(|part| !stands(part)).collect()
+}
+
+/// The parts of an error's text between what stands for something (`ID`, `"X"`, `…`); too short ones say nothing.
+pub(crate) fn fixed_parts(text: &str) -> Vec<String> {
+    const SHORTEST: usize = 8;
+    let is_mark = |c: char| c.is_ascii_uppercase() || "…\"".contains(c);
+    let parts = text
+        .split(is_mark)
+        .map(|part| part.trim_start_matches("cannot "));
+    let telling = parts.filter(|part| part.len() >= SHORTEST);
+    telling.map(|part| part.trim().to_owned()).collect()
 }
