@@ -321,6 +321,8 @@ fn adopt_children(group: &Arc<ThreadGroup>) {
         child.links.lock().parent.clone_from(&adopter);
         send_parent_death_signals(&child);
         let Some(adopter) = &adopter else {
+            // An init ends after everything else in its namespace.
+            debug_assert!(child.is_zombie(), "an orphan finds no parent");
             if child.is_zombie() {
                 reap_locked(&child);
             }
@@ -412,6 +414,7 @@ fn child_info(group: &ThreadGroup, parent: &ThreadGroup, signal: Signal) -> Sign
 pub(crate) fn reap_locked(group: &Arc<ThreadGroup>) {
     let (parent, leader) = {
         let mut links = group.links.lock();
+        debug_assert!(links.children.is_empty(), "it has no children left");
         links.process_group = None;
         links.tasks.clear();
         // Its thread may still be on its way out, but has no number any more.
@@ -459,6 +462,8 @@ fn last_thread_of_init(task: &Arc<Task>) {
 }
 
 fn others_in(namespace: &Arc<PidNamespace>, init: &Arc<ThreadGroup>) -> Vec<Arc<ThreadGroup>> {
+    // One that is about to be published is there, or will find the namespace dead.
+    let _tree = init.kernel().task_set.lock();
     namespace
         .groups()
         .into_iter()
