@@ -106,6 +106,7 @@ impl RemoteTree {
         &self,
         request: &Request<'_>,
     ) -> Result<(T, Option<OwnedFd>)> {
+        locks::assert_may_sleep();
         let mut connection = self.acquire()?;
         match connection.exchange(request) {
             Ok(answer) => {

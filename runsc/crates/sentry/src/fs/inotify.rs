@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use abi::Errno;
 use abi::raw::ioctl;
 use bitflags::bitflags;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;

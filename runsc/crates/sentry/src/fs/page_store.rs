@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{Errno, PAGE_SIZE};
+use locks::RwLock;
 use memory::{FrameRange, GuestBytes, Kind, MemoryFile, Placement};
-use parking_lot::RwLock;
 
 use crate::error::Result;
 use crate::mm::mappable::Extent;

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::kernel::signal::info::Detail;

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use abi::Errno;
 use abi::raw::ioctl;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::kernel::Kernel;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::error::Result;

@@ -160,6 +160,7 @@ impl Task {
 
     /// Parks the host thread; the time does not count as the task's.
     pub(crate) fn nap(&self, at_most: Option<std::time::Duration>) {
+        locks::assert_none_held();
         crate::strace::sleeps(self);
         let clock = self.kernel().clock();
         self.cpu.enter_idle(clock.monotonic_ns());

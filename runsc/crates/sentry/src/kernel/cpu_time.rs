@@ -1,6 +1,6 @@
 //! The processor time of a task: where it is now, and what it has used (`man 2 getrusage`).
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 /// User and system time of one task. The time that it sleeps counts as neither.
 #[derive(Debug, Default)]

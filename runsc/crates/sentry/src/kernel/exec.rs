@@ -185,7 +185,7 @@ fn commit(task: &Task, image: Image, new: New) {
     let group = task.group();
     unshare_files(task);
     let dispositions = group.dispositions.lock().lock().clone();
-    *group.dispositions.lock() = Arc::new(parking_lot::Mutex::new(dispositions));
+    *group.dispositions.lock() = Arc::new(locks::Mutex::new(dispositions));
     task.reset_signals_for_exec();
     crate::kernel::timers::release_posix(group);
     {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use locks::{Mutex, rank};
 use memory::MemoryFile;
-use parking_lot::Mutex;
 use platform::Platform;
 
 use crate::kernel::cgroup::Cgroups;
@@ -64,7 +64,7 @@ pub struct Kernel {
     root_pid_ns: Arc<PidNamespace>,
     namespaces: Arc<Namespaces>,
     /// Serialises changes of the tree of processes (Linux's `tasklist_lock`): the first lock of its chain.
-    pub(crate) task_set: Mutex<()>,
+    pub(crate) task_set: Mutex<(), rank::TaskSet>,
     /// The futexes that someone waits for.
     pub futexes: FutexTable,
     /// The vDSO and the page that it reads.

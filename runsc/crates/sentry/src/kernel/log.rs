@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::kernel::KernelConfig;
 use crate::syscalls::system::{RELEASE, VERSION};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::kernel::clone::CloneFlags;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use locks::{Mutex, rank};
 use platform::{Context, Interrupter, ThreadState};
 
 use crate::kernel::credentials::{Capability, Credentials};
@@ -49,7 +49,7 @@ pub struct Task {
     /// Where children are put (`unshare(CLONE_NEWPID)`, `setns`).
     pub(crate) child_pid_ns: Mutex<Arc<PidNamespace>>,
     /// The thread's share of signals.
-    pub signals: Mutex<TaskSignals>,
+    pub signals: Mutex<TaskSignals, rank::TaskSignals>,
     pub(crate) interrupter: Interrupter,
     pub(crate) host_thread: OnceLock<std::thread::Thread>,
     /// The platform's side of the task, while the task is in the kernel; only its own thread uses it, puts it

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use locks::{Mutex, rank};
 
 use crate::kernel::clone::CloneFlags;
 use crate::kernel::kernel::Kernel;
@@ -76,9 +76,9 @@ impl Usage {
 pub struct ThreadGroup {
     kernel: Arc<Kernel>,
     /// Its place in the tree of processes; changes need the kernel's task set lock.
-    pub(crate) links: Mutex<Links>,
+    pub(crate) links: Mutex<Links, rank::Group>,
     /// Signals, stops and their handlers.
-    pub signals: Mutex<GroupSignals>,
+    pub signals: Mutex<GroupSignals, rank::GroupSignals>,
     /// Dispositions; shared with other groups by `CLONE_SIGHAND` without `CLONE_THREAD`.
     pub dispositions: Mutex<SharedDispositions>,
     /// Resource limits.
@@ -107,7 +107,7 @@ pub struct ThreadGroup {
     pub exit_signal: AtomicU8,
     /// How it ended, for those outside who wait for it.
     exit_report: Mutex<Option<ExitStatus>>,
-    exit_reported: parking_lot::Condvar,
+    exit_reported: locks::Condvar,
 }
 
 /// The relations of a thread group.
@@ -169,7 +169,7 @@ impl ThreadGroup {
             start_ns: AtomicU64::new(kernel.clock().monotonic_ns()),
             exit_signal: AtomicU8::new(exit_signal),
             exit_report: Mutex::new(None),
-            exit_reported: parking_lot::Condvar::new(),
+            exit_reported: locks::Condvar::new(),
         })
     }
 

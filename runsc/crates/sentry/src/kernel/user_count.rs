@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 /// How many users without anything are remembered before they are forgotten.
 const SWEEP: usize = 1024;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::kernel::credentials::{Capability, CapabilitySet, Credentials, SecureBits};

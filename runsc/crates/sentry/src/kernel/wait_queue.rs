@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bitflags::bitflags;
-use parking_lot::Mutex;
+use locks::{Mutex, rank};
 
 bitflags! {
     /// Readiness, with the bits of `poll(2)` and `epoll_ctl(2)`.
@@ -75,7 +75,7 @@ struct Entries {
 /// The waiters of one object.
 #[derive(Clone, Default)]
 pub struct WaitQueue {
-    entries: Arc<Mutex<Entries>>,
+    entries: Arc<Mutex<Entries, rank::Queue>>,
 }
 
 impl std::fmt::Debug for WaitQueue {
@@ -112,7 +112,8 @@ impl WaitQueue {
 
     /// Tells every waiter that asked for one of `events` (one only of the exclusive ones).
     pub fn wake(&self, events: Events) {
-        let entries = self.entries.lock();
+        // A waiter may have a queue of its own, as sets of epoll have, which form no circle.
+        let entries = self.entries.lock_nested();
         let mut exclusive_done = false;
         for entry in entries
             .list

@@ -243,6 +243,7 @@ impl AddressSpace {
         make: impl Fn(Range<usize>) -> Result<()>,
         mut visit: impl FnMut(usize, GuestBytes<'_>) -> core::result::Result<usize, Faulted>,
     ) -> usize {
+        locks::assert_may_fault();
         let end = address.saturating_add(len);
         let mut at = address;
         while at < end {

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use locks::{Mutex, RwLock, rank};
 use memory::MemoryFile;
-use parking_lot::{Mutex, RwLock};
 use platform::{Access, Platform, Space};
 
 use super::areas::{Areas, PAGE};
@@ -126,8 +126,8 @@ pub struct AddressSpace {
     stack_limit: AtomicU64,
     /// The most bytes that were resident when anyone looked.
     peak_resident: AtomicUsize,
-    pub(super) areas: RwLock<Areas>,
-    pub(super) active: RwLock<Active>,
+    pub(super) areas: RwLock<Areas, rank::Mappings>,
+    pub(super) active: RwLock<Active, rank::Active>,
     pub(super) executable: Mutex<Option<Arc<OpenFile>>>,
     pub(super) layout: Mutex<ExecLayout>,
     pub(super) dumpable: AtomicBool,

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::AddressSpace;
 

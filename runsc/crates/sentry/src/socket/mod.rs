@@ -18,7 +18,7 @@ use std::sync::Arc;
 use abi::Errno;
 use abi::socket::{SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM};
 use bitflags::bitflags;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::kernel::task::Task;

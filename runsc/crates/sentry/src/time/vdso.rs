@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use abi::{Errno, PAGE_SIZE};
 use host::tsc::{self, Sample};
+use locks::Mutex;
 use memory::{FrameRange, GuestBytes, Kind, MemoryFile, Placement};
-use parking_lot::Mutex;
 use platform::Access;
 use vdso::parameters as at;
 

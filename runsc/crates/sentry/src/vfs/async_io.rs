@@ -7,7 +7,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::kernel::job_control;
 use crate::kernel::signal::info::Detail;

@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Mutex, MutexGuard};
+use locks::{Mutex, MutexGuard, rank};
 
 use crate::kernel::user_namespace::UserNamespace;
 use crate::vfs::inode::{FileSystem, InodeRef};
@@ -28,7 +28,7 @@ pub struct DentryTree {
     fs: Arc<dyn FileSystem>,
     root: Arc<Dentry>,
     /// Held over a rename that moves a directory, so that no loop can arise.
-    pub(crate) rename: Mutex<()>,
+    pub(crate) rename: Mutex<(), rank::Rename>,
     /// Counts removals and renames of names: a lookup that overlaps with one is not remembered.
     removals: AtomicU64,
     recent: Mutex<Recent>,
@@ -49,7 +49,7 @@ pub struct Dentry {
     inode: InodeRef,
     place: Mutex<Place>,
     children: Mutex<Children>,
-    changes: Mutex<()>,
+    changes: Mutex<(), rank::Dentry>,
     /// Mounts on top of it, in any namespace.
     mounts: AtomicUsize,
     /// Its key among the recent ones, 0 if it was never there.
@@ -243,8 +243,16 @@ impl Dentry {
     }
 
     /// Serialises changes of this directory's names.
+    #[track_caller]
     pub(crate) fn lock_changes(&self) -> MutexGuard<'_, ()> {
         self.changes.lock()
+    }
+
+    /// The same while those of an ancestor are locked, or of a directory that comes first by address: all others
+    /// lock the two in this order.
+    #[track_caller]
+    pub(crate) fn lock_changes_too(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock_nested()
     }
 
     /// A moment in the history of the tree's names, for [`Dentry::remember`].

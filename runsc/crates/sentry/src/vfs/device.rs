@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use abi::Errno;
-use parking_lot::RwLock;
+use locks::RwLock;
 
 use crate::error::SysError;
 use crate::kernel::task::Task;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use parking_lot::MutexGuard;
+use locks::MutexGuard;
 
 use crate::error::Result;
 use crate::kernel::credentials::{Capability, Credentials};
@@ -152,7 +152,7 @@ pub fn rmdir(task: &Task, entry: &Entry) -> Result<()> {
         return Err(Errno::EBUSY);
     }
     // Nothing may be made in it once it is gone.
-    let _inside = dentry.lock_changes();
+    let _inside = dentry.lock_changes_too();
     parent.inode().rmdir(&entry.name)?;
     parent.dentry.forget_child(&entry.name, &dentry);
     notify::removed(parent.inode(), &entry.name, dentry.inode());
@@ -238,7 +238,7 @@ fn lock_both<'a>(
         (other, one)
     };
     let first = first.lock_changes();
-    (first, Some(second.lock_changes()))
+    (first, Some(second.lock_changes_too()))
 }
 
 fn one_is_first(one: &Arc<Dentry>, other: &Arc<Dentry>) -> Option<bool> {

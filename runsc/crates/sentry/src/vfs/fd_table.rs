@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::kernel::task::Task;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use abi::Errno;
 use abi::raw::general;
 use bitflags::bitflags;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use abi::Errno;
 use bitflags::bitflags;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::fs::inotify::Watch;

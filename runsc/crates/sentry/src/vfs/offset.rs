@@ -3,13 +3,13 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use locks::{Mutex, MutexGuard, rank};
 
 /// A file offset. It is locked over reads and writes that use it, and those may ask for what it is: what is read may be
 /// the very text that tells it (`man 5 proc`, *`/proc/pid/fdinfo`*). So there is a copy for those who only look.
 #[derive(Debug, Default)]
 pub struct Offset {
-    locked: Mutex<u64>,
+    locked: Mutex<u64, rank::Offset>,
     last: AtomicU64,
 }
 

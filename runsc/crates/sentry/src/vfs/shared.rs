@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::fs::pipe::Pipe;
 use crate::mm::mapping_set::MappingSet;

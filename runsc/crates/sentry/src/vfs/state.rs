@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::fs::anon::AnonymousMount;

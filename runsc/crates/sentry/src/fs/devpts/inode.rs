@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::DevPts;
 use crate::error::Result;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ::gofer::{Detail, Entry};
-use parking_lot::Mutex;
+use locks::{Mutex, rank};
 
 use super::attr;
 use super::inode::GoferInode;
@@ -20,7 +20,7 @@ use crate::vfs::inode::DirEntry;
 #[derive(Debug)]
 pub(crate) struct GoferDirectory {
     inode: Arc<GoferInode>,
-    batch: Mutex<Batch>,
+    batch: Mutex<Batch, rank::Listing>,
 }
 
 /// Consecutive entries.

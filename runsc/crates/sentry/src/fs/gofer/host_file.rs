@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use ::gofer::{Access, file};
+use locks::Mutex;
 use memory::HostFile;
-use parking_lot::Mutex;
 
 use super::inode::GoferInode;
 use crate::error::Result;

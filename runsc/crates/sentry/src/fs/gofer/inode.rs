@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ::gofer::{HostTree, NodeId, XattrMode};
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::{Mutex, rank};
 
 use super::children::Children;
 use super::dir::GoferDirectory;
@@ -39,7 +39,7 @@ pub struct GoferInode {
     attr: Mutex<CachedAttr>,
     /// The entries that have been looked up and are in use.
     pub(super) children: Mutex<Children>,
-    pub(super) host: Mutex<HostSlot>,
+    pub(super) host: Mutex<HostSlot, rank::HostFile>,
     pub(super) recently_used: AtomicBool,
     /// Held by writers that append: between looking for the end and writing there.
     pub(super) append: Mutex<()>,

@@ -31,7 +31,7 @@ use std::sync::{Arc, Weak};
 
 use ::gofer::{Found, HostTree, NodeId, SyncKind, TreeId};
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 pub(crate) use self::dir::GoferDirectory;
 use self::host_file::DescriptorCache;

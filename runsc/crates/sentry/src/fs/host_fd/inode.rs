@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use abi::Errno;
 use host::rustix::fs::{self, OFlags, Stat};
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::HostDescriptor;
 use crate::error::Result;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use abi::Errno;
 use host::kick::Thread;
-use parking_lot::{Condvar, Mutex};
+use locks::{Condvar, Mutex};
 
 use crate::error::Result;
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use abi::Errno;
 use host::rustix::event::{EventfdFlags, PollFlags, epoll, eventfd};
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::nudge::Nudger;
 use crate::error::Result;

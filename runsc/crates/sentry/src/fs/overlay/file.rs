@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ::gofer::file as host_file;
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 use platform::Access;
 
 use super::inode::OverlayInode;

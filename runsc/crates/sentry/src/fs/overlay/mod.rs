@@ -29,8 +29,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use locks::{Mutex, rank};
 use memory::MemoryFile;
-use parking_lot::Mutex;
 
 pub use self::inode::OverlayInode;
 use crate::error::Result;
@@ -89,7 +89,7 @@ struct Core {
     fs: Weak<OverlayFs>,
     next_ino: AtomicU64,
     /// Held over each change of the tree.
-    tree: Mutex<()>,
+    tree: Mutex<(), rank::Metadata>,
     /// The inode of each lower inode, by its address, which stays while the entry does.
     by_lower: Mutex<HashMap<usize, Held>>,
 }

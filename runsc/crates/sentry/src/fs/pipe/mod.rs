@@ -16,7 +16,7 @@ mod state;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::kernel::credentials::Capability;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::fs::synthetic::{Content, Entry};

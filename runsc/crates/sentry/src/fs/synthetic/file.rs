@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::{Content, Directory, SyntheticInode};
 use crate::error::Result;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use abi::Errno;
 use abi::raw::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
-use parking_lot::Mutex;
+use locks::Mutex;
 use platform::Access;
 
 use super::{Core, PAGE, TmpInode};

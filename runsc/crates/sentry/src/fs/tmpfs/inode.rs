@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::directory::{Directory, OpenDirectory};
 use super::file::{Regular, TmpFile};

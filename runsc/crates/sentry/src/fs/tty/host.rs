@@ -14,7 +14,7 @@ use abi::Errno;
 use abi::termios::Winsize;
 use host::rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use host::rustix::io;
-use parking_lot::{Condvar, Mutex};
+use locks::{Condvar, Mutex};
 
 use super::Tty;
 use crate::error::Result;

@@ -28,7 +28,7 @@ pub mod slave;
 use std::sync::{Arc, Weak};
 
 use abi::termios::{LocalFlags, Termios, Winsize};
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::kernel::job_control;
 use crate::kernel::pids::{ProcessGroup, Session};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use abi::Errno;
 use abi::termios::{LocalFlags, cc};
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::control::Access;
 use super::{State, Tty, ioctl};

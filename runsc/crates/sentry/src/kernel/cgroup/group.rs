@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::Kind;
 use crate::error::Result;

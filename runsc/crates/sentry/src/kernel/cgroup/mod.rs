@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::kernel::thread_group::ThreadGroup;

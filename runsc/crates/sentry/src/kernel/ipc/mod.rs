@@ -12,7 +12,7 @@ pub mod table;
 
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::fs::mqueue;
 use crate::kernel::task::Task;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::of;
 use super::permission::Permission;

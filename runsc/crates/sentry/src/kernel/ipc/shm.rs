@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use abi::{Errno, PAGE_SIZE};
-use parking_lot::Mutex;
+use locks::Mutex;
 use platform::Access;
 
 use super::permission::{Permission, READ, WRITE};

@@ -18,8 +18,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use abi::Errno;
+use locks::{Condvar, Mutex};
 use memory::{Reserved, Shortage};
-use parking_lot::{Condvar, Mutex};
 
 use self::killed::Killed;
 use crate::error::Result;

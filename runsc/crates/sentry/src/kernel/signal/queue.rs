@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::info::Detail;
 use super::{Signal, SignalInfo, SignalSet};

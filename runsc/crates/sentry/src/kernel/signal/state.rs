@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::kernel::signal::alt_stack::AltStack;
 use crate::kernel::signal::frame::SavedExtended;

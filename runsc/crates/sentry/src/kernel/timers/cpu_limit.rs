@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::kernel::limits::{INFINITY, Resource};
 use crate::kernel::signal::{Signal, SignalInfo, send};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::kernel::signal::{Signal, SignalInfo, send};
 use crate::kernel::thread_group::ThreadGroup;

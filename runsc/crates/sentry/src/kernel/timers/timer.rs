@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::kernel::kernel::Kernel;
 use crate::kernel::task::Task;

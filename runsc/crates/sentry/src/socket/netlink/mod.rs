@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use abi::Errno;
 use abi::raw::ioctl;
 use abi::socket::{AF_NETLINK, SOL_NETLINK};
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;

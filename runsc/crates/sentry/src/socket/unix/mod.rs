@@ -24,7 +24,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use abi::Errno;
 use abi::raw::ioctl;
 use abi::socket::AF_UNIX;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::kernel::Kernel;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use abi::Errno;
 use abi::socket::{AF_UNIX, SOCKADDR_UN_LEN};
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::UnixSocket;
 use crate::error::Result;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::{Epoll, EpollGraph, Interest, Interests, Item, Key, Mode, Watch, Watcher, queue_of};
 use crate::error::Result;

@@ -21,7 +21,7 @@ use std::sync::{Arc, Weak};
 
 use abi::Errno;
 use bitflags::bitflags;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::kernel::user_count::{Charge, Total};
 use crate::kernel::wait_queue::{Events, Registration, WaitQueue, Waiter};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use parking_lot::{Mutex, MutexGuard};
+use locks::{Mutex, MutexGuard};
 
 use super::Epoll;
 use crate::error::Result;

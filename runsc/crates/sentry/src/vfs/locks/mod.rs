@@ -14,7 +14,7 @@ mod write_count;
 use std::sync::Weak;
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::{Restart, Result, SysError};
 use crate::kernel::blocking::Unslept;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::{ListedLock, LockKind, LockOwner};
 use crate::kernel::task::Task;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::LockOwner;
 use crate::error::Result;

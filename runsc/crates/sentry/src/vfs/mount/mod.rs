@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use crate::error::Result;
 use crate::vfs::dentry::{Dentry, DentryTree};

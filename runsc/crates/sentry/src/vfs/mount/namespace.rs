@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use abi::Errno;
 use bitflags::bitflags;
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::{Mount, MountFlags, Propagation};
 use crate::error::Result;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use locks::Mutex;
 
 use super::{Mount, MountState};
 
