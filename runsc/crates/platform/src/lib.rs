@@ -11,6 +11,7 @@
 //!
 //! The mechanisms: `ptrace` and `kvm` (the headers of `ptrace/mod.rs` and `kvm/mod.rs` tell how they work),
 //! and a scripted `mock` for tests.
+#![warn(missing_docs)]
 
 mod context;
 mod error;
