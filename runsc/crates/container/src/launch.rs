@@ -4,7 +4,7 @@
 //! read end of a lifeline whose write end is here, and the gofer ends with the sandbox.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use control::{
@@ -348,49 +348,28 @@ fn platform_device(settings: &Settings) -> Result<Option<OwnedFd>> {
     Ok(Some(device.into()))
 }
 
-/// Spawns within the container's network namespace; this process's own stays as it was.
+/// Spawns within the container's network namespace.
 fn in_network_namespace(
     bundle: &Bundle,
     settings: &Settings,
     mut spawn: Spawn,
-    namespaces: Namespaces,
+    new: Namespaces,
 ) -> Result<Child> {
-    const STEP: &str = "start the sandbox";
+    let start = move |new| {
+        spawn.namespaces(new);
+        spawn
+            .spawn()
+            .map_err(ContainerError::host("start the sandbox"))
+    };
     let wanted = match settings.network {
         control::Network::Host => Joined::Shared,
         _ => bundle.network_namespace(),
     };
-    if wanted == Joined::Shared {
-        spawn.namespaces(namespaces);
-        return spawn.spawn().map_err(ContainerError::host(STEP));
+    match wanted {
+        Joined::Shared => start(new),
+        Joined::At(path) => namespaces::inside(&[(Namespaces::NETWORK, path)], || start(new)),
+        Joined::New => namespaces::in_new(Namespaces::NETWORK, |refused| start(new | refused)),
     }
-    let own = File::open("/proc/self/ns/net").map_err(ContainerError::path(
-        "open network namespace",
-        "/proc/self/ns/net",
-    ))?;
-    // Root of a user namespace alone (rootless podman) may leave the host's network, and never return.
-    let may_return = host::privilege::enter(own.as_fd(), Namespaces::NETWORK).is_ok();
-    if wanted == Joined::New && !may_return {
-        spawn.namespaces(namespaces | Namespaces::NETWORK);
-        return spawn.spawn().map_err(ContainerError::host(STEP));
-    }
-    spawn.namespaces(namespaces);
-    match &wanted {
-        Joined::At(path) => {
-            let other =
-                File::open(path).map_err(ContainerError::path("open network namespace", path))?;
-            host::privilege::enter(&other, Namespaces::NETWORK)
-                .map_err(ContainerError::at("enter network namespace", path))?;
-        }
-        _ => host::privilege::unshare(Namespaces::NETWORK)
-            .map_err(ContainerError::host("make a network namespace"))?,
-    }
-    let child = spawn.spawn().map_err(ContainerError::host(STEP));
-    if may_return {
-        host::privilege::enter(own.as_fd(), Namespaces::NETWORK)
-            .map_err(ContainerError::host("return to the own network namespace"))?;
-    }
-    child
 }
 
 /// Who makes files in a user namespace before they get their owner: an id that it maps, root's if it can be.
