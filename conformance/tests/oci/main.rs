@@ -4,6 +4,7 @@
 
 mod cgroupfs;
 mod console;
+mod denied_calls;
 mod environment;
 mod errors;
 mod events;

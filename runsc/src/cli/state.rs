@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use container::hooks::{StateJson, state_json};
+use container::lifecycle;
 use container::state::{State, StateDir};
 use serde::Serialize;
 
@@ -19,7 +20,9 @@ pub(crate) const COMMAND: Command = Command {
 
 fn run(invocation: &Invocation<'_>) -> Result<u8> {
     let id = invocation.only_id()?;
-    let state = StateDir::new(&invocation.config.settings.root).load(id)?;
+    let directory = StateDir::new(&invocation.config.settings.root);
+    let state = directory.load(id)?;
+    lifecycle::tell_last_words(&directory, id);
     print(&format!(
         "{}\n",
         serde_json::to_string_pretty(&full(&state))?
