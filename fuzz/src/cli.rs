@@ -36,6 +36,9 @@ pub struct Options {
     /// How long `kill` and `delete` may take until nothing is left, in seconds.
     #[arg(long, value_name = "S", default_value_t = 5)]
     pub kill_limit: u64,
+    /// Runs bundles with damaged `config.json` files, and no random system calls.
+    #[arg(long)]
+    pub specs: bool,
     /// Where findings are kept.
     #[arg(long, value_name = "DIR", default_value = "fuzz-results")]
     pub out: PathBuf,
@@ -59,9 +62,12 @@ impl Options {
             [] => String::new(),
             names => format!(" --without {}", names.join(",")),
         };
+        let what = match self.specs {
+            true => "--specs".to_owned(),
+            false => format!("--seconds {}{without} --trace", self.seconds),
+        };
         format!(
-            "{profile}cargo run -p fuzz -- --platform {platform} --seed {seed} --sessions 1 --seconds {}{without} --trace",
-            self.seconds
+            "{profile}cargo run -p fuzz -- --platform {platform} --seed {seed} --sessions 1 {what}"
         )
     }
 }

@@ -1,6 +1,11 @@
 //! What must not be.
 
 use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 
 /// Something that does not hold in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,4 +49,38 @@ pub(crate) fn in_text(place: &str, text: &str) -> Option<Finding> {
         .filter(|line| !line.contains("] [pid ") && !line.contains("a thread group exited"))
         .find(|line| MARKS.iter().any(|mark| line.contains(mark)))?;
     Some(Finding::new("log", format!("{place}: {line}")))
+}
+
+/// Writes a session's summary and findings to a directory, and the end of its logs, `most` bytes of each.
+///
+/// # Errors
+/// A file operation failed.
+pub(crate) fn keep(
+    to: &Path,
+    summary: &str,
+    findings: &[Finding],
+    logs: &[PathBuf],
+    most: u64,
+) -> anyhow::Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
+    let list: String = findings
+        .iter()
+        .map(|finding| format!("{finding}\n"))
+        .collect();
+    fs::write(to.join("session"), format!("{summary}\n{list}"))?;
+    for path in logs {
+        if let Some(name) = path.file_name() {
+            copy_end(path, &to.join(name), most)
+                .with_context(|| format!("copy {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_end(from: &Path, to: &Path, most: u64) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let len = from.metadata()?.len();
+    from.seek(SeekFrom::Start(len.saturating_sub(most)))?;
+    io::copy(&mut from, &mut File::create(to)?)?;
+    Ok(())
 }

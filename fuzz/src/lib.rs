@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run -p fuzz -- --minutes 10 --platform kvm          # one session after the other, a new seed each
 //! cargo run -p fuzz -- --platform kvm --seed 17 --sessions 1 --trace   # one again, with every call in its debug log
+//! cargo run -p fuzz -- --minutes 10 --specs                 # damaged config.json files
 //! RUNSC_PROFILE=dev cargo run -p fuzz -- --minutes 480      # with overflow checks and assertions in the Sentry
 //! ```
 //!
@@ -14,13 +15,17 @@
 //! Meanwhile ([`session`]) `runsc exec` must always get an answer; the sandbox must not end by itself; its logs hold no
 //! panic; what the host's processes hold after everything inside was killed must not grow ([`watch`]); and after `kill`
 //! and `delete` nothing is left. What does not hold is a finding ([`finding`]): it is printed with the command that
-//! repeats it, and kept in a directory with the session's logs. The same seed gives each worker the same calls in the
+//! repeats it, and kept in a directory with the end of the session's logs. The same seed gives each worker the same calls in the
 //! same order; how the threads of a worker fall together is up to the machine.
+//!
+//! With `--specs` a session is some bundles whose `config.json` is damaged ([`spec`]).
 
 mod cli;
+mod dice;
 mod finding;
 mod plan;
 mod session;
+mod spec;
 mod stdio;
 mod watch;
 
@@ -55,7 +60,10 @@ pub fn run(options: &Options) -> anyhow::Result<u64> {
     while nr < options.sessions.unwrap_or(u64::MAX)
         && (options.sessions.is_some() || Instant::now() < end)
     {
-        let outcome = scene.session(seed)?;
+        let outcome = match options.specs {
+            true => scene.specs(seed)?,
+            false => scene.session(seed)?,
+        };
         println!("{}", outcome.summary);
         for finding in &outcome.findings {
             println!("{finding}");

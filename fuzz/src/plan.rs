@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::dice::Dice;
+
 /// Where the root file system is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Root {
@@ -66,27 +68,17 @@ pub(crate) struct Plan {
 impl Plan {
     /// The session of a seed.
     pub(crate) fn new(seed: u64) -> Plan {
-        let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut roll = |sides: u64| {
-            dice ^= dice >> 29;
-            dice = dice
-                .wrapping_mul(0xbf58_476d_1ce4_e5b9)
-                .wrapping_add(0x94d0_49bb);
-            dice ^= dice >> 32;
-            dice % sides
-        };
-        let mut stream = |sides| STREAMS[usize::try_from(roll(sides)).unwrap_or(0)];
-        let streams = [stream(7), stream(7), stream(7)];
+        let mut dice = Dice::new(seed);
+        let streams = [(); 3].map(|()| dice.pick(&STREAMS));
         Plan {
             seed,
-            root: [Root::Plain, Root::Overlay, Root::OwnOverlay]
-                [usize::try_from(roll(3)).unwrap_or(0)],
-            uid: if roll(3) == 0 { 1000 } else { 0 },
-            privileged: roll(2) == 0,
-            memory_mib: [128, 256, 512][usize::try_from(roll(3)).unwrap_or(0)],
-            nr_tasks: [40, 150, 1000][usize::try_from(roll(3)).unwrap_or(0)],
+            root: dice.pick(&[Root::Plain, Root::Overlay, Root::OwnOverlay]),
+            uid: dice.pick(&[1000, 0, 0]),
+            privileged: dice.roll(2) == 0,
+            memory_mib: dice.pick(&[128, 256, 512]),
+            nr_tasks: dice.pick(&[40, 150, 1000]),
             streams,
-            killed_amid: roll(2) == 0,
+            killed_amid: dice.roll(2) == 0,
         }
     }
 }

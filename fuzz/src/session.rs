@@ -25,7 +25,7 @@ use crate::stdio;
 use crate::watch::{self, Sample};
 
 /// The guest program's package, and its name in a root file system.
-const GUEST: &str = "fuzz-guest";
+pub(crate) const GUEST: &str = "fuzz-guest";
 /// A copy that no call inside knows.
 const PING: &str = "fuzz-ping";
 /// How often `exec` must get an answer, and how long that may take on a busy machine.
@@ -35,6 +35,8 @@ const PING_LIMIT: Duration = Duration::from_secs(30);
 const MAX_REFUSED_PINGS: u32 = 8;
 /// How long a start may take.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// How much of each log a finding keeps, from its end.
+const KEPT: u64 = 64 << 10;
 /// What `--privileged` adds.
 const PRIVILEGES: [&str; 9] = [
     "CAP_SYS_ADMIN",
@@ -53,13 +55,13 @@ pub(crate) struct Scene {
     /// The runtime under test.
     pub(crate) runtime: Runtime,
     /// The guest program, a copy that no build replaces meanwhile.
-    guest: PathBuf,
+    pub(crate) guest: PathBuf,
     _copies: TempDir,
     seconds: u64,
     trace: bool,
     without: String,
     kill_limit: Duration,
-    out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 /// How a session went.
@@ -124,11 +126,10 @@ impl Scene {
         );
         let findings = std::mem::take(&mut session.findings);
         if !findings.is_empty() || self.trace {
-            session.keep(
-                &self.out.join(format!("{platform}-{seed}")),
-                &summary,
-                &findings,
-            )?;
+            let place = self.out.join(format!("{platform}-{seed}"));
+            // A trace of every call is what was asked for, to its beginning.
+            let most = if self.trace { u64::MAX } else { KEPT };
+            finding::keep(&place, &summary, &findings, &session.logs(), most)?;
         }
         Ok(Outcome { summary, findings })
     }
@@ -448,22 +449,6 @@ impl Session {
             .into_iter()
             .flatten();
         entries.flatten().map(|entry| entry.path()).collect()
-    }
-
-    /// Copies the logs and the findings to a directory.
-    fn keep(&self, to: &Path, summary: &str, findings: &[Finding]) -> anyhow::Result<()> {
-        fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
-        let list: String = findings
-            .iter()
-            .map(|finding| format!("{finding}\n"))
-            .collect();
-        fs::write(to.join("session"), format!("{summary}\n{list}"))?;
-        for path in self.logs() {
-            if let Some(name) = path.file_name() {
-                fs::copy(&path, to.join(name))?;
-            }
-        }
-        Ok(())
     }
 }
 

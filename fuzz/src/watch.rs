@@ -116,6 +116,18 @@ pub(crate) fn processes(group: &str) -> Vec<u32> {
     .collect()
 }
 
+/// The host's processes whose command line has this state directory.
+pub(crate) fn named(root: &Path) -> Vec<String> {
+    let root = root.as_os_str().as_encoded_bytes();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let places = entries.map(|entry| entry.path());
+    let named = places.filter(|place| {
+        let command = fs::read(place.join("cmdline")).unwrap_or_default();
+        command.windows(root.len()).any(|window| window == root)
+    });
+    named.map(|place| place.display().to_string()).collect()
+}
+
 /// The host's processes of a container and one more, with what their threads are doing.
 pub(crate) fn describe(group: &str, run: u32) -> String {
     let mut text = String::new();

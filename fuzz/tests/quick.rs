@@ -3,6 +3,7 @@
 //! Needs root and overlayfs, as the fuzzer does.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,25 +13,40 @@ use fuzz::Options;
 /// Seeds of sessions of different kinds: see their summaries.
 const SEEDS: [u64; 2] = [1014, 2001];
 
+/// One session of this seed; the machine may be busy with other tests.
+fn session(runtime: &Runtime, seed: u64, specs: bool, out: &Path) -> Options {
+    Options {
+        minutes: 0,
+        platform: runtime.platform.clone(),
+        seed: Some(seed),
+        sessions: Some(1),
+        seconds: 12,
+        without: Vec::new(),
+        trace: false,
+        kill_limit: 30,
+        specs,
+        out: out.to_owned(),
+    }
+}
+
 #[test]
 fn nothing_is_found_in_short_sessions() {
     let out = tempfile::tempdir().unwrap();
     for runtime in Runtime::matrix().unwrap() {
         for seed in SEEDS {
-            let options = Options {
-                minutes: 0,
-                platform: runtime.platform.clone(),
-                seed: Some(seed),
-                sessions: Some(1),
-                seconds: 12,
-                without: Vec::new(),
-                trace: false,
-                // The machine may be busy with other tests.
-                kill_limit: 30,
-                out: out.path().to_owned(),
-            };
+            let options = session(&runtime, seed, false, out.path());
             assert_eq!(fuzz::run(&options).unwrap(), 0, "see the findings above");
         }
+    }
+}
+
+#[test]
+fn nothing_is_found_with_damaged_specs() {
+    let out = tempfile::tempdir().unwrap();
+    let runtime = &Runtime::matrix().unwrap()[0];
+    for seed in SEEDS {
+        let options = session(runtime, seed, true, out.path());
+        assert_eq!(fuzz::run(&options).unwrap(), 0, "see the findings above");
     }
 }
 

@@ -9,6 +9,12 @@ use rstest::rstest;
 
 use crate::{checked, needs_root};
 
+/// A shell script that does something and stays for a moment. `ctr` gives up the pipes that it has not
+/// opened yet when a process ends, whatever was written to them, with every runtime.
+fn ends_later(script: &str, code: i32) -> String {
+    format!("{script}; sleep 2; exit {code}")
+}
+
 #[rstest]
 fn short_list() {
     needs_root!();
@@ -20,7 +26,7 @@ fn short_list() {
 fn short_list_on(runtime: &Runtime) {
     let containerd = Containerd::start(runtime).unwrap();
     containerd.make_root().unwrap();
-    let script = checked("echo hello; exit 3");
+    let script = checked(&ends_later("echo hello", 3));
     let output = containerd
         .run(&["--rm"], "once", &["sh", "-c", &script])
         .unwrap();
@@ -84,8 +90,7 @@ fn short_list_on(runtime: &Runtime) {
         "stays",
         "sh",
         "-c",
-        // What a process writes right before its end is lost to ctr now and then, with runc too.
-        &checked("echo inside; sleep 1; exit 4"),
+        &checked(&ends_later("echo inside", 4)),
     ]);
     assert_eq!(
         (executed.stdout.as_str(), executed.code),
@@ -126,7 +131,7 @@ fn containerd_is_killed_and_comes_back() {
     containerd.launch().unwrap();
     let call = |args: &[&str]| containerd.ctr(args).unwrap();
     assert!(call(&["task", "ls"]).stdout.contains("RUNNING"));
-    let script = checked("echo alive; sleep 1");
+    let script = checked(&ends_later("echo alive", 0));
     let executed = call(&[
         "task",
         "exec",

@@ -167,7 +167,7 @@ fn check(task: &Task, request: &CloneRequest) -> Result<()> {
     if has(CloneFlags::NEWTIME) {
         return Err(Errno::EINVAL);
     }
-    let is_init = task.group().parent().is_none();
+    let is_init = task.group().parent().is_none() || task.group().pid() == 1;
     if has(CloneFlags::PARENT) && is_init {
         return Err(Errno::EINVAL);
     }

@@ -96,6 +96,11 @@ pub(crate) fn abandon(child: &Arc<Task>) {
             .children
             .retain(|other| !Arc::ptr_eq(other, group));
     }
+    let numbers = child.numbers();
+    // A namespace whose first process did not come to be never gets another (`free_pid` in Linux's `kernel/pid.c`).
+    if numbers.own() == 1 {
+        numbers.namespace().set_dead();
+    }
     child.release_numbers();
     release_resources(child);
 }
@@ -329,6 +334,8 @@ fn adopt_children(group: &Arc<ThreadGroup>) {
         child.links.lock().parent.clone_from(&adopter);
         send_parent_death_signals(&child);
         let Some(adopter) = &adopter else {
+            // An init ends after everything else in its namespace.
+            debug_assert!(child.is_zombie(), "an orphan finds no parent");
             if child.is_zombie() {
                 reap_locked(&child);
             }
@@ -421,6 +428,7 @@ pub(crate) fn reap_locked(group: &Arc<ThreadGroup>) {
     group.join(None);
     let (parent, leader) = {
         let mut links = group.links.lock();
+        debug_assert!(links.children.is_empty(), "it has no children left");
         links.tasks.clear();
         // Its thread may still be on its way out, but has no number any more.
         let leader = std::mem::take(&mut links.leader);
@@ -468,6 +476,8 @@ fn last_thread_of_init(task: &Arc<Task>) {
 }
 
 fn others_in(namespace: &Arc<PidNamespace>, init: &Arc<ThreadGroup>) -> Vec<Arc<ThreadGroup>> {
+    // One that is about to be published is there, or will find the namespace dead.
+    let _tree = init.kernel().task_set.lock();
     namespace
         .groups()
         .into_iter()

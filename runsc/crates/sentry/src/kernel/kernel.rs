@@ -101,6 +101,8 @@ pub struct Kernel {
     pub cgroups: Cgroups,
     /// What the kernel has said: `dmesg`.
     pub log: KernelLog,
+    /// What the container's user was told.
+    pub told: crate::user_log::Told,
     /// Ends a process when memory is used up.
     pub oom: OomKiller,
     /// What was set of `/proc/sys`.
@@ -161,6 +163,7 @@ impl Kernel {
             freezer: Freezer::default(),
             cgroups: Cgroups::default(),
             log,
+            told: crate::user_log::Told::default(),
             oom: OomKiller::new(config.on_oom),
         });
         crate::kernel::oom::attach(&kernel);

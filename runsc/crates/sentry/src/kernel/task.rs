@@ -1,7 +1,7 @@
 //! Tasks: threads of the application.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use platform::{Context, Interrupter, ThreadState};
@@ -441,6 +441,3 @@ impl Task {
         self.cpu.at(self.kernel.clock().monotonic_ns())
     }
 }
-
-/// A reference that does not keep the task.
-pub type WeakTask = Weak<Task>;

@@ -275,11 +275,6 @@ impl AddressSpace {
         *self.layout.lock() = layout;
     }
 
-    /// Has new mappings placed from the top down without randomness (`ADDR_NO_RANDOMIZE`).
-    pub fn disable_randomness(&self) {
-        self.areas.write().mmap_base = highest_mmap_base(&self.bounds);
-    }
-
     /// What the last task of the address space calls when it leaves: everything is given back, even if
     /// others still hold a reference (a reader of its `/proc` files). No task may run in it any more.
     pub fn release(&self) {

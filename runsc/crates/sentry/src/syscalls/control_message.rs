@@ -28,18 +28,37 @@ pub(super) fn read(task: &Task, address: usize, len: usize) -> Result<Control> {
     let mut bytes = vec![0; len];
     task.mm().read_bytes(address, &mut bytes)?;
     let mut rest = bytes.as_slice();
-    while let Ok((header, _)) = Cmsghdr::read_from_prefix(rest) {
-        let len = usize::try_from(header.len).map_err(|_| Errno::EINVAL)?;
-        if len < HEADER {
-            return Err(Errno::EINVAL);
+    while let Some(message) = split(rest)? {
+        if message.header.level == SOL_SOCKET {
+            read_one(task, message.header.kind, message.data, &mut control)?;
         }
-        let data = rest.get(HEADER..len).ok_or(Errno::EINVAL)?;
-        if header.level == SOL_SOCKET {
-            read_one(task, header.kind, data, &mut control)?;
-        }
-        rest = rest.get(len.next_multiple_of(ALIGN)..).unwrap_or_default();
+        rest = message.after;
     }
     Ok(control)
+}
+
+/// One message of ancillary data.
+struct Message<'a> {
+    header: Cmsghdr,
+    data: &'a [u8],
+    /// What is behind it.
+    after: &'a [u8],
+}
+
+/// The first message; None where no header fits. EINVAL if it is longer
+/// than what is there, or shorter than its header.
+fn split(bytes: &[u8]) -> Result<Option<Message<'_>>> {
+    let Ok((header, _)) = Cmsghdr::read_from_prefix(bytes) else {
+        return Ok(None);
+    };
+    let len = usize::try_from(header.len).map_err(|_| Errno::EINVAL)?;
+    let data = bytes.get(HEADER..len).ok_or(Errno::EINVAL)?;
+    let after = bytes.get(len.next_multiple_of(ALIGN)..).unwrap_or_default();
+    Ok(Some(Message {
+        header,
+        data,
+        after,
+    }))
 }
 
 fn read_one(task: &Task, kind: i32, data: &[u8], control: &mut Control) -> Result<()> {
@@ -172,5 +191,29 @@ impl Room<'_> {
             return Ok(());
         }
         self.put(SCM_RIGHTS, &numbers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{any, proptest};
+
+    use super::{HEADER, split};
+
+    proptest! {
+        #[test]
+        fn random_bytes_come_to_an_end(bytes in vec(any::<u8>(), 0..200), len in 0u64..64) {
+            // A length that is small now and then reaches further than a random one.
+            let mut bytes = bytes;
+            if let Some(place) = bytes.get_mut(..8) {
+                place.copy_from_slice(&len.to_ne_bytes());
+            }
+            let mut rest = bytes.as_slice();
+            while let Ok(Some(message)) = split(rest) {
+                assert!(message.after.len() + message.data.len() + HEADER <= rest.len());
+                rest = message.after;
+            }
+        }
     }
 }

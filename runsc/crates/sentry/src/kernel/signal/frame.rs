@@ -328,3 +328,23 @@ pub(super) fn load(context: &mut Context, saved: &SavedExtended) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_frame_gives_no_privilege(bytes in vec(any::<u8>(), size_of::<SigContext>())) {
+            let context = SigContext::read_from_bytes(&bytes).unwrap();
+            let mut registers = ThreadState::default();
+            restore(&mut registers, &context);
+            assert_eq!((registers.cs, registers.ss), (USER_CS, USER_SS));
+            assert_eq!(registers.eflags & !RESTORABLE_FLAGS, FIXED_FLAGS & !RESTORABLE_FLAGS);
+            assert_eq!(registers.rip, context.rip);
+        }
+    }
+}

@@ -141,3 +141,26 @@ fn a_full_line_still_takes_its_end() {
     terminal.type_in(b"\n");
     assert_eq!(terminal.read(10_000).map(|line| line.len()), Some(CAPACITY));
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_settings_and_no_input_break_it(
+        settings in proptest::prelude::any::<[u8; 36]>(),
+        inputs in proptest::collection::vec(proptest::prelude::any::<Vec<u8>>(), 0..40),
+        count in 0usize..100,
+    ) {
+        let mut terminal = Terminal::new();
+        terminal.termios = zerocopy::transmute!(settings);
+        for input in inputs {
+            terminal.type_in(&input);
+            if let Some(line) = terminal.read(count) {
+                assert!(line.len() <= count);
+            }
+        }
+        // What is typed and read by nobody does not grow without end.
+        for _ in 0..100 {
+            terminal.type_in(&[b'a'; 1000]);
+        }
+        assert!(terminal.shown().len() < 1 << 17);
+    }
+}
