@@ -205,8 +205,10 @@ impl Supervisor {
                 return;
             }
             if Instant::now() > end {
-                let stuck: Vec<_> = alive.iter().map(describe).collect();
-                self.say(&format!("stuck {}", stuck.join(", ")));
+                // Those that have lost their parent, among them, and what seems to come from outside.
+                let all: Vec<_> = everybody().iter().map(describe).collect();
+                let stuck: Vec<_> = alive.iter().map(|(pid, _)| pid.to_string()).collect();
+                self.say(&format!("stuck {} of {}", stuck.join(" "), all.join(", ")));
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -227,15 +229,16 @@ fn describe((pid, state): &(i64, String)) -> String {
             format!("{}: {}", thread.file_name().to_string_lossy(), call.trim())
         })
         .collect();
-    let parent = read("status");
-    let parent = parent.lines().find(|line| line.starts_with("PPid"));
-    let tracer = read("status");
-    let tracer = tracer.lines().find(|line| line.starts_with("TracerPid"));
+    let status = read("status");
+    let facts = ["PPid", "TracerPid", "NSpid", "Threads", "ShdPnd"];
+    let facts: Vec<&str> = status
+        .lines()
+        .filter(|line| facts.iter().any(|fact| line.starts_with(fact)))
+        .collect();
     format!(
-        "{pid} {state} {} {} {} [{}]",
+        "{pid} {state} {} {} [{}]",
         read("comm").trim(),
-        parent.unwrap_or_default(),
-        tracer.unwrap_or_default(),
+        facts.join(" ").replace('\t', " "),
         calls.join("; ")
     )
 }
@@ -252,19 +255,26 @@ fn raw_fd(file: &File) -> i32 {
 
 /// The processes here with their states, but the first and those that were executed from outside.
 fn others() -> Vec<(i64, String)> {
+    let parent = |pid: &i64| stat(*pid).map(|(_, parent)| parent);
+    let mut all = everybody();
+    all.retain(|(pid, _)| *pid > 1 && parent(pid).is_some_and(|parent| parent != "0"));
+    all
+}
+
+fn everybody() -> Vec<(i64, String)> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     let names = entries.flatten().map(|entry| entry.file_name());
     let pids = names.filter_map(|name| name.to_str()?.parse::<i64>().ok());
-    pids.filter(|pid| *pid > 1)
-        .filter_map(|pid| {
-            let stat = text(&format!("/proc/{pid}/stat"))?;
-            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-            let state = fields.next()?.to_owned();
-            (fields.next()? != "0").then_some((pid, state))
-        })
-        .collect()
+    pids.filter_map(|pid| Some((pid, stat(pid)?.0))).collect()
+}
+
+/// A process's state and its parent.
+fn stat(pid: i64) -> Option<(String, String)> {
+    let stat = text(&format!("/proc/{pid}/stat"))?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.to_owned()))
 }
 
 /// Removes what outlives processes: files, queues, System V objects.

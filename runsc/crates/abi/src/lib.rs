@@ -2,6 +2,7 @@
 //!
 //! One module per subject. Structures that cross the boundary to user memory are plain old data
 //! (`zerocopy`), laid out as on x86-64; constants come from `linux-raw-sys` where it has them.
+#![warn(missing_docs)]
 
 pub mod elf;
 mod errno;

@@ -1,7 +1,8 @@
 //! Terminals: `struct termios` and its flags, window sizes, the requests of `man 2 ioctl_tty`.
 
-use bitflags::bitflags;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+pub use flags::{InputFlags, LocalFlags, OutputFlags};
 
 /// Control characters in [`Termios`].
 pub const NCCS: usize = 19;
@@ -49,57 +50,62 @@ pub struct Winsize {
     pub ypixel: u16,
 }
 
-bitflags! {
-    /// `c_iflag`
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct InputFlags: u32 {
-        const IGNBRK = 0o1;
-        const BRKINT = 0o2;
-        const IGNPAR = 0o4;
-        const PARMRK = 0o10;
-        const INPCK = 0o20;
-        const ISTRIP = 0o40;
-        const INLCR = 0o100;
-        const IGNCR = 0o200;
-        const ICRNL = 0o400;
-        const IUCLC = 0o1000;
-        const IXON = 0o2000;
-        const IXANY = 0o4000;
-        const IXOFF = 0o10000;
-        const IMAXBEL = 0o20000;
-        const IUTF8 = 0o40000;
-        const _ = !0;
-    }
+#[expect(missing_docs, reason = "the constants are those of man 3 termios")]
+mod flags {
+    use bitflags::bitflags;
 
-    /// `c_oflag`
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct OutputFlags: u32 {
-        const OPOST = 0o1;
-        const OLCUC = 0o2;
-        const ONLCR = 0o4;
-        const OCRNL = 0o10;
-        const ONOCR = 0o20;
-        const ONLRET = 0o40;
-        const XTABS = 0o14000;
-        const _ = !0;
-    }
+    bitflags! {
+        /// `c_iflag`
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct InputFlags: u32 {
+            const IGNBRK = 0o1;
+            const BRKINT = 0o2;
+            const IGNPAR = 0o4;
+            const PARMRK = 0o10;
+            const INPCK = 0o20;
+            const ISTRIP = 0o40;
+            const INLCR = 0o100;
+            const IGNCR = 0o200;
+            const ICRNL = 0o400;
+            const IUCLC = 0o1000;
+            const IXON = 0o2000;
+            const IXANY = 0o4000;
+            const IXOFF = 0o10000;
+            const IMAXBEL = 0o20000;
+            const IUTF8 = 0o40000;
+            const _ = !0;
+        }
 
-    /// `c_lflag`
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct LocalFlags: u32 {
-        const ISIG = 0o1;
-        const ICANON = 0o2;
-        const ECHO = 0o10;
-        const ECHOE = 0o20;
-        const ECHOK = 0o40;
-        const ECHONL = 0o100;
-        const NOFLSH = 0o200;
-        const TOSTOP = 0o400;
-        const ECHOCTL = 0o1000;
-        const ECHOPRT = 0o2000;
-        const ECHOKE = 0o4000;
-        const IEXTEN = 0o100_000;
-        const _ = !0;
+        /// `c_oflag`
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct OutputFlags: u32 {
+            const OPOST = 0o1;
+            const OLCUC = 0o2;
+            const ONLCR = 0o4;
+            const OCRNL = 0o10;
+            const ONOCR = 0o20;
+            const ONLRET = 0o40;
+            const XTABS = 0o14000;
+            const _ = !0;
+        }
+
+        /// `c_lflag`
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct LocalFlags: u32 {
+            const ISIG = 0o1;
+            const ICANON = 0o2;
+            const ECHO = 0o10;
+            const ECHOE = 0o20;
+            const ECHOK = 0o40;
+            const ECHONL = 0o100;
+            const NOFLSH = 0o200;
+            const TOSTOP = 0o400;
+            const ECHOCTL = 0o1000;
+            const ECHOPRT = 0o2000;
+            const ECHOKE = 0o4000;
+            const IEXTEN = 0o100_000;
+            const _ = !0;
+        }
     }
 }
 

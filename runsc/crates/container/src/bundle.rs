@@ -181,15 +181,6 @@ impl Bundle {
         let (uids, gids) = (ranges(linux.uid_mappings()), ranges(linux.gid_mappings()));
         (wanted && !uids.is_empty() && !gids.is_empty()).then_some((uids, gids))
     }
-
-    /// Whether the spec wants the network kept apart from the caller's.
-    #[must_use]
-    pub fn network_flag(&self) -> Namespaces {
-        match self.network_namespace() {
-            Joined::New => Namespaces::NETWORK,
-            _ => Namespaces::empty(),
-        }
-    }
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! The one crate that makes host system calls: descriptors owned, [`Errno`] out.
 //!
 //! Thin over `rustix`; what rustix lacks is a raw call in a module that opts into `unsafe`.
+#![warn(missing_docs)]
 
 pub mod at;
 pub mod barrier;

@@ -13,6 +13,7 @@ use std::ffi::{CString, OsStr};
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::{Mutex, PoisonError};
 
 use bitflags::bitflags;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus};
@@ -256,17 +257,25 @@ impl Child {
 /// Takes ownership of a descriptor that the parent donated, and marks it close-on-exec.
 ///
 /// # Errors
-/// `EBADF` when there is none of that number.
+/// `EBADF` when there is none of that number that nobody has taken.
 pub fn take_donated(number: RawFd) -> Result<OwnedFd> {
+    /// Held from the look at the mark until it is set, so that a descriptor is taken once.
+    static TAKING: Mutex<()> = Mutex::new(());
     if number < FIRST_DONATED {
         return Err(Errno::EBADF);
     }
-    // SAFETY: F_SETFD on an integer touches no memory; a bad number is EBADF.
+    let _taking = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: F_GETFD on an integer touches no memory; a bad number is EBADF.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: F_SETFD on an integer touches no memory.
     if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
         return Err(last_errno());
     }
-    // SAFETY: the descriptor is open (checked above), and callers take each donated number once, at
-    // start-up, before anything else opens descriptors that it could be confused with.
+    // SAFETY: 1. The descriptor is open. 2. Nobody in this process owns it: whatever the process opens is close-on-exec
+    // from its beginning, as is a donated descriptor from the moment that it is taken, and this one was not.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 

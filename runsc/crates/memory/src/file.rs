@@ -263,11 +263,6 @@ impl MemoryFile {
         self.peak.load(Ordering::Relaxed)
     }
 
-    /// Counts [`peak`](Self::peak) anew from now on.
-    pub fn reset_peak(&self) {
-        self.peak.store(self.usage().total(), Ordering::Relaxed);
-    }
-
     /// The limit in bytes; `u64::MAX` if there is none.
     #[must_use]
     pub fn limit(&self) -> u64 {

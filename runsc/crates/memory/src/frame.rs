@@ -72,13 +72,6 @@ impl FrameRange {
         Self::trusted(self.start + from.min(to), self.start + to)
     }
 
-    /// What both ranges have in common.
-    #[must_use]
-    pub fn intersection(self, other: Self) -> Option<Self> {
-        let (start, end) = (self.start.max(other.start), self.end.min(other.end));
-        (start < end).then(|| Self::trusted(start, end))
-    }
-
     /// Whether `other` begins where this range ends.
     #[must_use]
     pub const fn is_followed_by(self, other: Self) -> bool {

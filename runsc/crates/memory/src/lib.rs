@@ -10,6 +10,7 @@
 //! - [`io`] moves bytes between host descriptors and such memory without a bounce buffer.
 //!
 //! Locks: the allocator's lock and the window cache's lock are leaves; nothing is called under them.
+#![warn(missing_docs)]
 
 mod access;
 mod allocator;

@@ -11,13 +11,14 @@ use crate::syscalls::table::{Call, Support};
 pub const TARGET: &str = "user";
 
 /// Calls that were spoken of, a bit for each number; those beyond share the last.
-static TOLD: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
+#[derive(Debug, Default)]
+pub struct Told([AtomicU64; 8]);
 
 /// Says, once for each call, that it is not supported.
 pub(crate) fn unsupported(task: &Task, args: &SyscallArgs, call: Option<&Call>) {
     let bit = usize::try_from(args.number).map_or(511, |number| number.min(511));
     let mask = 1_u64 << (bit % 64);
-    let told = TOLD.get(bit / 64);
+    let told = task.kernel().told.0.get(bit / 64);
     if told.is_none_or(|told| told.fetch_or(mask, Ordering::Relaxed) & mask != 0) {
         return;
     }

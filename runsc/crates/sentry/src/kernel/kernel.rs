@@ -73,6 +73,8 @@ pub struct Kernel {
     pub timer_queue: TimerQueue,
     /// How many signals each user has queued.
     pub queued_signals: QueuedByUser,
+    /// How many tasks each real user has, zombies included.
+    pub tasks_of_users: UserCount,
     /// How many pages the pipes of each user may hold.
     pub pipe_pages: UserCount,
     /// How many inotify instances each user has.
@@ -97,6 +99,8 @@ pub struct Kernel {
     pub cgroups: Cgroups,
     /// What the kernel has said: `dmesg`.
     pub log: KernelLog,
+    /// What the container's user was told.
+    pub told: crate::user_log::Told,
     /// Ends a process when memory is used up.
     pub oom: OomKiller,
     /// What was set of `/proc/sys`.
@@ -142,6 +146,7 @@ impl Kernel {
             vdso: crate::time::vdso::Vdso::default(),
             timer_queue: TimerQueue::default(),
             queued_signals: QueuedByUser::default(),
+            tasks_of_users: UserCount::default(),
             pipe_pages: UserCount::default(),
             inotify_instances: UserCount::default(),
             inotify_watches: UserCount::default(),
@@ -155,6 +160,7 @@ impl Kernel {
             freezer: Freezer::default(),
             cgroups: Cgroups::default(),
             log,
+            told: crate::user_log::Told::default(),
             oom: OomKiller::new(config.on_oom),
         });
         crate::kernel::oom::attach(&kernel);

@@ -38,23 +38,6 @@ impl AddressSpace {
         })
     }
 
-    /// Copies bytes in up to the first that can't be read; returns how many.
-    ///
-    /// # Errors
-    /// EFAULT, only if not one byte could be read.
-    pub fn read_partial(&self, address: usize, buffer: &mut [u8]) -> Result<usize> {
-        let len = buffer.len();
-        some_of(self.read_some(address, buffer), len)
-    }
-
-    /// Copies bytes out up to the first that can't be written; returns how many.
-    ///
-    /// # Errors
-    /// EFAULT, only if not one byte could be written.
-    pub fn write_partial(&self, address: usize, bytes: &[u8]) -> Result<usize> {
-        some_of(self.write_some(address, bytes), bytes.len())
-    }
-
     /// Writes zeroes.
     ///
     /// # Errors
@@ -367,14 +350,6 @@ impl AddressSpace {
         part.warm_up();
         let areas = self.areas.read();
         self.provide(&areas, &mut self.active.write(), &want)
-    }
-}
-
-fn some_of(done: usize, wanted: usize) -> Result<usize> {
-    if done == 0 && wanted > 0 {
-        Err(Errno::EFAULT)
-    } else {
-        Ok(done)
     }
 }
 

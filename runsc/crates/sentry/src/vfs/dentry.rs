@@ -112,12 +112,6 @@ impl DentryTree {
         &self.root
     }
 
-    /// Lets go of what is only remembered.
-    pub fn forget_all(&self) {
-        let old = std::mem::take(&mut *self.recent.lock());
-        drop(old);
-    }
-
     fn keep(&self, dentry: &Arc<Dentry>) {
         let mut recent = self.recent.lock();
         recent.next += 1;

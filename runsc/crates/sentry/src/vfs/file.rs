@@ -258,7 +258,7 @@ pub struct OpenFile {
     flags: AtomicU32,
     offset: Offset,
     /// Held as long as it is open for writing.
-    write_access: Option<WriteAccess>,
+    _write_access: Option<WriteAccess>,
     /// Held as long as it is the program of a process.
     _deny_write: Option<DenyWrite>,
     /// Who gets SIGIO, and which signal instead (`F_SETOWN`, `F_SETSIG`).
@@ -312,9 +312,9 @@ impl OpenFile {
         inode: InodeRef,
         file: Arc<dyn File>,
         flags: OpenFlags,
-        write_access: Option<WriteAccess>,
+        _write_access: Option<WriteAccess>,
     ) -> Arc<OpenFile> {
-        OpenFile::with_access(path, inode, file, flags, (write_access, None))
+        OpenFile::with_access(path, inode, file, flags, (_write_access, None))
     }
 
     fn with_access(
@@ -331,7 +331,7 @@ impl OpenFile {
             file,
             flags: AtomicU32::new(flags.bits()),
             offset: Offset::default(),
-            write_access: access.0,
+            _write_access: access.0,
             _deny_write: access.1,
             owner: Mutex::default(),
             async_registration: Mutex::default(),
@@ -414,12 +414,6 @@ impl OpenFile {
     #[must_use]
     pub fn lock_owner(&self) -> LockOwner {
         LockOwner::OpenFile(std::ptr::from_ref(self).addr())
-    }
-
-    /// Whether it counts as a writer of its inode.
-    #[must_use]
-    pub fn has_write_access(&self) -> bool {
-        self.write_access.is_some()
     }
 
     /// The file offset; held over reads and writes that use it (`man 2 read`, POSIX atomicity).

@@ -81,15 +81,6 @@ impl TaskSignals {
         }
     }
 
-    /// With `mask` blocked: for a process that is put in from outside.
-    #[must_use]
-    pub fn with_mask(mask: SignalSet) -> TaskSignals {
-        TaskSignals {
-            mask: mask.minus(SignalSet::UNBLOCKABLE),
-            ..TaskSignals::default()
-        }
-    }
-
     /// Sets whether it has joined a stop of its group.
     pub(crate) fn set_stopped(&mut self, stopped: bool) {
         self.stopped = stopped;
@@ -112,21 +103,6 @@ impl TaskSignals {
     pub(super) fn wanted(&self) -> SignalSet {
         SignalSet(!self.mask.0).union(self.waiting_for)
     }
-}
-
-/// What `/proc/[pid]/status` tells of a task's signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignalSummary {
-    /// `SigPnd`
-    pub pending: SignalSet,
-    /// `ShdPnd`
-    pub group_pending: SignalSet,
-    /// `SigBlk`
-    pub blocked: SignalSet,
-    /// `SigIgn`
-    pub ignored: SignalSet,
-    /// `SigCgt`
-    pub caught: SignalSet,
 }
 
 impl GroupSignals {
@@ -204,24 +180,6 @@ impl Task {
         }
         let seen = self.trace_stop_seen();
         self.is_trap_requested() || requested && seen != Some(group.stop.generation())
-    }
-
-    /// For `/proc/[pid]/status`.
-    #[must_use]
-    pub fn signal_summary(&self) -> SignalSummary {
-        let group = self.group().signals.lock();
-        let own = self.signals.lock();
-        let (pending, group_pending, blocked) = (own.pending.set(), group.pending.set(), own.mask);
-        drop((own, group));
-        let dispositions = self.group().shared_dispositions();
-        let dispositions = dispositions.lock();
-        SignalSummary {
-            pending,
-            group_pending,
-            blocked,
-            ignored: dispositions.ignored(),
-            caught: dispositions.caught(),
-        }
     }
 }
 
