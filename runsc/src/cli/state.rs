@@ -8,19 +8,11 @@ use container::lifecycle;
 use container::state::{State, StateDir};
 use serde::Serialize;
 
-use crate::cli::{Command, Invocation, print};
+use crate::cli::print;
+use crate::config::Config;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "state",
-    usage: "ID",
-    about: "print the state of a container",
-    flags: &[],
-    run,
-};
-
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    let id = invocation.only_id()?;
-    let directory = StateDir::new(&invocation.config.settings.root);
+pub(crate) fn run(config: &Config, id: &str) -> Result<u8> {
+    let directory = StateDir::new(&config.settings.root);
     let state = directory.load(id)?;
     lifecycle::tell_last_words(&directory, id);
     print(&format!(
