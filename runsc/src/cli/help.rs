@@ -11,7 +11,7 @@ use sandbox::PlatformReport;
 
 pub(crate) const COMMAND: Command = Command {
     name: "help",
-    usage: "[SUBCOMMAND | syscalls | platforms [--format json]]",
+    usage: "[SUBCOMMAND | syscalls [--format json|csv] | platforms [--format json]]",
     about: "describe a subcommand, the system calls of the kernel, or the platforms that work here",
     flags: &[],
     run,
@@ -20,10 +20,7 @@ pub(crate) const COMMAND: Command = Command {
 fn run(invocation: &Invocation<'_>) -> Result<u8> {
     match invocation.args {
         [] => overview(),
-        [topic] if topic == "syscalls" => {
-            print(&sandbox::describe_syscalls());
-            Ok(0)
-        }
+        [topic, flags @ ..] if topic == "syscalls" => syscalls(flags),
         [topic, flags @ ..] if topic == "platforms" => platforms(flags),
         [topic] => match COMMANDS.iter().find(|command| command.name == topic) {
             Some(found) => command(found),
@@ -31,6 +28,23 @@ fn run(invocation: &Invocation<'_>) -> Result<u8> {
         },
         _ => bail!("want one subcommand; see runsc help"),
     }
+}
+
+/// Prints the table of system calls.
+fn syscalls(flags: &[String]) -> Result<u8> {
+    const FLAGS: &[Flag] = &[flag("format", Kind::Text, "text", "text, json or csv").or("f")];
+    let (values, rest) = parse(FLAGS, flags)?;
+    if !rest.is_empty() {
+        bail!("want no more than --format; see runsc help");
+    }
+    let render = match values.text("format") {
+        "text" => sandbox::describe_syscalls,
+        "json" => sandbox::syscalls_json,
+        "csv" => sandbox::syscalls_csv,
+        other => bail!("invalid value {other:?} for flag -format: want text, json or csv"),
+    };
+    print(&render());
+    Ok(0)
 }
 
 /// Prints which platforms there are, after trying each.
