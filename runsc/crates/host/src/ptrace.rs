@@ -22,20 +22,38 @@ pub const OPTION_EXITKILL: usize = 1 << 20;
 /// The architecture of a system call stop: `AUDIT_ARCH_X86_64`.
 pub const ARCH_X86_64: u32 = 0xc000_003e;
 
-const POKEDATA: usize = 5;
-const CONT: usize = 7;
-const SETREGS: usize = 13;
-const GETREGS: usize = 12;
-const DETACH: usize = 17;
-const SYSEMU: usize = 31;
-const GETSIGINFO: usize = 0x4202;
-const GETREGSET: usize = 0x4204;
-const SETREGSET: usize = 0x4205;
-const SEIZE: usize = 0x4206;
-const INTERRUPT: usize = 0x4207;
-const SETSIGMASK: usize = 0x420b;
-const GET_SYSCALL_INFO: usize = 0x420e;
-const GET_RSEQ_CONFIGURATION: usize = 0x420f;
+const POKEDATA: u32 = 5;
+const CONT: u32 = 7;
+const SETREGS: u32 = 13;
+const GETREGS: u32 = 12;
+const DETACH: u32 = 17;
+const SYSEMU: u32 = 31;
+const GETSIGINFO: u32 = 0x4202;
+const GETREGSET: u32 = 0x4204;
+const SETREGSET: u32 = 0x4205;
+const SEIZE: u32 = 0x4206;
+const INTERRUPT: u32 = 0x4207;
+const SETSIGMASK: u32 = 0x420b;
+const GET_SYSCALL_INFO: u32 = 0x420e;
+const GET_RSEQ_CONFIGURATION: u32 = 0x420f;
+
+/// Every request that this module makes.
+pub const REQUESTS: &[u32] = &[
+    POKEDATA,
+    CONT,
+    SETREGS,
+    GETREGS,
+    DETACH,
+    SYSEMU,
+    GETSIGINFO,
+    GETREGSET,
+    SETREGSET,
+    SEIZE,
+    INTERRUPT,
+    SETSIGMASK,
+    GET_SYSCALL_INFO,
+    GET_RSEQ_CONFIGURATION,
+];
 
 const NT_X86_XSTATE: usize = 0x202;
 
@@ -61,7 +79,7 @@ pub struct RseqConfiguration {
     pub signature: u32,
 }
 
-fn request(request: usize, tid: i32, address: usize, data: usize) -> Result<usize> {
+fn request(request: u32, tid: i32, address: usize, data: usize) -> Result<usize> {
     // SAFETY: callers pass, per request, either plain numbers or pointers derived from live
     // references of the size that the request reads or writes; the kernel touches nothing else of
     // this process. The raw call, unlike glibc's, has no variadic or PEEK conventions.

@@ -28,7 +28,7 @@ mod state;
 pub use context::{Context, Interrupter};
 pub use error::SetupError;
 pub use extended::{ExtendedLayout, ExtendedState};
-pub use limits::{HostCall, Limits};
+pub use limits::{HostCall, KVM_HOST_CALLS, Limits, PTRACE_HOST_CALLS};
 pub use ptrace::Config as PtraceConfig;
 pub use self_test::{NAMES, Unusable, device, open, self_test};
 pub use space::{CallGroup, Space};
@@ -143,8 +143,8 @@ impl Platform {
     #[must_use]
     pub fn host_calls(&self) -> &'static [HostCall] {
         match self.kind {
-            Kind::Ptrace(_) => limits::PTRACE_HOST_CALLS,
-            Kind::Kvm(_) => limits::KVM_HOST_CALLS,
+            Kind::Ptrace(_) => PTRACE_HOST_CALLS,
+            Kind::Kvm(_) => KVM_HOST_CALLS,
             Kind::Mock => &[],
         }
     }

@@ -22,37 +22,48 @@ pub struct HostCall {
     pub name: &'static str,
     /// The number on x86-64.
     pub number: c_long,
-    /// The values of the second argument that it is made with; empty if any.
-    pub requests: &'static [u32],
+    /// Which argument, from 0, takes only which values; no values mean that any argument will do.
+    pub argument: u8,
+    /// The values.
+    pub values: &'static [u32],
     /// What for.
     pub reason: &'static str,
 }
 
-macro_rules! host_calls {
-    ($($name:ident, $number:ident, $([$requests:expr],)? $reason:literal;)*) => {
-        &[$(HostCall {
-            name: stringify!($name),
-            number: libc::$number,
-            requests: host_calls!(@ $($requests)?),
-            reason: $reason,
-        },)*]
-    };
-    (@) => { &[] };
-    (@ $requests:expr) => { $requests };
+const fn any(name: &'static str, number: c_long, reason: &'static str) -> HostCall {
+    HostCall {
+        name,
+        number,
+        argument: 0,
+        values: &[],
+        reason,
+    }
 }
 
 /// What the ptrace platform calls after its set-up, besides what every process here may: locks, its
-/// own descriptors (`F_DUPFD_CLOEXEC`, `close`), and writing to files.
-pub(crate) const PTRACE_HOST_CALLS: &[HostCall] = host_calls! {
-    ptrace, SYS_ptrace, "run, stop and inspect stub threads, and map in them";
-    wait4, SYS_wait4, "wait for a stub thread to stop; reap one that ended";
-    tgkill, SYS_tgkill, "interrupt a stub thread; kick an OS thread out of a host call";
-    kill, SYS_kill, "end stub processes";
-    sched_setaffinity, SYS_sched_setaffinity, "let a stub thread follow its tracer's processor";
-    sched_getaffinity, SYS_sched_getaffinity, "learn where a stub thread that runs for long may go";
-    getcpu, SYS_getcpu, "learn the tracer's processor, where the vDSO can't tell";
-    sched_yield, SYS_sched_yield, "let a new stub process start";
-};
+/// own descriptors (`F_DUPFD_CLOEXEC`, `close`), writing to files, and the CPUs that a thread may use.
+pub const PTRACE_HOST_CALLS: &[HostCall] = &[
+    HostCall {
+        name: "ptrace",
+        number: libc::SYS_ptrace,
+        argument: 0,
+        values: host::ptrace::REQUESTS,
+        reason: "run, stop and inspect stub threads, and map in them",
+    },
+    any(
+        "wait4",
+        libc::SYS_wait4,
+        "wait for a stub thread to stop; reap one that ended",
+    ),
+    any("tgkill", libc::SYS_tgkill, "interrupt a stub thread"),
+    HostCall {
+        name: "kill",
+        number: libc::SYS_kill,
+        argument: 1,
+        values: &[libc::SIGKILL.cast_unsigned()],
+        reason: "end stub processes",
+    },
+];
 
 /// Requests that the KVM platform makes of its virtual machine and vCPUs (`linux/kvm.h`).
 const KVM_REQUESTS: &[u32] = &[
@@ -71,8 +82,12 @@ const KVM_REQUESTS: &[u32] = &[
 ];
 
 /// What the KVM platform calls after its set-up, besides what every process here may: mapping files
-/// without execution, giving pages back (`madvise`), and `fstat` and `fcntl` of its descriptors.
-pub(crate) const KVM_HOST_CALLS: &[HostCall] = host_calls! {
-    ioctl, SYS_ioctl, [KVM_REQUESTS], "run vCPUs, make more of them, and give the machine memory";
-    tgkill, SYS_tgkill, "kick an OS thread out of a vCPU";
-};
+/// without execution, giving pages back (`madvise`), `fstat` and `fcntl` of its descriptors, and `tgkill` of its own
+/// threads.
+pub const KVM_HOST_CALLS: &[HostCall] = &[HostCall {
+    name: "ioctl",
+    number: libc::SYS_ioctl,
+    argument: 1,
+    values: KVM_REQUESTS,
+    reason: "run vCPUs, make more of them, and give the machine memory",
+}];

@@ -14,7 +14,7 @@ use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use host::sacrifice::Sacrifice;
 use host::{empty_root, errno, privilege};
 use platform::{HostCall, Platform, PtraceConfig};
-use seccomp::{Entry, Filter, Rule};
+use seccomp::Filter;
 
 use crate::error::SandboxError;
 use crate::inputs::Inputs;
@@ -136,15 +136,10 @@ pub(crate) fn install_filter(
 ) -> Result<(), SandboxError> {
     let mut filter = Filter::new(seccomp::sandbox::ENTRIES, seccomp::sandbox::REFUSALS)?;
     for call in host_calls {
-        if call.requests.is_empty() {
-            let entry = Entry {
-                number: call.number,
-                rule: Rule::Always,
-                reason: call.reason,
-            };
-            filter.add(&entry)?;
+        if call.values.is_empty() {
+            filter.allow(call.number);
         } else {
-            filter.allow_requests(call.number, call.requests)?;
+            filter.allow_values(call.number, call.argument, call.values)?;
         }
     }
     host::denied_call::install_handler(denied).map_err(SandboxError::host("handle SIGSYS"))?;

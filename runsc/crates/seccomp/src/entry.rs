@@ -62,6 +62,11 @@ pub(crate) const fn when(
     }
 }
 
+/// Argument `index` equals this constant of a C header.
+pub(crate) const fn is(index: u8, value: i32) -> Argument {
+    Argument::Is(index, value.cast_unsigned())
+}
+
 /// No `PROT_EXEC` in the third argument: mmap and mprotect.
 pub(crate) const NOT_EXECUTABLE: &[&[Argument]] = &[&[Argument::Masked(2, 4, 0)]];
 
@@ -77,7 +82,19 @@ const THREAD_FLAGS: u64 = 0x100 | 0x800 | 0x1_0000;
 /// `CLONE_NEW*`
 const NAMESPACE_FLAGS: u64 = 0x7e02_0000 | 0x80;
 
-/// `AT_EMPTY_PATH` in argument 3 (newfstatat) — the call is an fstat.
-pub(crate) const EMPTY_PATH_IN_3: &[&[Argument]] = &[&[Argument::Masked(3, 0x1000, 0x1000)]];
-/// `AT_EMPTY_PATH` in argument 2 (statx).
+/// `AT_EMPTY_PATH` in argument 2: statx of a descriptor.
 pub(crate) const EMPTY_PATH_IN_2: &[&[Argument]] = &[&[Argument::Masked(2, 0x1000, 0x1000)]];
+
+/// `FUTEX_WAIT`, `FUTEX_WAKE`, `FUTEX_WAIT_BITSET`, whatever their flags: futex. Rust, `parking_lot` and glibc use no
+/// other for locks that are neither robust nor of priority inheritance.
+pub(crate) const WAIT_OR_WAKE: &[&[Argument]] = &[
+    &[Argument::Masked(1, FUTEX_COMMAND, 0)],
+    &[Argument::Masked(1, FUTEX_COMMAND, 1)],
+    &[Argument::Masked(1, FUTEX_COMMAND, 9)],
+];
+
+/// `FUTEX_CMD_MASK`, in 32 bits
+const FUTEX_COMMAND: u64 = 0xffff_fe7f;
+
+/// `MADV_GUARD_INSTALL`, Linux 6.13
+pub(crate) const MADV_GUARD_INSTALL: i32 = 102;

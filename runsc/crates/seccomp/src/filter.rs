@@ -67,16 +67,21 @@ impl Filter {
         Ok(())
     }
 
-    /// Allows a call with these values of its second argument: requests of ioctl(2).
+    /// Allows a call with these values of one argument, as requests of ioctl(2) are.
     ///
     /// # Errors
     /// [`FilterError::Compile`] for what can't be expressed.
-    pub fn allow_requests(&mut self, number: i64, requests: &[u32]) -> Result<(), FilterError> {
+    pub fn allow_values(
+        &mut self,
+        number: i64,
+        argument: u8,
+        values: &[u32],
+    ) -> Result<(), FilterError> {
         if self.allowed.get(&number).is_some_and(Vec::is_empty) {
             return Ok(());
         }
-        for &request in requests {
-            let rule = SeccompRule::new(vec![condition(&Argument::Is(1, request))?])?;
+        for &value in values {
+            let rule = SeccompRule::new(vec![condition(&Argument::Is(argument, value))?])?;
             self.allowed.entry(number).or_default().push(rule);
         }
         Ok(())

@@ -1,20 +1,24 @@
 //! The gofer: file system calls below the directories it was given, one kind of socket.
 
 use libc::{
-    SYS_brk, SYS_clock_gettime, SYS_clone, SYS_clone3, SYS_close, SYS_connect, SYS_exit,
-    SYS_exit_group, SYS_fchdir, SYS_fchmod, SYS_fchmodat2, SYS_fchown, SYS_fchownat, SYS_fcntl,
-    SYS_fdatasync, SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_fsetxattr, SYS_fstatfs,
-    SYS_fsync, SYS_ftruncate, SYS_futex, SYS_getdents64, SYS_getpid, SYS_getrandom, SYS_gettid,
-    SYS_linkat, SYS_lseek, SYS_madvise, SYS_mkdirat, SYS_mknodat, SYS_mmap, SYS_mprotect,
-    SYS_mremap, SYS_munmap, SYS_name_to_handle_at, SYS_openat, SYS_openat2, SYS_prctl,
-    SYS_readlink, SYS_readlinkat, SYS_recvmsg, SYS_renameat2, SYS_restart_syscall, SYS_rseq,
-    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_getaffinity,
-    SYS_sched_setaffinity, SYS_sched_yield, SYS_sendmsg, SYS_set_robust_list, SYS_shutdown,
-    SYS_sigaltstack, SYS_socket, SYS_socketpair, SYS_statx, SYS_symlinkat, SYS_syncfs, SYS_tgkill,
-    SYS_unlinkat, SYS_unshare, SYS_utimensat, SYS_write, SYS_writev,
+    F_DUPFD_CLOEXEC, F_GETFD, MADV_DONTNEED, MREMAP_MAYMOVE, SYS_brk, SYS_clock_gettime, SYS_clone,
+    SYS_clone3, SYS_close, SYS_connect, SYS_exit, SYS_exit_group, SYS_fchdir, SYS_fchmod,
+    SYS_fchmodat2, SYS_fchown, SYS_fchownat, SYS_fcntl, SYS_fdatasync, SYS_fgetxattr,
+    SYS_flistxattr, SYS_fremovexattr, SYS_fsetxattr, SYS_fstatfs, SYS_fsync, SYS_ftruncate,
+    SYS_futex, SYS_getcwd, SYS_getdents64, SYS_getpid, SYS_getrandom, SYS_gettid, SYS_linkat,
+    SYS_lseek, SYS_madvise, SYS_mkdirat, SYS_mknodat, SYS_mmap, SYS_mprotect, SYS_mremap,
+    SYS_munmap, SYS_name_to_handle_at, SYS_openat, SYS_openat2, SYS_prctl, SYS_readlink,
+    SYS_readlinkat, SYS_recvmsg, SYS_renameat2, SYS_restart_syscall, SYS_rseq, SYS_rt_sigaction,
+    SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_getaffinity, SYS_sched_setaffinity,
+    SYS_sched_yield, SYS_sendmsg, SYS_set_robust_list, SYS_shutdown, SYS_sigaltstack, SYS_socket,
+    SYS_socketpair, SYS_statx, SYS_symlinkat, SYS_syncfs, SYS_tgkill, SYS_unlinkat, SYS_unshare,
+    SYS_utimensat, SYS_write, SYS_writev,
 };
 
-use crate::entry::{Argument, Entry, NEW_THREAD, NOT_EXECUTABLE, Refusal, allow, when};
+use crate::entry::{
+    Argument, Entry, MADV_GUARD_INSTALL, NEW_THREAD, NOT_EXECUTABLE, Refusal, WAIT_OR_WAKE, allow,
+    is, when,
+};
 
 /// Neither `O_CREAT` nor what tells `O_TMPFILE` from `O_DIRECTORY`.
 const NOT_CREATING: &[&[Argument]] = &[&[Argument::Masked(2, 0o100 | 0o20_000_000, 0)]];
@@ -69,9 +73,10 @@ pub const ENTRIES: &[Entry] = &[
     allow(SYS_shutdown, "ends a connection"),
     // The process itself.
     allow(SYS_close, "gives descriptors back"),
-    allow(
+    when(
         SYS_fcntl,
-        "descriptor flags; the status flags of an open file",
+        &[&[is(1, F_GETFD)], &[is(1, F_DUPFD_CLOEXEC)]],
+        "copies of descriptors; F_GETFD in debug builds",
     ),
     when(
         SYS_mmap,
@@ -84,11 +89,19 @@ pub const ENTRIES: &[Entry] = &[
         "guard pages; never executable",
     ),
     allow(SYS_munmap, "heap"),
-    allow(SYS_mremap, "heap"),
+    when(
+        SYS_mremap,
+        &[&[is(3, MREMAP_MAYMOVE)]],
+        "realloc of large blocks, wherever there is room",
+    ),
     allow(SYS_brk, "malloc"),
-    allow(SYS_madvise, "malloc"),
+    when(
+        SYS_madvise,
+        &[&[is(2, MADV_DONTNEED)], &[is(2, MADV_GUARD_INSTALL)]],
+        "malloc; guards of stacks, as glibc 2.42 makes them",
+    ),
     when(SYS_clone, NEW_THREAD, "worker threads"),
-    allow(SYS_futex, "locks"),
+    when(SYS_futex, WAIT_OR_WAKE, "locks"),
     allow(SYS_set_robust_list, "glibc at thread start"),
     allow(SYS_rseq, "glibc at thread start"),
     when(SYS_prctl, &[&[Argument::Is(0, 15)]], "names of threads"),
@@ -146,5 +159,10 @@ pub const REFUSALS: &[Refusal] = &[
         number: SYS_readlink,
         errno: libc::ENOENT,
         reason: "backtraces look for the program",
+    },
+    Refusal {
+        number: SYS_getcwd,
+        errno: libc::ENOENT,
+        reason: "backtraces shorten the names of sources by it",
     },
 ];

@@ -47,6 +47,7 @@ fn child() {
         "nothing" => {}
         "clock" => drop(std::time::SystemTime::now()),
         "open" | "openat" => assert!(std::fs::File::open("/etc/passwd").is_err()),
+        "backtrace" => drop(std::backtrace::Backtrace::force_capture().to_string()),
         "mkdir" => drop(std::fs::create_dir("/tmp/seccomp-test")),
         "spawn" => drop(Command::new("/bin/true").status()),
         "socket" => drop(std::net::TcpStream::connect("127.0.0.1:1")),
@@ -93,6 +94,8 @@ fn calls_on_the_list_and_refused_ones_do_not() {
         ("sandbox", "nothing"),
         ("sandbox", "clock"),
         ("sandbox", "open"),
+        // Those who panic say where.
+        ("sandbox", "backtrace"),
         ("gofer", "clock"),
     ] {
         let output = try_in(role, call);

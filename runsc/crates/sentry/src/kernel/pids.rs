@@ -172,6 +172,15 @@ impl PidNamespace {
         Err(Errno::EAGAIN)
     }
 
+    /// The number was given to nobody. That of an init is the next one's again.
+    fn take_back(&self, id: u32) {
+        let mut table = self.table.lock();
+        table.tasks.remove(&id);
+        if id == 1 {
+            table.last = 0;
+        }
+    }
+
     /// The number is free again. An init that goes last looks whether this was what it waits for: it need not be the
     /// parent of what ends, which may be outside of the namespace (`free_pid` in Linux's `kernel/pid.c`).
     pub fn release(&self, id: u32) {
@@ -283,7 +292,7 @@ impl PidNumbers {
                 Err(errno) => {
                     numbers
                         .iter()
-                        .for_each(|(namespace, id)| namespace.release(*id));
+                        .for_each(|(namespace, id)| namespace.take_back(*id));
                     return Err(errno);
                 }
             }
