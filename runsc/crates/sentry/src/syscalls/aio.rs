@@ -38,7 +38,9 @@ calls! {
         timeout: UserPtr<Timespec>,
     )
         => full ["aio::waiting_ends_with_the_time"];
-    210 io_cancel(context: u64, control_block: UserPtr<u8>, result: UserPtr<u8>) => full;
+    210 io_cancel(context: u64, control_block: UserPtr<u8>, result: UserPtr<u8>) => full [
+            "aio::what_is_done_can_not_be_cancelled",
+        ];
 }
 
 /// `struct iocb`

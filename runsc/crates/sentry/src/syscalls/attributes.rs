@@ -38,7 +38,9 @@ calls! {
     132 utime(path: UserPath, times: UserPtr<u8> as In(time::utimbuf)) => full ["stat::utime_and_utimes"];
     235 utimes(path: UserPath, times: UserPtr<u8> as In(time::two_timevals))
         => full ["stat::utime_and_utimes"];
-    261 futimesat(dirfd: DirFd, path: UserPath, times: UserPtr<u8> as In(time::two_timevals)) => full;
+    261 futimesat(dirfd: DirFd, path: UserPath, times: UserPtr<u8> as In(time::two_timevals)) => full [
+            "forms::times_relative_to_a_directory",
+        ];
     280 utimensat(
         dirfd: DirFd,
         path: UserPath,

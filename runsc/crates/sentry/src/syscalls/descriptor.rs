@@ -15,7 +15,10 @@ use crate::vfs::file::OpenFlags;
 
 calls! {
     3 close(fd: Fd)
-        => full ["read::closed_descriptor_is_ebadf", "lock::record_lock_is_not_taken_through_a_closed_descriptor"];
+        => full [
+            "read::closed_descriptor_is_ebadf",
+            "lock::record_lock_is_not_taken_through_a_closed_descriptor",
+        ];
     436 close_range(first: u32, last: u32, flags: u32 as Flags(file::CLOSE_RANGE))
         => full ["dup::close_range_closes", "dup::close_range_cloexec"];
     32 dup(fd: Fd) => full ["dup::dup_takes_the_lowest_number", "dup::dup_errors"];

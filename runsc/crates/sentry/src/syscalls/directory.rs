@@ -18,11 +18,13 @@ use crate::vfs::permission;
 use crate::vfs::walk::{LastName, WalkFlags};
 
 calls! {
-    78 getdents(fd: Fd, buffer: UserPtr<u8>, size: u32 as Size) => full;
+    78 getdents(fd: Fd, buffer: UserPtr<u8>, size: u32 as Size) => full [
+            "forms::old_directory_entries_end_with_their_type",
+        ];
     217 getdents64(fd: Fd, buffer: UserPtr<u8> as After(directory::entries), size: u32 as Size)
         => full ["dup::getdents_errors"];
     83 mkdir(path: UserPath, mode: Mode) => full ["link::mkdir_errors_and_modes"];
-    258 mkdirat(dirfd: DirFd, path: UserPath, mode: Mode) => full;
+    258 mkdirat(dirfd: DirFd, path: UserPath, mode: Mode) => full ["forms::names_relative_to_a_directory"];
     84 rmdir(path: UserPath) => full ["link::rmdir_errors"];
     80 chdir(path: UserPath) => full ["path::chdir_into_a_file_is_enotdir", "path::chdir_and_getcwd"];
     81 fchdir(fd: Fd) => full ["path::fchdir_moves_too"];

@@ -11,7 +11,7 @@ use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;
 
 calls! {
-    284 eventfd(initial: u32) => full;
+    284 eventfd(initial: u32) => full ["forms::old_calls_make_descriptors"];
     290 eventfd2(initial: u32, raw: u32 as Flags(file::EVENTFD))
         => full ["aio::event_descriptors_are_told", "openat::files_that_are_opened_are_large"];
 }

@@ -40,7 +40,9 @@ calls! {
         clock: i32 as OneOf(time::CLOCK),
     )
         => full ["futex::waitv_waits_for_several"];
-    454 futex_wake(word: UserPtr<u8>, mask: u64, count: i32, flags: u32 as Flags(process::FUTEX2)) => full;
+    454 futex_wake(word: UserPtr<u8>, mask: u64, count: i32, flags: u32 as Flags(process::FUTEX2)) => full [
+            "futex::calls_of_their_own",
+        ];
     455 futex_wait(
         word: UserPtr<u8>,
         value: u64,
@@ -49,8 +51,10 @@ calls! {
         timeout: UserPtr<Timespec> as In(time::timespec),
         clock: i32 as OneOf(time::CLOCK),
     )
-        => full;
-    456 futex_requeue(waiters: UserPtr<u8>, flags: u32, wake: i32, requeue: i32) => full;
+        => full ["futex::calls_of_their_own"];
+    456 futex_requeue(waiters: UserPtr<u8>, flags: u32, wake: i32, requeue: i32) => full [
+            "futex::calls_of_their_own",
+        ];
     273 set_robust_list(head: UserPtr<u8>, size: usize) => full ["futex::robust_list_calls"];
     274 get_robust_list(pid: i32, head: UserPtr<u64> as Out(id::pointer), len: UserPtr<u64> as Out(id::long))
         => full ["futex::robust_list_calls"];

@@ -14,8 +14,11 @@ use crate::syscalls::declare::calls;
 
 calls! {
     39 getpid() => full ["limits::seccomp_strict_mode", "clone::clone_parent_makes_a_sibling"];
-    186 gettid() => full ["futex::pi_lock_and_unlock", "clone::set_tid_address_returns_the_tid"];
-    110 getppid() => full ["seccomp::kill_thread_ends_the_only_thread_with_sigsys", "procfs::stat_fields"];
+    186 gettid() => full ["clone::fork_clears_pending_signals"];
+    110 getppid() => full [
+            "forms::old_fork_makes_a_process",
+            "seccomp::kill_thread_ends_the_only_thread_with_sigsys",
+        ];
     121 getpgid(pid: i32) => full ["session::getpgid_and_getsid_errors"];
     111 getpgrp() => full ["procfs::stat_fields", "session::setpgid_table"];
     109 setpgid(pid: i32, pgid: i32)

@@ -18,7 +18,7 @@ const INSIDE_ONLY: &str = "only what the application does is seen; IN_DELETE_SEL
                            name, though the file may still be open";
 
 calls! {
-    253 inotify_init() => full;
+    253 inotify_init() => full ["forms::old_calls_make_descriptors"];
     294 inotify_init1(flags: OpenFlags as Flags(file::INOTIFY_INIT))
         => full ["eventfd::inotify_errors", "user_limits::inotify_instances_are_counted_by_user"];
     254 inotify_add_watch(fd: Fd, path: UserPath, bits: u32 as Flags(file::INOTIFY))

@@ -15,7 +15,9 @@ use crate::syscalls::declare::calls;
 
 calls! {
     28 madvise(address: UserPtr<u8>, len: usize, advice: u32 as OneOf(memory::MADVISE))
-        => partial("memory errors (MADV_HWPOISON, MADV_SOFT_OFFLINE), guard regions") ["madvise::madvise_errors"];
+        => partial("memory errors (MADV_HWPOISON, MADV_SOFT_OFFLINE), guard regions") [
+            "madvise::madvise_errors",
+        ];
     440 process_madvise(
         pidfd: Fd,
         ranges: UserPtr<u8> as Before(file::ranges),

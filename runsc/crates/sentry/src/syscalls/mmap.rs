@@ -43,7 +43,7 @@ calls! {
         => full ["madvise::mremap_of_zero_duplicates_shared_memory", "madvise::mremap_grows_in_place"];
     12 brk(address: UserPtr<u8>) -> Hex => full ["mmap::brk_stops_at_its_limit", "mmap::brk_moves"];
     329 pkey_mprotect(address: UserPtr<u8>, len: usize, protection: u32 as Flags(memory::PROT), key: i32)
-        => full;
+        => full ["forms::protection_with_the_default_key"];
     330 pkey_alloc(flags: u64, rights: u32 as Flags(memory::PKEY_ACCESS))
         => refused(ENOSPC, "no protection keys, as on processors without them");
     331 pkey_free(key: i32) => refused(EINVAL, "no protection keys");

@@ -20,7 +20,7 @@ use crate::vfs::file::{OpenFile, OpenFlags};
 
 calls! {
     240 mq_open(name: UserText, flags: OpenFlags as Hex, mode: u32 as Hex, attributes: UserPtr<Attributes>)
-        => full ["mqueue::time_outs", "mqueue::opening_rules"];
+        => full ["mqueue::opening_rules", "mqueue::time_outs"];
     241 mq_unlink(name: UserText) => full ["mqueue::opening_rules", "mqueue::descriptors_are_files"];
     242 mq_timedsend(
         queue: Fd,

@@ -30,14 +30,18 @@ calls! {
         => full ["link::unlinkat_removes_directories_when_asked", "link::unlink_errors"];
     88 symlink(target: UserPath, path: UserPath)
         => full ["path::empty_symlink_target_is_refused", "openat::nofollow_on_a_symlink_is_eloop"];
-    266 symlinkat(target: UserPath, dirfd: DirFd, path: UserPath) => full;
+    266 symlinkat(target: UserPath, dirfd: DirFd, path: UserPath) => full [
+            "forms::names_relative_to_a_directory",
+        ];
     89 readlink(path: UserPath, buffer: UserPtr<u8> as Filled, size: i32 as Size)
         => full ["path::readlink_errors", "path::readlink_cuts_silently"];
     267 readlinkat(dirfd: DirFd, path: UserPath, buffer: UserPtr<u8> as Filled, size: i32 as Size)
         => full ["openat::path_nofollow_opens_the_symlink_itself"];
     82 rename(old: UserPath, new: UserPath)
         => full ["link::rename_into_its_own_descendant_is_einval", "link::rename_errors"];
-    264 renameat(old_dirfd: DirFd, old: UserPath, new_dirfd: DirFd, new: UserPath) => full;
+    264 renameat(old_dirfd: DirFd, old: UserPath, new_dirfd: DirFd, new: UserPath) => full [
+            "forms::names_relative_to_a_directory",
+        ];
     316 renameat2(
         old_dirfd: DirFd,
         old: UserPath,
@@ -54,7 +58,7 @@ calls! {
         mode: u32 as Before(file::node_mode),
         device: u32 as Before(file::device),
     )
-        => full;
+        => full ["forms::names_relative_to_a_directory"];
 }
 
 fn link(task: &Task, old: UserPath, new: UserPath) -> SyscallResult {

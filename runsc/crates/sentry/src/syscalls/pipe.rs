@@ -14,7 +14,7 @@ use crate::syscalls::declare::calls;
 use crate::vfs::file::{OpenFile, OpenFlags};
 
 calls! {
-    22 pipe(fds: UserPtr<u8> as Out(id::pair)) => full;
+    22 pipe(fds: UserPtr<u8> as Out(id::pair)) => full ["forms::old_calls_make_descriptors"];
     293 pipe2(fds: UserPtr<u8> as Out(id::pair), flags: OpenFlags as Flags(file::OPEN))
         => partial("O_NOTIFICATION_PIPE is EINVAL") ["pipe::flags_of_pipe2"];
 }

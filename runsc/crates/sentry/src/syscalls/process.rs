@@ -36,8 +36,8 @@ calls! {
             "clone::clone3_checks_its_argument",
             "clone::clone3_exit_signal_and_pidfd",
         ];
-    57 fork() => full;
-    58 vfork() => full;
+    57 fork() => full ["forms::old_fork_makes_a_process"];
+    58 vfork() => full ["clone::vfork_itself_makes_a_process"];
     59 execve(
         path: UserPath,
         argv: UserPtr<u8> as In(process::arguments),

@@ -29,8 +29,12 @@ calls! {
         => full ["read::readv_of_too_many_pieces_is_einval", "read::readv_fills_the_pieces_in_order"];
     20 writev(fd: Fd, vector: UserPtr<Iovec> as Before(file::vector_in), count: usize)
         => full ["read::writev_appends_with_o_append"];
-    295 preadv(fd: Fd, vector: UserPtr<Iovec> as After(file::vector_out), count: usize, position: i64) => full;
-    296 pwritev(fd: Fd, vector: UserPtr<Iovec> as Before(file::vector_in), count: usize, position: i64) => full;
+    295 preadv(fd: Fd, vector: UserPtr<Iovec> as After(file::vector_out), count: usize, position: i64) => full [
+            "forms::positioned_vectors_leave_the_offset",
+        ];
+    296 pwritev(fd: Fd, vector: UserPtr<Iovec> as Before(file::vector_in), count: usize, position: i64) => full [
+            "forms::positioned_vectors_leave_the_offset",
+        ];
     327 preadv2(
         fd: Fd,
         vector: UserPtr<Iovec> as After(file::vector_out),

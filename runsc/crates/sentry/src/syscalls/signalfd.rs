@@ -14,7 +14,9 @@ use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;
 
 calls! {
-    282 signalfd(fd: Fd, mask: UserPtr<u64> as In(signal::set), size: usize) => full;
+    282 signalfd(fd: Fd, mask: UserPtr<u64> as In(signal::set), size: usize) => full [
+            "forms::old_calls_make_descriptors",
+        ];
     289 signalfd4(
         fd: Fd,
         mask: UserPtr<u64> as In(signal::set),

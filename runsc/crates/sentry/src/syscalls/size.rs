@@ -20,7 +20,9 @@ calls! {
         => full ["truncate::truncate_cuts_and_extends", "truncate::truncate_errors"];
     77 ftruncate(fd: Fd, len: i64) => full ["truncate::truncate_errors"];
     285 fallocate(fd: Fd, mode: u32 as Flags(file::FALLOCATE), offset: i64, len: i64)
-        => partial("modes that move data depend on the file system, as on Linux") ["truncate::fallocate_errors"];
+        => partial("modes that move data depend on the file system, as on Linux") [
+            "truncate::fallocate_errors",
+        ];
     74 fsync(fd: Fd) => full ["pipe::pipe_status_is_a_fifo", "stat::blocks_and_sizes"];
     75 fdatasync(fd: Fd) => full by fsync ["truncate::sync_calls"];
     277 sync_file_range(fd: Fd, offset: i64, len: i64, flags: u32 as Flags(file::SYNC_RANGE))

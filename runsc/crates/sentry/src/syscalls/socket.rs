@@ -28,7 +28,9 @@ calls! {
         kind: u32 as Before(socket::print_type),
         protocol: i32 as Before(socket::print_protocol),
     )
-        => partial("AF_UNIX and AF_NETLINK (route, uevent) only; others are EAFNOSUPPORT") ["unix::socket_errors"];
+        => partial("AF_UNIX and AF_NETLINK (route, uevent) only; others are EAFNOSUPPORT") [
+            "unix::socket_errors",
+        ];
     53 socketpair(
         family: i32 as OneOf(socket::FAMILY),
         kind: u32 as Before(socket::print_type),

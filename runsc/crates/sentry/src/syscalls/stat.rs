@@ -24,16 +24,16 @@ calls! {
     4 stat(path: UserPath, buffer: UserPtr<u8> as Out(file::stat))
         => full ["stat::fields_of_other_kinds", "stat::statx_fields"];
     6 lstat(path: UserPath, buffer: UserPtr<u8> as Out(file::stat))
-        => full ["openat::creat_with_directory_is_einval", "stat::fields_of_other_kinds"];
+        => full ["forms::names_relative_to_a_directory"];
     5 fstat(fd: Fd, buffer: UserPtr<u8> as Out(file::stat))
-        => full ["openat::standard_input_tells_how_it_was_opened", "namespace::links_open_as_objects"];
+        => full ["stat::blocks_and_sizes"];
     262 newfstatat(
         dirfd: DirFd,
         path: UserPath,
         buffer: UserPtr<u8> as Out(file::stat),
         flags: u32 as Flags(file::AT),
     )
-        => full ["stat::statx_tells_the_birth_to_who_asks", "stat::statx_fields"];
+        => full ["stat::statfs_of_tmp_and_proc"];
     332 statx(
         dirfd: DirFd,
         path: UserPath,

@@ -11,10 +11,18 @@ use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {
-    68 msgget(key: i32 as Hex, flags: u32 as Hex) => full;
-    69 msgsnd(id: i32, address: UserPtr<u8>, len: usize, flags: u32 as Hex) => full;
-    70 msgrcv(id: i32, address: UserPtr<u8>, max: usize, kind: i64 as Int, flags: u32 as Hex) => full;
-    71 msgctl(id: i32, command: i32, address: UserPtr<u8>) => full;
+    68 msgget(key: i32 as Hex, flags: u32 as Hex) => full ["sysv::messages_come_by_kind"];
+    69 msgsnd(id: i32, address: UserPtr<u8>, len: usize, flags: u32 as Hex) => full [
+            "sysv::messages_that_do_not_fit_stay",
+            "sysv::messages_come_by_kind",
+        ];
+    70 msgrcv(id: i32, address: UserPtr<u8>, max: usize, kind: i64 as Int, flags: u32 as Hex) => full [
+            "sysv::messages_that_do_not_fit_stay",
+            "sysv::messages_come_by_kind",
+        ];
+    71 msgctl(id: i32, command: i32, address: UserPtr<u8>) => full [
+            "sysv::message_queues_are_told_and_removed",
+        ];
 }
 
 const MSG_NOERROR: u32 = 0o10_000;

@@ -16,11 +16,19 @@ use crate::time::Deadline;
 use crate::vfs::command::CommandArg;
 
 calls! {
-    64 semget(key: i32 as Hex, count: i32, flags: u32 as Hex) => full;
-    65 semop(id: i32, operations: UserPtr<u8>, count: u32 as Size) => full;
+    64 semget(key: i32 as Hex, count: i32, flags: u32 as Hex) => full ["sysv::semaphore_errors"];
+    65 semop(id: i32, operations: UserPtr<u8>, count: u32 as Size) => full [
+            "sysv::semaphores_change_together_or_not_at_all",
+            "sysv::semaphore_errors",
+        ];
     220 semtimedop(id: i32, operations: UserPtr<u8>, count: u32 as Size, time: UserPtr<Timespec>)
-        => partial("SEM_UNDO is per process; CLONE_SYSVSEM shares it only between threads");
-    66 semctl(id: i32, number: i32, command: i32, argument: CommandArg as Hex) => full;
+        => partial("SEM_UNDO is per process; CLONE_SYSVSEM shares it only between threads") [
+            "sysv::semaphore_time_outs_end",
+        ];
+    66 semctl(id: i32, number: i32, command: i32, argument: CommandArg as Hex) => full [
+            "sysv::semaphores_change_together_or_not_at_all",
+            "sysv::semaphore_errors",
+        ];
 }
 
 const SEM_UNDO: u16 = 0x1000;

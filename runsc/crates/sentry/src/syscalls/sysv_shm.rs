@@ -14,10 +14,19 @@ use crate::syscalls::declare::calls;
 calls! {
     29 shmget(key: i32 as Hex, size: usize, flags: u32 as Hex)
         => partial("SHM_HUGETLB is EINVAL") ["user_limits::locked_shared_memory_is_counted_by_user"];
-    30 shmat(id: i32, address: UserPtr<u8>, flags: u32 as Hex) => full;
-    67 shmdt(address: UserPtr<u8>) => full;
+    30 shmat(id: i32, address: UserPtr<u8>, flags: u32 as Hex) => full [
+            "sysv::segments_live_until_the_last_leaves",
+            "sysv::segments_are_shared",
+        ];
+    67 shmdt(address: UserPtr<u8>) => full [
+            "sysv::segments_live_until_the_last_leaves",
+            "sysv::segments_are_shared",
+        ];
     31 shmctl(id: i32, command: i32, address: UserPtr<u8>)
-        => full ["user_limits::locked_shared_memory_is_counted_by_user"];
+        => full [
+            "sysv::segments_live_until_the_last_leaves",
+            "user_limits::locked_shared_memory_is_counted_by_user",
+        ];
 }
 
 const SHM_HUGETLB: u32 = 0o4000;

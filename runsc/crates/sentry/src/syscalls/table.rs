@@ -139,6 +139,10 @@ static TABLE: [Option<Call>; NUMBERS] = {
                 table[call.number as usize].is_none(),
                 "two handlers for one call"
             );
+            assert!(
+                !matches!(call.support, Support::Full) || !call.tests.is_empty(),
+                "a call is full only if a behaviour test makes it"
+            );
             table[call.number as usize] = Some(call);
             row += 1;
         }

@@ -17,8 +17,12 @@ use crate::vfs::xattr;
 calls! {
     191 getxattr(path: UserPath, name: UserText, buffer: UserPtr<u8> as Filled, size: usize)
         => full ["dup::attribute_flags"];
-    192 lgetxattr(path: UserPath, name: UserText, buffer: UserPtr<u8> as Filled, size: usize) => full;
-    193 fgetxattr(fd: Fd, name: UserText, buffer: UserPtr<u8> as Filled, size: usize) => full;
+    192 lgetxattr(path: UserPath, name: UserText, buffer: UserPtr<u8> as Filled, size: usize) => full [
+            "forms::attributes_of_links_and_descriptors",
+        ];
+    193 fgetxattr(fd: Fd, name: UserText, buffer: UserPtr<u8> as Filled, size: usize) => full [
+            "forms::attributes_of_links_and_descriptors",
+        ];
     188 setxattr(
         path: UserPath,
         name: UserText,
@@ -34,7 +38,7 @@ calls! {
         size: usize,
         flags: u32 as Flags(file::XATTR),
     )
-        => full ["dup::attribute_errors"];
+        => full ["dup::attribute_errors", "forms::attributes_of_links_and_descriptors"];
     190 fsetxattr(
         fd: Fd,
         name: UserText,
@@ -42,14 +46,18 @@ calls! {
         size: usize,
         flags: u32 as Flags(file::XATTR),
     )
-        => full ["dup::user_attributes"];
+        => full ["dup::user_attributes", "forms::attributes_of_links_and_descriptors"];
     194 listxattr(path: UserPath, buffer: UserPtr<u8> as Filled, size: usize)
         => full ["dup::attribute_flags", "dup::user_attributes"];
-    195 llistxattr(path: UserPath, buffer: UserPtr<u8> as Filled, size: usize) => full;
-    196 flistxattr(fd: Fd, buffer: UserPtr<u8> as Filled, size: usize) => full;
+    195 llistxattr(path: UserPath, buffer: UserPtr<u8> as Filled, size: usize) => full [
+            "forms::attributes_of_links_and_descriptors",
+        ];
+    196 flistxattr(fd: Fd, buffer: UserPtr<u8> as Filled, size: usize) => full [
+            "forms::attributes_of_links_and_descriptors",
+        ];
     197 removexattr(path: UserPath, name: UserText) => full ["dup::user_attributes", "dup::attribute_errors"];
-    198 lremovexattr(path: UserPath, name: UserText) => full;
-    199 fremovexattr(fd: Fd, name: UserText) => full;
+    198 lremovexattr(path: UserPath, name: UserText) => full ["forms::attributes_of_links_and_descriptors"];
+    199 fremovexattr(fd: Fd, name: UserText) => full ["forms::attributes_of_links_and_descriptors"];
 }
 
 fn followed(task: &Task, path: UserPath) -> Result<Path> {
