@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use sandbox::PlatformReport;
 
 use crate::cli::{Format, print};
@@ -18,7 +18,11 @@ pub(crate) struct Help {
 #[derive(Debug, Subcommand)]
 enum Topic {
     /// List the system calls of the kernel
-    Syscalls,
+    Syscalls {
+        /// Form of the list; json and csv name the behaviour tests too
+        #[arg(long, short, default_value = "text")]
+        format: TableFormat,
+    },
     /// Tell which platforms work here, after trying each
     Platforms {
         /// Form of the list
@@ -27,11 +31,23 @@ enum Topic {
     },
 }
 
+/// Forms of a table.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TableFormat {
+    Text,
+    Json,
+    Csv,
+}
+
 impl Help {
     /// Describes what is no subcommand; clap describes those.
     pub(crate) fn run(&self) -> Result<u8> {
         match self.topic {
-            Topic::Syscalls => print(&sandbox::describe_syscalls()),
+            Topic::Syscalls { format } => print(&match format {
+                TableFormat::Text => sandbox::describe_syscalls(),
+                TableFormat::Json => sandbox::syscalls_json(),
+                TableFormat::Csv => sandbox::syscalls_csv(),
+            }),
             Topic::Platforms { format } => {
                 let platforms = sandbox::try_platforms();
                 print(&match format {

@@ -16,7 +16,7 @@ use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::kernel::user_count::{Charge, Total};
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{File, OpenFile};
 use crate::vfs::inode::InodeRef;
 use crate::vfs::io::Sink;
@@ -334,7 +334,7 @@ impl File for Inotify {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         if command != ioctl::FIONREAD {
             return Err(Errno::ENOTTY.into());
@@ -347,7 +347,7 @@ impl File for Inotify {
             .sum();
         drop(state);
         let len = i32::try_from(len).unwrap_or(i32::MAX);
-        task.mm().write_value(args.usize(2), &len)?;
+        task.mm().write_value(argument.address(), &len)?;
         Ok(0)
     }
 

@@ -59,26 +59,6 @@ impl<T: zerocopy::IntoBytes + zerocopy::Immutable> UserPtr<T> {
     }
 }
 
-impl<T: zerocopy::FromBytes> UserPtr<T> {
-    /// Copies `count` values in.
-    ///
-    /// # Errors
-    /// EINVAL for more than `most`, EFAULT.
-    pub fn read_array(
-        self,
-        mm: &crate::mm::AddressSpace,
-        count: usize,
-        most: usize,
-    ) -> crate::Result<Vec<T>> {
-        if count > most {
-            return Err(abi::Errno::EINVAL);
-        }
-        (0..count)
-            .map(|index| self.offset(index).read(mm))
-            .collect()
-    }
-}
-
 impl<T: zerocopy::IntoBytes + zerocopy::Immutable> UserPtr<T> {
     /// Copies values out, one behind the other.
     ///

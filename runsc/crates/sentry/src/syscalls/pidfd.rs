@@ -1,7 +1,6 @@
 //! Process descriptors: `man 2 pidfd_open`, `man 2 pidfd_send_signal`, `man 2 pidfd_getfd`.
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::signal::SIGINFO_LEN;
 
 use super::install;
@@ -10,28 +9,28 @@ use crate::fs::pidfd;
 use crate::kernel::signal::info::code;
 use crate::kernel::signal::{Signal, SignalInfo, permission};
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_pidfd_open,
-        "pidfd_open",
-        pidfd_open,
-        "PIDFD_THREAD is EINVAL",
-    ),
-    Call::partial(
-        nr::__NR_pidfd_send_signal,
-        "pidfd_send_signal",
-        pidfd_send_signal,
-        "flags are EINVAL, and so is a directory of /proc as descriptor (EBADF)",
-    ),
-    Call::full(nr::__NR_pidfd_getfd, "pidfd_getfd", pidfd_getfd),
-];
+calls! {
+    434 pidfd_open(pid: i32, flags: OpenFlags as Flags(process::PIDFD))
+        => partial("PIDFD_THREAD is EINVAL") ["wait::waitid_pidfd", "signal::pidfd_send_signal_works"];
+    424 pidfd_send_signal(
+        fd: Fd,
+        number: i32 as Signal,
+        address: UserPtr<u8> as In(siginfo::siginfo),
+        flags: u32,
+    )
+        => partial("flags are EINVAL, and so is a directory of /proc as descriptor (EBADF)") [
+            "signal::pidfd_send_signal_works",
+        ];
+    438 pidfd_getfd(pidfd: Fd, target: i32, flags: u32)
+        => full ["security::other_user_namespace_is_not_looked_into"];
+}
 
-fn pidfd_open(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (pid, flags) = (args.i32(0), args.open_flags(1));
+fn pidfd_open(task: &Task, pid: i32, flags: OpenFlags) -> SyscallResult {
     if !OpenFlags::NONBLOCK.contains(flags) {
         return Err(Errno::EINVAL.into());
     }
@@ -47,8 +46,14 @@ fn pidfd_open(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(u64::from(fd.unsigned_abs()))
 }
 
-fn pidfd_send_signal(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (fd, number, address, flags) = (args.i32(0), args.i32(1), args.usize(2), args.u32(3));
+fn pidfd_send_signal(
+    task: &Task,
+    fd: Fd,
+    number: i32,
+    address: UserPtr<u8>,
+    flags: u32,
+) -> SyscallResult {
+    let address = address.address();
     if flags != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -95,13 +100,13 @@ fn given(
     Ok(Some(info))
 }
 
-fn pidfd_getfd(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    if args.u32(2) != 0 {
+fn pidfd_getfd(task: &Task, pidfd: Fd, target: i32, flags: u32) -> SyscallResult {
+    if flags != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let open = task.files().get(args.i32(0))?;
+    let open = task.files().get(pidfd)?;
     let group = pidfd::group_of(&open)?;
-    let file = pidfd::take_file(task, group, args.i32(1))?;
+    let file = pidfd::take_file(task, group, target)?;
     let fd = install::descriptor(task, file, OpenFlags::CLOEXEC)?;
     Ok(u64::from(fd.unsigned_abs()))
 }

@@ -16,7 +16,7 @@ use crate::kernel::user_count::Charge;
 use crate::kernel::wait_queue::{Events, Registration, WaitQueue};
 use crate::mm::mappable::Mappable;
 use crate::socket::Socket;
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::inode::{DirEntry, InodeRef};
 use crate::vfs::io::{Sink, Source};
 use crate::vfs::locks::{DenyWrite, LockOwner, WriteAccess};
@@ -180,13 +180,13 @@ pub trait File: Any + Send + Sync + fmt::Debug {
         None
     }
 
-    /// `ioctl(2)`: `args` are the call's own.
+    /// `ioctl(2)`; ENOTTY for requests that the file does not know.
     fn ioctl(
         &self,
         _task: &Task,
         _open: &Arc<OpenFile>,
         _command: u32,
-        _args: &SyscallArgs,
+        _argument: CommandArg,
     ) -> SyscallResult {
         Err(Errno::ENOTTY.into())
     }

@@ -13,6 +13,7 @@
 pub mod async_io;
 pub mod attr;
 pub mod attributes;
+pub mod command;
 pub mod dentry;
 pub mod device;
 pub mod edit;

@@ -35,7 +35,7 @@ use crate::socket::{
     Accepted, CommonOptions, Incoming, MessageFlags, Outgoing, Shutdown, Socket, SocketType,
     interfaces,
 };
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{File, OpenFile, Position, Written};
 use crate::vfs::io::{Sink, Source};
 
@@ -326,7 +326,7 @@ impl File for UnixSocket {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         let len = match command {
             ioctl::FIONREAD => {
@@ -336,10 +336,10 @@ impl File for UnixSocket {
                 self.inbox.lock().readable(self.kind.has_messages())
             }
             ioctl::TIOCOUTQ => self.budget.used(),
-            _ => return interfaces::ioctl(task, command, args),
+            _ => return interfaces::ioctl(task, command, argument),
         };
         let len = i32::try_from(len).unwrap_or(i32::MAX);
-        task.mm().write_value(args.usize(2), &len)?;
+        task.mm().write_value(argument.address(), &len)?;
         Ok(0)
     }
 
