@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 
+mod descriptors;
 mod file_operations;
 mod files;
 mod native;
