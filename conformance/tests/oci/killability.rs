@@ -51,6 +51,22 @@ const OPERATIONS: &[&str] = &[
     "exit_stop",
     "mount_propagation",
     "pivot_root",
+    "kill_group",
+    "priorities",
+    "wait_children",
+    "proc_of_all",
+    "futex_requeue",
+    "posix_timers",
+    "script_chain",
+    "exec_arguments",
+    "seccomp_chain",
+    "mqueue",
+    "msgrcv",
+    "nested_epoll",
+    "inotify",
+    "record_locks",
+    "aio",
+    "fifo",
 ];
 
 /// A container of the program of the behaviour tests, in this role.

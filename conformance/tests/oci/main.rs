@@ -20,4 +20,5 @@ mod notify;
 mod pause;
 mod process_table;
 mod programs;
+mod settings;
 mod stdio;

@@ -2,7 +2,9 @@
 //! (`killable::`), and as `helper long NAME` for whoever kills a whole container.
 
 mod files;
+mod many;
 mod memory;
+mod queues;
 pub(crate) mod system;
 mod waits;
 
@@ -50,6 +52,22 @@ pub(crate) const OPERATIONS: &[(&str, Operation)] = &[
     ("exit_stop", system::exit_stop),
     ("mount_propagation", system::mount_propagation),
     ("pivot_root", system::pivot_root),
+    ("kill_group", many::kill_group),
+    ("priorities", many::priorities),
+    ("wait_children", many::wait_children),
+    ("proc_of_all", many::proc_of_all),
+    ("futex_requeue", many::futex_requeue),
+    ("posix_timers", many::posix_timers),
+    ("script_chain", many::script_chain),
+    ("exec_arguments", many::exec_arguments),
+    ("seccomp_chain", many::seccomp_chain),
+    ("mqueue", queues::mqueue),
+    ("msgrcv", queues::msgrcv),
+    ("nested_epoll", queues::nested_epoll),
+    ("inotify", queues::inotify),
+    ("record_locks", queues::record_locks),
+    ("aio", queues::aio),
+    ("fifo", queues::fifo),
 ];
 
 /// Runs the named operation; the reason why it could not begin.

@@ -25,6 +25,7 @@ cases!(
     clone_sighand_shares_handlers,
     clone_parent_makes_a_sibling,
     init_of_a_namespace_has_no_siblings,
+    namespace_whose_first_process_fails_is_dead,
     clone_flag_combinations_are_checked,
     clone_stores_the_thread_ids,
     clone_pidfd,
@@ -254,6 +255,17 @@ fn init_of_a_namespace_has_no_siblings() -> Outcome {
             i32::from(refused.is_err_and(|error| error.errno == libc::EINVAL))
         })?;
         check_eq!(init.wait()?.code(), Some(1));
+        Ok(())
+    })
+}
+
+/// A namespace never gets an init other than its first process, be it one that could not be made.
+fn namespace_whose_first_process_fails_is_dead() -> Outcome {
+    process::in_child(|| {
+        sys!(SYS_unshare, libc::CLONE_NEWPID)?;
+        let flags = libc::CLONE_PIDFD | libc::SIGCHLD;
+        errno_is!(sys!(SYS_clone, flags, 0, 8, 0, 0), EFAULT);
+        errno_is!(sys!(SYS_clone, libc::SIGCHLD, 0, 0, 0, 0), ENOMEM);
         Ok(())
     })
 }

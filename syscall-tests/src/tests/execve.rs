@@ -31,6 +31,7 @@ cases!(
     permission_errors,
     path_errors,
     argument_list_too_long_is_e2big,
+    argument_list_of_gibibytes_is_e2big,
     bad_pointers_are_efault,
     execveat_by_descriptor,
     execveat_errors,
@@ -367,6 +368,22 @@ fn path_errors() -> Outcome {
     errno_is!(exec(&dir.join("loop"), &[]), ELOOP);
     errno_is!(exec(&dir.join(&"n".repeat(256)), &[]), ENAMETOOLONG);
     Ok(())
+}
+
+/// Many pointers to one long string: what they come to is not there for anyone to hold.
+fn argument_list_of_gibibytes_is_e2big() -> Outcome {
+    let program = file::cstring(program()?.to_string_lossy().as_ref());
+    let long = file::cstring(&"x".repeat(100_000));
+    let mut list = vec![long.as_ptr(); 500_000];
+    list.push(std::ptr::null());
+    let none = [std::ptr::null::<libc::c_char>()];
+    process::in_child(|| {
+        let limit = libc::rlimit { rlim_cur: 8 << 20, rlim_max: libc::RLIM_INFINITY };
+        sys!(SYS_prlimit64, 0, libc::RLIMIT_STACK, &limit, 0)?;
+        errno_is!(sys!(SYS_execve, &program, list.as_ptr(), none.as_ptr()), E2BIG);
+        errno_is!(sys!(SYS_execve, &program, none.as_ptr(), list.as_ptr()), E2BIG);
+        Ok(())
+    })
 }
 
 fn argument_list_too_long_is_e2big() -> Outcome {

@@ -3,7 +3,7 @@
 
 use crate::case::{Failure, Outcome};
 use crate::support::fd::{self, Fd};
-use crate::support::process::in_child;
+use crate::support::process::{self, in_child};
 use crate::support::{creds, proc};
 use crate::sys::SysResult;
 
@@ -14,6 +14,7 @@ cases!(
     heap_is_locked_within_the_limit,
     locked_shared_memory_is_counted_by_user,
     terminals_of_an_instance_end_in_enospc,
+    tasks_are_counted_by_real_user,
 );
 
 /// A user that nobody else is.
@@ -151,5 +152,96 @@ fn terminals_of_an_instance_end_in_enospc() -> Outcome {
     errno_is!(open(), ENOSPC);
     drop(first);
     open()?;
+    Ok(())
+}
+
+/// A process that changes its real user each time a byte comes, and then says so.
+struct Changer {
+    child: process::Child,
+    go: Fd,
+    done: Fd,
+}
+
+impl Changer {
+    fn start(users: &'static [u32]) -> Result<Changer, Failure> {
+        let (wait, go) = fd::pipe(libc::O_CLOEXEC)?;
+        let (done, say) = fd::pipe(libc::O_CLOEXEC)?;
+        let child = process::fork(move || {
+            for uid in users {
+                let changed = wait.read(1).is_ok() && sys!(SYS_setresuid, *uid, -1, -1).is_ok();
+                if !changed || say.write(b"x").is_err() {
+                    return 1;
+                }
+            }
+            let _ = wait.read(1);
+            0
+        })?;
+        Ok(Changer { child, go, done })
+    }
+
+    fn next(&self) -> Outcome {
+        self.go.write(b"x")?;
+        check_eq!(self.done.read(1)?, b"x");
+        Ok(())
+    }
+}
+
+/// Whether another process can be made; it is reaped.
+fn can_fork() -> Result<bool, Failure> {
+    let pid = match sys!(SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) {
+        Ok(0) => process::exit_now(0),
+        Ok(pid) => pid,
+        Err(error) => {
+            check_eq!(error.errno, libc::EAGAIN);
+            return Ok(false);
+        }
+    };
+    process::Child::adopt(pid).wait()?;
+    Ok(true)
+}
+
+/// `RLIMIT_NPROC` (`man 2 getrlimit`): a task counts for the real user that it has now, and until it is reaped.
+fn tasks_are_counted_by_real_user() -> Outcome {
+    const SELF: u32 = USER + 10;
+    const OTHER: u32 = USER + 11;
+    let mut moving = Changer::start(&[SELF, OTHER, SELF])?;
+    // Real root may make as many as it likes: the caller is SELF in a child alone.
+    let (wait, go) = fd::pipe(libc::O_CLOEXEC)?;
+    let (answers, answer) = fd::pipe(libc::O_CLOEXEC)?;
+    let mut forker = process::fork(move || {
+        let limit = [2_u64, 2];
+        let prepared = sys!(SYS_prlimit64, 0, libc::RLIMIT_NPROC, &limit, 0).is_ok()
+            && creds::become_user(SELF, SELF).is_ok();
+        while prepared && wait.read(1).is_ok_and(|bytes| !bytes.is_empty()) {
+            let letter: &[u8] = match can_fork() {
+                Ok(true) => b"y",
+                Ok(false) => b"n",
+                Err(_) => b"?",
+            };
+            let _ = answer.write(letter);
+        }
+        0
+    })?;
+    let ask = || -> Result<Vec<u8>, Failure> {
+        go.write(b"x")?;
+        Ok(answers.read(1)?)
+    };
+    check_eq!(ask()?, b"y");
+    moving.next()?;
+    check_eq!(ask()?, b"n");
+    moving.next()?;
+    check_eq!(ask()?, b"y");
+    moving.next()?;
+    check_eq!(ask()?, b"n");
+    // Dead, and not waited for.
+    moving.child.kill(libc::SIGKILL)?;
+    let mut info = crate::sys::zeroed::<libc::siginfo_t>();
+    let flags = libc::WEXITED | libc::WNOWAIT;
+    sys!(SYS_waitid, libc::P_PID, moving.child.pid, &mut info, flags, 0)?;
+    check_eq!(ask()?, b"n");
+    moving.child.wait()?;
+    check_eq!(ask()?, b"y");
+    forker.kill(libc::SIGKILL)?;
+    forker.wait()?;
     Ok(())
 }

@@ -54,6 +54,10 @@ pub enum ContainerError {
     ProgramMissing(String),
     #[error("exec: {0:?}: permission denied")]
     ProgramNotExecutable(String),
+    #[error(
+        "all {0} users that /etc/subuid and /etc/subgid give runsc are those of running containers"
+    )]
+    NoUserLeft(usize),
     #[error("cannot {step}: {errno}")]
     Host { step: &'static str, errno: Errno },
     #[error("{child} failed to start: {reason}")]

@@ -7,12 +7,13 @@ use control::{Connection, ExecSpec, LogConfig, Process, Reply, Report, Request};
 use host::rustix::process::ioctl_tiocsctty;
 use host::rustix::thread::CapabilitySet;
 use host::signal_fd::SignalFd;
-use host::spawn::{Child, Namespaces, Spawn, take_donated};
+use host::spawn::{Child, Namespaces, Spawn, keep_donated, take_donated};
 use host::{empty_root, errno, privilege};
 use serde::{Deserialize, Serialize};
 
 use crate::console::{self, Pty, RawTerminal};
-use crate::launch::{NOBODY, as_nobody, config_slot, joinable, write_config};
+use crate::host_user::NOBODY;
+use crate::launch::{as_nobody, config_slot, joinable, write_config};
 use crate::lifecycle::{self, write_pid_file};
 use crate::spec::inherit_limits;
 use crate::state::{State, StateDir, Status};
@@ -135,6 +136,8 @@ pub struct WatchConfig {
     pub connection: i32,
     /// The process's terminal, whose changes of size reach the watcher as its session's leader.
     pub terminal: Option<i32>,
+    /// Held until it ends: its user on the host is the container's own.
+    pub host_user: Option<i32>,
     /// Logging.
     pub log: LogConfig,
 }
@@ -150,7 +153,7 @@ fn spawn_watcher(
     let (slot, mut fill) = config_slot()?;
     spawn.donate(slot);
     spawn.cgroups(joinable(state.cgroup.as_ref())?);
-    as_nobody(&mut spawn);
+    as_nobody(&mut spawn, state.user);
     spawn.namespaces(
         Namespaces::USER
             | Namespaces::MOUNT
@@ -175,6 +178,7 @@ fn spawn_watcher(
         report: spawn.donate(report_end),
         connection: spawn.donate(connection.into()),
         terminal: terminal.map(|fd| spawn.donate(fd)),
+        host_user: state.user.hold()?.map(|fd| spawn.donate(fd)),
         log,
     };
     write_config(&mut fill, &config)?;
@@ -207,6 +211,7 @@ pub fn watch(config: &WatchConfig) -> Result<u8> {
     let report = Connection::new(take_donated(config.report).map_err(step("take a socket"))?);
     let connection =
         Connection::new(take_donated(config.connection).map_err(step("take a socket"))?);
+    let _ = config.host_user.and_then(keep_donated);
     let signals = SignalFd::block_all().map_err(step("receive signals"))?;
     if let Some(terminal) = config.terminal {
         // It leads a session that has this terminal, without keeping the terminal open.

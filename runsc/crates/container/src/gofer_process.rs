@@ -15,7 +15,7 @@ use host::rustix::mount::{
 };
 use host::rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
-use host::spawn::take_donated;
+use host::spawn::{keep_donated, take_donated};
 use host::{empty_root, errno, privilege};
 
 use crate::{ContainerError, Result};
@@ -68,6 +68,7 @@ fn prepare(config: &GoferConfig) -> Result<Prepared> {
     let step = ContainerError::host;
     let _ = set_name(c"runsc-gofer");
     let lifeline = take_donated(config.lifeline).map_err(step("take the lifeline"))?;
+    let _ = config.host_user.and_then(keep_donated);
     let number = *config
         .sockets
         .first()

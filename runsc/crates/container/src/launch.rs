@@ -4,7 +4,7 @@
 //! read end of a lifeline whose write end is here, and the gofer ends with the sandbox.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use control::{
@@ -21,12 +21,11 @@ use serde::Serialize;
 
 use crate::bundle::{Bundle, Joined};
 use crate::cgroups::Cgroup;
+use crate::host_user::{HostUser, NOBODY};
 use crate::spec::{Resolved, capability_bit};
 use crate::state::StateDir;
 use crate::{ContainerError, Result, Settings, clock, exit_code, namespaces};
 
-/// The user that the sandbox is, inside its user namespace and, started by root, outside too.
-pub(crate) const NOBODY: u32 = 65534;
 /// A byte on the lifeline: nobody waits any more.
 pub const DETACHED: u8 = b'd';
 
@@ -35,6 +34,8 @@ pub const DETACHED: u8 = b'd';
 pub struct Plan<'a> {
     /// The container's id.
     pub id: &'a str,
+    /// Who the sandbox is outside of its user namespace.
+    pub user: HostUser,
     /// Its bundle.
     pub bundle: &'a Bundle,
     /// What its spec amounts to.
@@ -204,6 +205,7 @@ fn spawn_gofer(
         report: spawn.donate(report),
         sockets: vec![spawn.donate(socket)],
         lifeline: spawn.donate(lifeline),
+        host_user: plan.user.hold()?.map(|fd| spawn.donate(fd)),
         trees: plan.resolved.trees.clone(),
         capabilities: gofer_capabilities(plan)?,
         user: plan.bundle.user_namespace().and_then(owner_of_files),
@@ -261,6 +263,7 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
     let memory_group: Vec<OwnedFd> = memory_group(&plan).into_iter().flatten().collect();
     let mut log = child_log(&mut spawn, &plan, "boot")?;
     let Plan {
+        user,
         bundle,
         resolved,
         settings,
@@ -289,6 +292,7 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
                 .map(|fd| spawn.donate(fd))
                 .collect(),
             platform_device: device.map(|fd| spawn.donate(fd)),
+            host_user: user.hold()?.map(|fd| spawn.donate(fd)),
         },
         platform: settings.platform.clone(),
         network: settings.network,
@@ -298,7 +302,7 @@ fn spawn_sandbox(plan: Plan<'_>, ends: SandboxEnds) -> Result<Child> {
         exclusive_files: settings.exclusive_files,
     };
     write_config(&mut fill, &config)?;
-    as_nobody(&mut spawn);
+    as_nobody(&mut spawn, user);
     let mut namespaces =
         Namespaces::USER | Namespaces::PID | Namespaces::MOUNT | Namespaces::IPC | Namespaces::UTS;
     namespaces.set(Namespaces::CGROUP, bundle.new_cgroup_namespace());
@@ -328,10 +332,10 @@ fn name_host(pid: i32, container: &Container) -> Result<()> {
     })
 }
 
-/// In its user namespace, the process can become nobody, and nobody else.
-pub(crate) fn as_nobody(spawn: &mut Spawn) {
-    let uids = vec![one(NOBODY, outside("uid_map", geteuid().as_raw()))];
-    let gids = vec![one(NOBODY, outside("gid_map", getegid().as_raw()))];
+/// In its user namespace, the process can become nobody, and nobody else; outside it is `outside`.
+pub(crate) fn as_nobody(spawn: &mut Spawn, outside: HostUser) {
+    let uids = vec![one(NOBODY, outside.uid)];
+    let gids = vec![one(NOBODY, outside.gid)];
     spawn.map_ids(uids, gids).keep_capabilities();
 }
 
@@ -345,67 +349,28 @@ fn platform_device(settings: &Settings) -> Result<Option<OwnedFd>> {
     Ok(Some(device.into()))
 }
 
-/// Which id the sandbox has outside of its user namespace: nobody's where this process may choose, else
-/// this process's `own`. Root of a small user namespace has no nobody.
-fn outside(map: &str, own: u32) -> u32 {
-    let map = std::fs::read_to_string(format!("/proc/self/{map}")).unwrap_or_default();
-    let has_nobody = map.lines().any(|line| {
-        let mut numbers = line
-            .split_whitespace()
-            .map(|n| n.parse::<u64>().unwrap_or(0));
-        let (first, count) = (numbers.next().unwrap_or(0), numbers.nth(1).unwrap_or(0));
-        (first..first.saturating_add(count)).contains(&u64::from(NOBODY))
-    });
-    if geteuid().is_root() && has_nobody {
-        NOBODY
-    } else {
-        own
-    }
-}
-
-/// Spawns within the container's network namespace; this process's own stays as it was.
+/// Spawns within the container's network namespace.
 fn in_network_namespace(
     bundle: &Bundle,
     settings: &Settings,
     mut spawn: Spawn,
-    namespaces: Namespaces,
+    new: Namespaces,
 ) -> Result<Child> {
-    const STEP: &str = "start the sandbox";
+    let start = move |new| {
+        spawn.namespaces(new);
+        spawn
+            .spawn()
+            .map_err(ContainerError::host("start the sandbox"))
+    };
     let wanted = match settings.network {
         control::Network::Host => Joined::Shared,
         _ => bundle.network_namespace(),
     };
-    if wanted == Joined::Shared {
-        spawn.namespaces(namespaces);
-        return spawn.spawn().map_err(ContainerError::host(STEP));
+    match wanted {
+        Joined::Shared => start(new),
+        Joined::At(path) => namespaces::inside(&[(Namespaces::NETWORK, path)], || start(new)),
+        Joined::New => namespaces::in_new(Namespaces::NETWORK, |refused| start(new | refused)),
     }
-    let own = File::open("/proc/self/ns/net").map_err(ContainerError::path(
-        "open network namespace",
-        "/proc/self/ns/net",
-    ))?;
-    // Root of a user namespace alone (rootless podman) may leave the host's network, and never return.
-    let may_return = host::privilege::enter(own.as_fd(), Namespaces::NETWORK).is_ok();
-    if wanted == Joined::New && !may_return {
-        spawn.namespaces(namespaces | Namespaces::NETWORK);
-        return spawn.spawn().map_err(ContainerError::host(STEP));
-    }
-    spawn.namespaces(namespaces);
-    match &wanted {
-        Joined::At(path) => {
-            let other =
-                File::open(path).map_err(ContainerError::path("open network namespace", path))?;
-            host::privilege::enter(&other, Namespaces::NETWORK)
-                .map_err(ContainerError::at("enter network namespace", path))?;
-        }
-        _ => host::privilege::unshare(Namespaces::NETWORK)
-            .map_err(ContainerError::host("make a network namespace"))?,
-    }
-    let child = spawn.spawn().map_err(ContainerError::host(STEP));
-    if may_return {
-        host::privilege::enter(own.as_fd(), Namespaces::NETWORK)
-            .map_err(ContainerError::host("return to the own network namespace"))?;
-    }
-    child
 }
 
 /// Who makes files in a user namespace before they get their owner: an id that it maps, root's if it can be.

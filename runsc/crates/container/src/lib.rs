@@ -17,6 +17,7 @@ mod exit_code;
 pub mod foreground;
 pub mod gofer_process;
 pub mod hooks;
+pub mod host_user;
 pub mod id;
 pub mod launch;
 pub mod lifecycle;

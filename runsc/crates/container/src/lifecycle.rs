@@ -16,6 +16,7 @@ use oci_spec::runtime::{Hook, LinuxResources};
 use crate::bundle::Bundle;
 use crate::cgroups::{Cgroup, Place};
 use crate::console::{self, Pty};
+use crate::host_user::Claim;
 use crate::launch::{Launched, Plan, launch};
 use crate::process_ref::ProcessRef;
 use crate::spec::Resolved;
@@ -154,7 +155,9 @@ fn create_in(
     // Those of whoever executes another process may be others: they are not kept.
     spec::inherit_limits(&mut resolved.container.process);
     resolved.container.group_files = cgroup.map(Cgroup::shown).unwrap_or_default();
+    let claim = Claim::new()?;
     let plan = Plan {
+        user: claim.user(),
         id: request.id,
         bundle,
         resolved,
@@ -189,6 +192,7 @@ fn create_in(
         started: false,
         sandbox: ProcessRef::of(launched.sandbox().pid()),
         gofer: ProcessRef::of(launched.gofer().pid()),
+        user: claim.user(),
         process,
         cgroup: cgroup.cloned(),
         paused: false,

@@ -6,7 +6,8 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use host::privilege::enter;
+use host::Errno;
+use host::privilege::{enter, unshare};
 use host::spawn::Namespaces;
 
 use crate::{ContainerError, Result};
@@ -22,13 +23,36 @@ pub(crate) fn inside<T: Send>(
     if joined.is_empty() {
         return body();
     }
+    visit(|| {
+        enter_all(joined)?;
+        body()
+    })
+}
+
+/// Runs `body` in new namespaces of this `kind`. It is told which this process may not make, which a child can that
+/// has a user namespace of its own.
+///
+/// # Errors
+/// [`ContainerError::Host`] when there can be no more of them. Those of `body`.
+pub(crate) fn in_new<T: Send>(
+    kind: Namespaces,
+    body: impl FnOnce(Namespaces) -> Result<T> + Send,
+) -> Result<T> {
+    visit(|| match unshare(kind) {
+        Err(Errno::EPERM) => body(kind),
+        made => {
+            made.map_err(ContainerError::host("make a namespace"))?;
+            body(Namespaces::empty())
+        }
+    })
+}
+
+/// Runs `body` on a thread that ends with it, wherever it went.
+fn visit<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
-        let visitor = thread::Builder::new().spawn_scoped(scope, || {
-            enter_all(joined)?;
-            body()
-        });
+        let visitor = thread::Builder::new().spawn_scoped(scope, body);
         let visitor = visitor
-            .map_err(host::Errno::from)
+            .map_err(Errno::from)
             .map_err(ContainerError::host("make a thread that enters namespaces"))?;
         visitor.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
@@ -54,7 +78,7 @@ fn open(path: &Path) -> Result<File> {
 mod tests {
     use host::spawn::Namespaces;
 
-    use super::inside;
+    use super::{in_new, inside};
 
     #[test]
     fn the_wrong_kind_is_an_error() {
@@ -85,6 +109,15 @@ mod tests {
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
         let seen = inside(&[(Namespaces::UTS, path.into())], || Ok(own())).unwrap();
         assert_eq!((seen, own()), (there, before));
+    }
+
+    #[test]
+    fn new_ones_are_made_or_named() {
+        let own = || std::fs::read_link("/proc/thread-self/ns/uts").unwrap();
+        let before = own();
+        let (there, refused) = in_new(Namespaces::UTS, |refused| Ok((own(), refused))).unwrap();
+        assert_eq!(there == before, refused == Namespaces::UTS);
+        assert_eq!(own(), before);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroups::Cgroup;
 use crate::hooks::SavedHooks;
+use crate::host_user::HostUser;
 use crate::process_ref::ProcessRef;
 use crate::{ContainerError, Result, id};
 
@@ -49,6 +50,9 @@ pub struct State {
     pub sandbox: ProcessRef,
     /// The gofer.
     pub gofer: ProcessRef,
+    /// Who they are outside of their user namespaces; of a state that does not say, whom all share.
+    #[serde(default = "HostUser::shared")]
+    pub user: HostUser,
     /// The init process, from which `exec` takes its defaults.
     pub process: Process,
     /// Its control groups, if it has any of its own.
@@ -374,6 +378,7 @@ mod tests {
 
     use super::{State, StateDir, Status, parse};
     use crate::ContainerError;
+    use crate::host_user::HostUser;
     use crate::process_ref::ProcessRef;
 
     fn state(id: &str) -> State {
@@ -389,6 +394,7 @@ mod tests {
             started: false,
             sandbox: ProcessRef::of(i32::try_from(std::process::id()).unwrap()),
             gofer: ProcessRef::default(),
+            user: HostUser { uid: 7, gid: 8 },
             process: control::Process::default(),
             cgroup: None,
             paused: false,

@@ -75,6 +75,9 @@ pub struct BootFds {
     /// The device that the platform works with (`/dev/kvm`), if it needs one.
     #[serde(default)]
     pub platform_device: Option<i32>,
+    /// Held until it ends: its user on the host is its own.
+    #[serde(default)]
+    pub host_user: Option<i32>,
 }
 
 /// Where in the container the service manager's socket is found (`man 3 sd_notify`).
@@ -158,6 +161,9 @@ pub struct GoferConfig {
     pub sockets: Vec<i32>,
     /// Held until it ends; the other end tells the sandbox.
     pub lifeline: i32,
+    /// Held until it ends: the sandbox's user on the host is its own.
+    #[serde(default)]
+    pub host_user: Option<i32>,
     /// What it serves; the first is the root.
     pub trees: Vec<GoferTree>,
     /// Capabilities to keep, bit N for capability N.

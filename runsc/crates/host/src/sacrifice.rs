@@ -5,7 +5,8 @@
 //! (`memory.oom_control` of version 1, `oom_kill` in `memory.events` of version 2). The sacrifice sits
 //! in the group, is the killer's first choice (`oom_score_adj` 1000), and on request takes memory until
 //! the group has none left. A keeper, small and with a filter of its own, forks the next one once the
-//! last has been killed, so that each request has its event. Neither holds anything but two pipes.
+//! last is gone, so that each request has its event; one that was not killed was no event, and is not told.
+//! Neither holds anything but two pipes.
 
 #![expect(
     unsafe_code,
@@ -20,7 +21,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::{Errno, Result, errno};
 
 const PAGE: usize = 4096;
-/// How long the keeper waits before it tries again to fork.
+/// Less memory than that is not worth to be taken.
+const LEAST_BYTES: usize = 64 * PAGE;
+/// How long the keeper waits before it tries again.
 const RETRY_NS: i64 = 100_000_000;
 
 /// The process, waiting.
@@ -57,15 +60,16 @@ impl Sacrifice {
         }
     }
 
-    /// Has it take memory until it is killed for it, and waits so long for that.
-    pub fn offer(&self, timeout_ms: u32) {
+    /// Has it take memory until it is killed for it, and waits so long for that. Whether it was.
+    #[must_use]
+    pub fn offer(&self, timeout_ms: u32) -> bool {
         let mut last = [0_u8; 16];
         // Of an offer that took longer than its caller would wait.
         while self.is_gone(0) && matches!(rustix::io::read(&self.gone, &mut last), Ok(1..)) {}
         // There is no keeper any more: then no event can be made.
-        if rustix::io::write(&self.wake, b"x").is_ok() && self.is_gone(timeout_ms) {
-            let _ = rustix::io::read(&self.gone, &mut last);
-        }
+        rustix::io::write(&self.wake, b"x").is_ok()
+            && self.is_gone(timeout_ms)
+            && matches!(rustix::io::read(&self.gone, &mut last), Ok(1..))
     }
 
     fn is_gone(&self, timeout_ms: u32) -> bool {
@@ -101,7 +105,7 @@ fn enter(wake: RawFd, gone: RawFd) {
     }
 }
 
-/// The keeper's life: a sacrifice at any time, and a byte for each that is gone.
+/// The keeper's life: a sacrifice at any time, and a byte for each that was killed.
 fn keep(most_bytes: usize) {
     loop {
         // SAFETY: fork without what the C library does around it: the child calls `wait_and_take`
@@ -111,16 +115,28 @@ fn keep(most_bytes: usize) {
             -1 => sleep(RETRY_NS),
             0 => wait_and_take(most_bytes),
             child => {
-                // SAFETY: a plain system call; no status is asked for.
-                let waited = unsafe { libc::syscall(libc::SYS_wait4, child, 0, 0, 0) };
-                // SAFETY: one byte of a static string.
-                let told = unsafe { libc::syscall(libc::SYS_write, 1, c"x".as_ptr(), 1) };
-                if waited != child || told != 1 {
+                let mut status = 0;
+                // SAFETY: the status lives until the call returns.
+                let waited =
+                    unsafe { libc::syscall(libc::SYS_wait4, child, &raw mut status, 0, 0) };
+                if waited != child {
+                    return;
+                }
+                if !libc::WIFSIGNALED(status) {
+                    sleep(RETRY_NS);
+                } else if !tell() {
                     return;
                 }
             }
         }
     }
+}
+
+/// Writes the byte; whether there is still somebody to read it.
+fn tell() -> bool {
+    // SAFETY: one byte of a static string.
+    let told = unsafe { libc::syscall(libc::SYS_write, 1, c"x".as_ptr(), 1) };
+    told == 1
 }
 
 fn sleep(time_ns: i64) {
@@ -132,31 +148,46 @@ fn sleep(time_ns: i64) {
     unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, 0) };
 }
 
-/// The life of a sacrifice.
+/// The life of a sacrifice. Where there is no memory to be had it ends before it takes a request.
 fn wait_and_take(most_bytes: usize) -> ! {
     // SAFETY: 1. every call is a plain system call on numbers, one byte of the stack, or the fresh
     // mapping, which nothing else refers to; 2. stores stay within the mapping's length; 3. strict mode
     // allows what comes after it: read, page faults and exit.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        let memory = libc::mmap(
-            std::ptr::null_mut(),
-            most_bytes,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-            -1,
-            0,
-        );
-        let mut byte = 0_u8;
-        let woken = libc::syscall(libc::SYS_read, 0, &raw mut byte, 1);
-        if woken == 1 && memory != libc::MAP_FAILED {
-            let memory = memory.cast::<u8>();
-            for at in (0..most_bytes).step_by(PAGE) {
-                memory.add(at).write_volatile(1);
+        if let Some((memory, bytes)) = reserve(most_bytes) {
+            let mut byte = 0_u8;
+            if libc::syscall(libc::SYS_read, 0, &raw mut byte, 1) == 1 {
+                for at in (0..bytes).step_by(PAGE) {
+                    memory.add(at).write_volatile(1);
+                }
             }
         }
     }
     exit()
+}
+
+/// Address space to take memory in, as much of `most_bytes` as the host gives: without overcommitment it gives less.
+fn reserve(most_bytes: usize) -> Option<(*mut u8, usize)> {
+    let mut bytes = most_bytes;
+    while bytes >= LEAST_BYTES {
+        // SAFETY: a fresh mapping at an address of the host's choice.
+        let memory = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if memory != libc::MAP_FAILED {
+            return Some((memory.cast(), bytes));
+        }
+        bytes /= 2;
+    }
+    None
 }
 
 fn exit() -> ! {
@@ -168,28 +199,78 @@ fn exit() -> ! {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{Pid, Signal, getpid, kill_process};
+
     use super::Sacrifice;
 
+    /// The test's own threads make no difference to a child that only makes system calls.
+    fn prepare(most_bytes: usize, is_confined: bool) -> Sacrifice {
+        Sacrifice::prepare(most_bytes, || is_confined).unwrap()
+    }
+
+    fn stat(pid: i32) -> Option<(String, i32)> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (name, rest) = text.split_once('(')?.1.rsplit_once(')')?;
+        let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
+        Some((name.to_owned(), parent))
+    }
+
+    /// Keepers of this process.
+    fn keepers() -> Vec<i32> {
+        let own = getpid().as_raw_nonzero().get();
+        children(own)
+    }
+
+    fn children(parent: i32) -> Vec<i32> {
+        let ids = std::fs::read_dir("/proc").unwrap();
+        let ids = ids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        ids.filter(|id| stat(*id) == Some(("runsc-oom".to_owned(), parent)))
+            .collect()
+    }
+
     #[test]
-    fn each_offer_has_its_end() {
-        // The test's own threads make no difference to a child that only makes system calls.
-        let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
-        let sacrifice = Sacrifice::prepare(1 << 20, || true).unwrap();
-        let _ = std::fs::write("/proc/self/oom_score_adj", own.trim());
-        let start = std::time::Instant::now();
+    fn each_kill_is_told() {
+        let before = keepers();
+        let sacrifice = prepare(1 << 40, true);
+        let new = || {
+            let keepers = keepers();
+            keepers.into_iter().find(|id| !before.contains(id))
+        };
         for _ in 0..3 {
-            sacrifice.offer(10_000);
+            let victim = loop {
+                let victim = new().and_then(|keeper| children(keeper).pop());
+                if let Some(victim) = victim.and_then(Pid::from_raw) {
+                    break victim;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            };
+            // In place of the host's killer, which has to come before memory is scarce here.
+            kill_process(victim, Signal::KILL).unwrap();
+            let start = Instant::now();
+            while !sacrifice.is_gone(0) && start.elapsed().as_secs() < 10 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            assert!(sacrifice.is_gone(0));
+            let mut byte = [0_u8; 1];
+            rustix::io::read(&sacrifice.gone, &mut byte).unwrap();
         }
-        assert!(start.elapsed().as_secs() < 10);
+    }
+
+    #[test]
+    fn an_end_without_a_kill_is_none() {
+        let sacrifice = prepare(1 << 20, true);
+        for _ in 0..2 {
+            assert!(!sacrifice.offer(500));
+        }
     }
 
     #[test]
     fn without_a_filter_there_is_none() {
-        let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
-        let sacrifice = Sacrifice::prepare(1 << 20, || false).unwrap();
-        let _ = std::fs::write("/proc/self/oom_score_adj", own.trim());
-        let start = std::time::Instant::now();
-        sacrifice.offer(10_000);
+        let sacrifice = prepare(1 << 20, false);
+        let start = Instant::now();
+        assert!(!sacrifice.offer(10_000));
         assert!(start.elapsed().as_secs() < 5);
     }
 }

@@ -513,15 +513,21 @@ fn make_kernel(
     }))
 }
 
-/// How long the host's OOM killer may take.
-const SACRIFICE_TIMEOUT_MS: u32 = 500;
+/// How long the host's OOM killer may take: on a busy machine there is much to be done until it acts.
+const SACRIFICE_TIMEOUT_MS: u32 = 5_000;
+/// How long those who watch the control group have to pass the event on. The end of a container overtakes it where
+/// they do both at once, as containerd's shim does.
+const LISTENERS_TIME: Duration = Duration::from_millis(100);
 
-/// Before a process of the guest is killed, the host's control group has its own event of that.
+/// Before a process of the guest is killed, the host's control group has its own event of that, and whoever
+/// watches the group has seen it: the end of the process may be the end of the container.
 fn notice(sacrifice: Sacrifice, memory: Arc<MemoryFile>, platform: Arc<Platform>) -> OomNotice {
     OomNotice(Arc::new(move || {
         memory.forget_view();
         platform.forget_view();
-        sacrifice.offer(SACRIFICE_TIMEOUT_MS);
+        if sacrifice.offer(SACRIFICE_TIMEOUT_MS) {
+            std::thread::sleep(LISTENERS_TIME);
+        }
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use control::BootConfig;
-use host::spawn::take_donated;
+use host::spawn::{keep_donated, take_donated};
 use memory::{GroupFiles, HostMemory, HugePages};
 
 use crate::error::SandboxError;
@@ -30,6 +30,7 @@ impl Inputs {
             take_donated(number).map_err(SandboxError::host("take a donated descriptor"))
         };
         let fds = &config.fds;
+        let _ = fds.host_user.and_then(keep_donated);
         Ok(Inputs {
             gofer: take(fds.gofer.first().copied().unwrap_or(-1))?,
             gofer_lifeline: take(fds.gofer_lifeline)?,

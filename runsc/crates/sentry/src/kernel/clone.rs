@@ -89,7 +89,11 @@ pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
     let flags = request.flags;
     let _room = oom::reserve(task, copied_bytes(task, flags))?;
     let mm = if flags.contains(CloneFlags::VM) {
-        task.mm()
+        let mm = task.mm();
+        if !flags.contains(CloneFlags::THREAD) {
+            mm.set_shared_by_processes();
+        }
+        mm
     } else {
         task.mm().fork()?
     };
@@ -360,12 +364,7 @@ fn check_process_limit(task: &Task) -> Result<()> {
     if limit == INFINITY || exempt {
         return Ok(());
     }
-    let tasks = task.kernel().root_pid_ns().tasks();
-    let own = tasks
-        .iter()
-        .filter(|(_, other)| other.credentials().uid == credentials.uid)
-        .count();
-    if own as u64 >= limit {
+    if task.kernel().tasks_of_users.of(credentials.uid).get() >= limit {
         Err(Errno::EAGAIN)
     } else {
         Ok(())
@@ -389,8 +388,8 @@ fn trace_event(task: &Task, request: &CloneRequest) -> Option<Event> {
 /// Gives the child its numbers and its place in the tree. From here on others see it. Also returns what a
 /// tracer is to hear.
 fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<(u32, Option<Event>)> {
-    check_limits(task)?;
     let _tree = task.kernel().task_set.lock();
+    check_limits(task)?;
     if task.is_exiting() {
         return Err(Errno::EAGAIN);
     }
@@ -413,6 +412,7 @@ fn publish(task: &Task, request: &CloneRequest, child: &Arc<Task>) -> Result<(u3
         group.adopt_leader(child, parent, task.group().process_group());
         task.kernel().cgroups.inherit(task.group(), group);
     }
+    task.kernel().cgroups.add_task(group);
     let event = trace_event(task, request);
     if event.is_some() || task.is_traced() && request.flags.contains(CloneFlags::PTRACE) {
         attach::inherit(task, child);

@@ -177,12 +177,7 @@ fn take_over_leadership(task: &Task) {
     if let Some(tracer) = old.tracer() {
         crate::kernel::ptrace::attach::forget(&tracer, &old);
     }
-    myself.numbers().release();
-    let numbers = old.numbers();
-    for (namespace, id) in &numbers.0 {
-        namespace.replace(*id, &myself);
-    }
-    myself.set_numbers(numbers);
+    myself.take_numbers_of(&old);
 }
 
 /// Puts the new program in place. Nothing here fails.

@@ -96,7 +96,12 @@ pub(crate) fn abandon(child: &Arc<Task>) {
             .children
             .retain(|other| !Arc::ptr_eq(other, group));
     }
-    child.numbers().release();
+    let numbers = child.numbers();
+    // A namespace whose first process did not come to be never gets another (`free_pid` in Linux's `kernel/pid.c`).
+    if numbers.own() == 1 {
+        numbers.namespace().set_dead();
+    }
+    child.release_numbers();
     release_resources(child);
 }
 
@@ -106,14 +111,13 @@ pub(crate) fn finish(task: &Arc<Task>) {
     task.leave_signals();
     futex::exit_robust(task);
     clear_child_tid(task);
-    let resident = task.mm().statistics().peak_resident as u64;
     let last = {
         let mut links = task.group().links.lock();
-        links.usage.max_resident = links.usage.max_resident.max(resident);
         links.finishing += 1;
         links.finishing == links.live
     };
     if last {
+        note_resident(task);
         // A tracee that waits for this tracer before it exits would be waited for in vain.
         release_tracees(task);
         last_thread_of_init(task);
@@ -129,6 +133,13 @@ pub(crate) fn finish(task: &Arc<Task>) {
     drop(task.context.lock().take());
 }
 
+/// The most that the process's memory ever was counts for those who wait for it.
+fn note_resident(task: &Task) {
+    let resident = task.mm().statistics().peak_resident as u64;
+    let mut links = task.group().links.lock();
+    links.usage.max_resident = links.usage.max_resident.max(resident);
+}
+
 /// `set_tid_address(2)`: zero at the address and a futex wake-up, if others still use the memory.
 fn clear_child_tid(task: &Arc<Task>) {
     let address = std::mem::take(&mut task.own.lock().clear_child_tid);
@@ -137,15 +148,17 @@ fn clear_child_tid(task: &Arc<Task>) {
     }
     let mm = task.mm();
     // Linux leaves the word alone when nobody else could see it change (`mm_release`). Siblings share the
-    // memory; only the last thread has to look for others that do (CLONE_VM without CLONE_THREAD).
+    // memory; only the last thread has to look for others that do (CLONE_VM without CLONE_THREAD), if there ever
+    // was one.
     let has_siblings = task.group().links.lock().live > 1;
     let shared = has_siblings
-        || task
-            .kernel()
-            .root_pid_ns()
-            .tasks()
-            .iter()
-            .any(|(_, other)| !Arc::ptr_eq(other, task) && uses(other, &mm));
+        || mm.is_shared_by_processes()
+            && task
+                .kernel()
+                .root_pid_ns()
+                .tasks()
+                .iter()
+                .any(|(_, other)| !Arc::ptr_eq(other, task) && uses(other, &mm));
     if shared && mm.store_u32(address, 0).is_ok() {
         futex::wake_address(task, address, 1);
     }
@@ -189,7 +202,7 @@ fn leave_group(task: &Arc<Task>) -> Option<Arc<ThreadGroup>> {
     } else {
         *task.state.lock() = RunState::Dead;
         links.tasks.retain(|other| !Arc::ptr_eq(other, task));
-        task.numbers().release();
+        task.release_numbers();
     }
     let last = links.live == 0;
     drop(links);
@@ -412,10 +425,10 @@ fn child_info(group: &ThreadGroup, parent: &ThreadGroup, signal: Signal) -> Sign
 
 /// Takes a zombie out of the tree and frees its numbers. The task set must be locked.
 pub(crate) fn reap_locked(group: &Arc<ThreadGroup>) {
+    group.join(None);
     let (parent, leader) = {
         let mut links = group.links.lock();
         debug_assert!(links.children.is_empty(), "it has no children left");
-        links.process_group = None;
         links.tasks.clear();
         // Its thread may still be on its way out, but has no number any more.
         let leader = std::mem::take(&mut links.leader);
@@ -426,7 +439,7 @@ pub(crate) fn reap_locked(group: &Arc<ThreadGroup>) {
             attach::forget(&tracer, &leader);
         }
         *leader.state.lock() = RunState::Dead;
-        leader.numbers().release();
+        leader.release_numbers();
     }
     if let Some(parent) = parent {
         let mut usage = group.usage();
@@ -449,15 +462,16 @@ fn last_thread_of_init(task: &Arc<Task>) {
         signal: Signal::SIGKILL,
         core: false,
     };
-    let others = || others_in(&namespace, task.group());
-    for group in others() {
+    for group in others_in(&namespace, task.group()) {
         end_group(&group, killed);
     }
     // What ends below becomes a child of this group; it waits for nobody, so reap it here.
     let queue = &task.group().child_events;
     task.wait_regardless(&[queue], || {
         reap_children(task.group());
-        others().is_empty().then_some(())
+        // In this order: a thread of its own that leaves in between wakes it again.
+        let (nr_tasks, _) = namespace.task_count();
+        (nr_tasks <= task.group().tasks().len()).then_some(())
     });
 }
 

@@ -9,19 +9,9 @@ use crate::kernel::thread_group::ThreadGroup;
 /// The members of a process group, zombies left out.
 #[must_use]
 pub fn members(process_group: &Arc<ProcessGroup>) -> Vec<Arc<ThreadGroup>> {
-    let namespace = process_group.numbers.namespace();
-    let in_group = |group: &Arc<ThreadGroup>| {
-        !group.is_zombie()
-            && group
-                .process_group()
-                .is_some_and(|other| Arc::ptr_eq(&other, process_group))
-    };
-    namespace
-        .groups()
-        .into_iter()
-        .map(|(_, group)| group)
-        .filter(in_group)
-        .collect()
+    let mut members = process_group.members();
+    members.retain(|member| !member.is_zombie());
+    members
 }
 
 /// Whether no member has a parent in another process group of the same session: nobody could resume it.

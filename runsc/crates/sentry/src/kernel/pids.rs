@@ -38,8 +38,8 @@ pub struct PidNamespace {
 struct PidTable {
     last: u32,
     tasks: BTreeMap<u32, Arc<Task>>,
-    process_groups: BTreeMap<u32, Weak<ProcessGroup>>,
-    sessions: BTreeMap<u32, Weak<Session>>,
+    process_groups: WeakTable<ProcessGroup>,
+    sessions: WeakTable<Session>,
     /// Its init is gone: nothing new may be made in it.
     dead: bool,
     /// Most tasks, if limited.
@@ -48,18 +48,48 @@ struct PidTable {
 
 impl PidTable {
     fn is_free(&self, id: u32) -> bool {
-        let held = |weak: Option<bool>| weak.unwrap_or(false);
-        !self.tasks.contains_key(&id)
-            && !held(
-                self.process_groups
-                    .get(&id)
-                    .map(|group| group.strong_count() > 0),
-            )
-            && !held(
-                self.sessions
-                    .get(&id)
-                    .map(|session| session.strong_count() > 0),
-            )
+        !self.tasks.contains_key(&id) && !self.process_groups.has(id) && !self.sessions.has(id)
+    }
+}
+
+/// What there is of each number, as long as somebody else keeps it.
+#[derive(Debug)]
+struct WeakTable<T> {
+    entries: BTreeMap<u32, Weak<T>>,
+    /// How many entries there may be before those without anything behind them are forgotten: twice as many as there
+    /// were after the last time, so that each insertion costs the same.
+    most: usize,
+}
+
+/// A table with fewer entries is not swept.
+const SWEEP: usize = 64;
+
+impl<T> Default for WeakTable<T> {
+    fn default() -> WeakTable<T> {
+        WeakTable {
+            entries: BTreeMap::new(),
+            most: SWEEP,
+        }
+    }
+}
+
+impl<T> WeakTable<T> {
+    fn has(&self, id: u32) -> bool {
+        self.entries
+            .get(&id)
+            .is_some_and(|weak| weak.strong_count() > 0)
+    }
+
+    fn get(&self, id: u32) -> Option<Arc<T>> {
+        self.entries.get(&id)?.upgrade()
+    }
+
+    fn insert(&mut self, id: u32, object: &Arc<T>) {
+        if self.entries.len() >= self.most {
+            self.entries.retain(|_, weak| weak.strong_count() > 0);
+            self.most = SWEEP.max(2 * self.entries.len());
+        }
+        self.entries.insert(id, Arc::downgrade(object));
     }
 }
 
@@ -142,6 +172,15 @@ impl PidNamespace {
         Err(Errno::EAGAIN)
     }
 
+    /// The number was given to nobody. That of an init is the next one's again.
+    fn take_back(&self, id: u32) {
+        let mut table = self.table.lock();
+        table.tasks.remove(&id);
+        if id == 1 {
+            table.last = 0;
+        }
+    }
+
     /// The number is free again. An init that goes last looks whether this was what it waits for: it need not be the
     /// parent of what ends, which may be outside of the namespace (`free_pid` in Linux's `kernel/pid.c`).
     pub fn release(&self, id: u32) {
@@ -208,28 +247,20 @@ impl PidNamespace {
 
     /// The process group with this id.
     pub fn process_group(&self, id: u32) -> Option<Arc<ProcessGroup>> {
-        self.table.lock().process_groups.get(&id)?.upgrade()
+        self.table.lock().process_groups.get(id)
     }
 
     /// The session with this id.
     pub fn session(&self, id: u32) -> Option<Arc<Session>> {
-        self.table.lock().sessions.get(&id)?.upgrade()
+        self.table.lock().sessions.get(id)
     }
 
     fn add_process_group(&self, id: u32, group: &Arc<ProcessGroup>) {
-        let mut table = self.table.lock();
-        table
-            .process_groups
-            .retain(|_, group| group.strong_count() > 0);
-        table.process_groups.insert(id, Arc::downgrade(group));
+        self.table.lock().process_groups.insert(id, group);
     }
 
     fn add_session(&self, id: u32, session: &Arc<Session>) {
-        let mut table = self.table.lock();
-        table
-            .sessions
-            .retain(|_, session| session.strong_count() > 0);
-        table.sessions.insert(id, Arc::downgrade(session));
+        self.table.lock().sessions.insert(id, session);
     }
 
     /// Whether `self` is `other` or one of its descendants.
@@ -261,7 +292,7 @@ impl PidNumbers {
                 Err(errno) => {
                     numbers
                         .iter()
-                        .for_each(|(namespace, id)| namespace.release(*id));
+                        .for_each(|(namespace, id)| namespace.take_back(*id));
                     return Err(errno);
                 }
             }
@@ -322,6 +353,8 @@ pub struct ProcessGroup {
     pub numbers: PidNumbers,
     /// Its session.
     pub session: Arc<Session>,
+    /// Who is in it, zombies included, by address.
+    members: Mutex<BTreeMap<usize, Weak<ThreadGroup>>>,
 }
 
 impl Session {
@@ -345,10 +378,53 @@ impl ProcessGroup {
         let group = Arc::new(ProcessGroup {
             numbers: numbers.clone(),
             session,
+            members: Mutex::default(),
         });
         for (namespace, id) in &numbers.0 {
             namespace.add_process_group(*id, &group);
         }
         group
+    }
+
+    /// Who is in it, zombies included.
+    #[must_use]
+    pub fn members(&self) -> Vec<Arc<ThreadGroup>> {
+        let members = self.members.lock();
+        members.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Takes in a thread group, whose link to this one is its holder's to make.
+    pub(crate) fn add(&self, member: &Arc<ThreadGroup>) {
+        let address = Arc::as_ptr(member).addr();
+        self.members.lock().insert(address, Arc::downgrade(member));
+    }
+
+    /// The thread group is in another now, or gone.
+    pub(crate) fn remove(&self, member: &Arc<ThreadGroup>) {
+        self.members.lock().remove(&Arc::as_ptr(member).addr());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{SWEEP, WeakTable};
+
+    #[test]
+    fn a_table_forgets_what_nobody_keeps() {
+        let mut table = WeakTable::default();
+        let kept: Vec<Arc<u32>> = (0..10).map(Arc::new).collect();
+        for object in &kept {
+            table.insert(**object, object);
+        }
+        for id in 10..10_000 {
+            table.insert(id, &Arc::new(id));
+            assert!(!table.has(id));
+            assert!(table.entries.len() <= SWEEP);
+        }
+        for object in &kept {
+            assert_eq!(table.get(**object).as_deref(), Some(&**object));
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::kernel::ptrace;
 use crate::kernel::seccomp;
 use crate::kernel::signal::state::TaskSignals;
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
+use crate::kernel::user_count::Charge;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::mm::AddressSpace;
 use crate::vfs::fd_table::FdTable;
@@ -31,6 +32,8 @@ pub struct Task {
     pub(crate) fs: Mutex<FsUser>,
     pub(crate) files: Mutex<Arc<FdTable>>,
     credentials: Mutex<Arc<Credentials>>,
+    /// One of its real user's tasks, from its first number to its last. Locked with `credentials` locked.
+    counted: Mutex<Option<Charge>>,
     /// Being traced, while `traced` is set.
     pub(crate) tracing: Mutex<Option<Box<ptrace::Tracing>>>,
     /// A glance at `tracing`.
@@ -210,6 +213,7 @@ impl Task {
             fs: Mutex::new(parts.fs),
             files: Mutex::new(parts.files),
             credentials: Mutex::new(parts.credentials),
+            counted: Mutex::default(),
             tracing: Mutex::default(),
             traced: AtomicBool::new(false),
             trace_info: Mutex::default(),
@@ -254,8 +258,31 @@ impl Task {
         self.numbers.lock().clone()
     }
 
+    /// Gives it its numbers, which are in the tables. It counts as one of its user's from here on.
     pub(crate) fn set_numbers(&self, numbers: PidNumbers) {
         *self.numbers.lock() = numbers;
+        let credentials = self.credentials.lock();
+        let tasks = self.kernel.tasks_of_users.of(credentials.uid);
+        *self.counted.lock() = Some(tasks.charge(1));
+    }
+
+    /// Frees its numbers, if it has any; it counts no longer. The task set must be locked.
+    pub(crate) fn release_numbers(&self) {
+        self.numbers().release();
+        if self.counted.lock().take().is_some() {
+            self.kernel.cgroups.remove_task(&self.group);
+        }
+    }
+
+    /// Takes the numbers of a leader that has exited, in place of its own. The task set must be locked.
+    pub(crate) fn take_numbers_of(self: &Arc<Self>, old: &Task) {
+        self.release_numbers();
+        let numbers = old.numbers();
+        for (namespace, id) in &numbers.0 {
+            namespace.replace(*id, self);
+        }
+        old.counted.lock().take();
+        self.set_numbers(numbers);
     }
 
     /// The thread id in its own namespace: `gettid(2)`.
@@ -328,6 +355,11 @@ impl Task {
             && credentials.user_ns.owner == slot.euid;
         let gains = !made_here && !credentials.permitted.is_subset_of(slot.permitted);
         let changes = ids(&slot) != ids(&credentials) || gains;
+        if slot.uid != credentials.uid {
+            let tasks = self.kernel.tasks_of_users.of(credentials.uid);
+            let mut counted = self.counted.lock();
+            *counted = counted.take().map(|_| tasks.charge(1));
+        }
         *slot = Arc::new(credentials);
         drop(slot);
         // Others of the new user must not look into what the old one left in memory (man 2 prctl,

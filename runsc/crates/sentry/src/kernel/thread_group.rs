@@ -222,7 +222,21 @@ impl ThreadGroup {
         links.live = 1;
         links.leader = Arc::downgrade(leader);
         links.parent = parent;
-        links.process_group = process_group;
+        drop(links);
+        self.join(process_group);
+    }
+
+    /// Puts it in another process group, or in none. The task set must be locked.
+    pub(crate) fn join(self: &Arc<Self>, process_group: Option<Arc<ProcessGroup>>) {
+        if let Some(new) = &process_group {
+            new.add(self);
+        }
+        let old = std::mem::replace(&mut self.links.lock().process_group, process_group.clone());
+        if let Some(old) = old
+            && !process_group.is_some_and(|new| Arc::ptr_eq(&new, &old))
+        {
+            old.remove(self);
+        }
     }
 
     /// Notes which thread made it. The task set must be locked.

@@ -3,6 +3,7 @@
 //! [`load`] builds a whole new address space beside the old one, so that a failure leaves the caller as
 //! it was; `kernel::exec` puts it in place.
 
+pub(crate) mod arguments;
 mod elf;
 mod script;
 mod stack;

@@ -14,7 +14,7 @@ use crate::mm::AddressSpace;
 use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 
 /// The longest argument or environment string with its NUL (`MAX_ARG_STRLEN`, `man 2 execve`).
-const MAX_STRING: usize = 32 * PAGE_SIZE;
+pub(super) const MAX_STRING: usize = 32 * PAGE_SIZE;
 /// The least that arguments and environment may take in all, whatever `RLIMIT_STACK` says (`ARG_MAX`).
 const MIN_ARGUMENTS: u64 = 128 * 1024;
 /// The most that they may take (three quarters of 8 MiB).
@@ -63,7 +63,7 @@ pub(super) fn build(
     mm.map(&request, limits)?;
 
     // From the top down: a null word, the file name, environment and argument strings.
-    let mut strings = Strings::below(top - 8);
+    let mut strings = Strings::below(top - 8, total);
     let filename = strings.push(&arguments.filename);
     let env: Vec<usize> = strings.push_all(&arguments.envp);
     let env_range = strings.range_of(&env, &arguments.envp);
@@ -96,6 +96,11 @@ pub(super) fn build(
     })
 }
 
+/// The most that all strings may take, with a pointer to each.
+pub(super) fn most_bytes(stack_limit: u64) -> u64 {
+    (stack_limit / 4).clamp(MIN_ARGUMENTS, MAX_ARGUMENTS)
+}
+
 /// Bytes of all strings; E2BIG as `man 2 execve` says (*Limits on size of arguments and environment*).
 fn check_size(arguments: &Arguments, stack_limit: u64) -> Result<usize> {
     let mut total = 0;
@@ -105,8 +110,7 @@ fn check_size(arguments: &Arguments, stack_limit: u64) -> Result<usize> {
         }
         total += string.len() + 1 + size_of::<u64>();
     }
-    let limit = (stack_limit / 4).clamp(MIN_ARGUMENTS, MAX_ARGUMENTS);
-    if total as u64 > limit {
+    if total as u64 > most_bytes(stack_limit) {
         Err(Errno::E2BIG)
     } else {
         Ok(total + arguments.filename.len() + 64)
@@ -133,10 +137,11 @@ struct Strings {
 }
 
 impl Strings {
-    fn below(top: usize) -> Strings {
+    /// Room for about `len` bytes is made at once.
+    fn below(top: usize, len: usize) -> Strings {
         Strings {
             at: top,
-            reversed: Vec::new(),
+            reversed: Vec::with_capacity(len),
         }
     }
 

@@ -131,6 +131,8 @@ pub struct AddressSpace {
     pub(super) executable: Mutex<Option<Arc<OpenFile>>>,
     pub(super) layout: Mutex<ExecLayout>,
     pub(super) dumpable: AtomicBool,
+    /// Another process has used it (`CLONE_VM` without `CLONE_THREAD`).
+    shared_by_processes: AtomicBool,
     pub(super) owner: OnceLock<Arc<UserNamespace>>,
     pub(super) huge_pages_disabled: AtomicBool,
     pub(super) core_dump_filter: AtomicU32,
@@ -184,6 +186,7 @@ impl AddressSpace {
             executable: Mutex::default(),
             layout: Mutex::default(),
             dumpable: AtomicBool::new(true),
+            shared_by_processes: AtomicBool::new(false),
             owner: OnceLock::new(),
             huge_pages_disabled: AtomicBool::new(false),
             core_dump_filter: AtomicU32::new(DEFAULT_CORE_DUMP_FILTER),
@@ -199,6 +202,17 @@ impl AddressSpace {
     /// `PR_SET_DUMPABLE`.
     pub fn set_dumpable(&self, dumpable: bool) {
         self.dumpable.store(dumpable, Ordering::Relaxed);
+    }
+
+    /// Whether more than one process has used it.
+    #[must_use]
+    pub fn is_shared_by_processes(&self) -> bool {
+        self.shared_by_processes.load(Ordering::Relaxed)
+    }
+
+    /// Another process is about to use it.
+    pub fn set_shared_by_processes(&self) {
+        self.shared_by_processes.store(true, Ordering::Relaxed);
     }
 
     /// The platform's space, for `Context::switch_to`.

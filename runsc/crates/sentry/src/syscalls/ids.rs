@@ -108,7 +108,7 @@ fn setpgid(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if !Arc::ptr_eq(&new.session, &own.session) {
         return Err(Errno::EPERM.into());
     }
-    target.links.lock().process_group = Some(new);
+    target.join(Some(new));
     Ok(0)
 }
 
@@ -156,7 +156,7 @@ fn setsid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
         return Err(Errno::EPERM.into());
     }
     let process_group = Session::create(numbers, group);
-    group.links.lock().process_group = Some(process_group);
+    group.join(Some(process_group));
     Ok(u64::from(id))
 }
 

@@ -10,6 +10,7 @@ use crate::kernel::task::Task;
 use crate::syscalls::args::SyscallArgs;
 use crate::syscalls::table::Call;
 use crate::vfs::fd_table::Descriptor;
+use crate::vfs::file_count;
 use crate::vfs::seals::SealFlags;
 
 pub(super) const CALLS: &[Call] = &[Call::partial(
@@ -56,8 +57,10 @@ fn memfd_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let limit = descriptor::limit(task);
     let files = task.files();
     files.check_room(limit)?;
+    let file = memfd::open(task, &name, permissions, seals)?;
+    file_count::count(task, &file)?;
     let descriptor = Descriptor {
-        file: memfd::open(task, &name, permissions, seals)?,
+        file,
         close_on_exec: flags & CLOEXEC != 0,
     };
     let fd = files.insert(descriptor, 0, limit)?;

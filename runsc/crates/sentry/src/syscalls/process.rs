@@ -12,7 +12,7 @@ use crate::kernel::signal::Signal;
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ExitStatus;
 use crate::kernel::wait::{self, ChildState, Report, WaitOptions, Which};
-use crate::loader::Arguments;
+use crate::loader::arguments;
 use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::resource_usage;
 use crate::syscalls::{Call, SyscallArgs};
@@ -148,7 +148,7 @@ fn read_clone_args(task: &Task, address: usize, size: usize) -> Result<CloneArgs
 
 fn execve(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let path = super::read_path(task, args.usize(0))?;
-    let arguments = read_arguments(task, path.clone(), args.usize(1), args.usize(2))?;
+    let (arguments, _room) = arguments::read(task, path.clone(), args.usize(1), args.usize(2))?;
     exec::execute(task, None, &path, WalkFlags::FOLLOW, arguments)
 }
 
@@ -168,61 +168,11 @@ fn execveat(task: &Task, args: &SyscallArgs) -> SyscallResult {
         (fd, None) => format!("/dev/fd/{fd}").into_bytes(),
         (fd, Some(_)) => [format!("/dev/fd/{fd}/").as_bytes(), &path].concat(),
     };
-    let mut arguments = read_arguments(task, filename, args.usize(2), args.usize(3))?;
+    let (mut arguments, _room) = arguments::read(task, filename, args.usize(2), args.usize(3))?;
     if args.i32(0) != nr::AT_FDCWD && path.first() != Some(&b'/') {
         arguments.inaccessible = task.files().descriptor(args.i32(0))?.close_on_exec;
     }
     exec::execute(task, start.as_ref(), &path, walk, arguments)
-}
-
-fn read_arguments(task: &Task, filename: Vec<u8>, argv: usize, envp: usize) -> Result<Arguments> {
-    let mut argv = read_strings(task, argv)?;
-    // An empty argument list becomes one empty argument, as on Linux since 5.18.
-    if argv.is_empty() {
-        argv.push(Vec::new());
-    }
-    let envp = read_strings(task, envp)?;
-    Ok(Arguments {
-        argv,
-        envp,
-        filename,
-        inaccessible: false,
-    })
-}
-
-/// More would not fit any stack (`MAX_ARG_STRINGS` is larger still).
-const MAX_STRINGS: usize = 1 << 20;
-/// `MAX_ARG_STRLEN`
-const MAX_STRING: usize = 32 * abi::PAGE_SIZE;
-
-/// Reads a NULL-terminated array of strings; NULL itself is an empty one.
-fn read_strings(task: &Task, array: usize) -> Result<Vec<Vec<u8>>> {
-    let mut strings = Vec::new();
-    if array == 0 {
-        return Ok(strings);
-    }
-    let mm = task.mm();
-    loop {
-        let slot = array
-            .checked_add(strings.len() * size_of::<u64>())
-            .ok_or(Errno::EFAULT)?;
-        let address = mm.read_value::<u64>(slot)?;
-        if address == 0 {
-            return Ok(strings);
-        }
-        if strings.len() >= MAX_STRINGS {
-            return Err(Errno::E2BIG);
-        }
-        let address = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
-        let string = mm.read_string(address, MAX_STRING);
-        strings.push(string.map_err(|errno| {
-            if errno == Errno::ENAMETOOLONG {
-                Errno::E2BIG
-            } else {
-                errno
-            }
-        })?);
-    }
 }
 
 fn exit(task: &Task, args: &SyscallArgs) -> SyscallResult {

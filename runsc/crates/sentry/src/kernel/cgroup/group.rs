@@ -1,5 +1,6 @@
 //! Groups, and who is in them.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -29,6 +30,8 @@ pub struct Hierarchy {
 struct Moved {
     who: Weak<ThreadGroup>,
     group: Arc<Group>,
+    /// How many tasks it has, that is with numbers.
+    nr_tasks: u64,
 }
 
 /// One group.
@@ -39,6 +42,8 @@ pub struct Group {
     children: Mutex<BTreeMap<Vec<u8>, Arc<Group>>>,
     /// What was written to its files, by file; what was not has its default.
     settings: Mutex<BTreeMap<&'static str, String>>,
+    /// How many tasks are in it and below, zombies included; of the root this is not known.
+    nr_tasks: AtomicU64,
     /// `pids.max`; `u64::MAX` for none.
     max_tasks: AtomicU64,
     /// How often that refused a task.
@@ -60,6 +65,7 @@ impl Group {
             parent,
             children: Mutex::default(),
             settings: Mutex::default(),
+            nr_tasks: AtomicU64::new(0),
             max_tasks: AtomicU64::new(u64::MAX),
             refused: AtomicU64::new(0),
             removed: AtomicBool::new(false),
@@ -180,6 +186,22 @@ impl Group {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// So many tasks are in it now that were not.
+    fn add_tasks(&self, nr_tasks: u64) {
+        self.nr_tasks.fetch_add(nr_tasks, Ordering::Relaxed);
+        if let Some(parent) = &self.parent {
+            parent.add_tasks(nr_tasks);
+        }
+    }
+
+    /// So many tasks are no longer in it.
+    fn remove_tasks(&self, nr_tasks: u64) {
+        self.nr_tasks.fetch_sub(nr_tasks, Ordering::Relaxed);
+        if let Some(parent) = &self.parent {
+            parent.remove_tasks(nr_tasks);
+        }
+    }
+
     /// Whether it is `other` or below it.
     #[must_use]
     pub fn is_within(self: &Arc<Self>, other: &Arc<Group>) -> bool {
@@ -237,22 +259,34 @@ impl Hierarchy {
     /// Moves a thread group.
     ///
     /// # Errors
-    /// ENODEV if the group is gone.
+    /// ENODEV if the group is gone; ESRCH if the thread group is.
     pub fn move_to(&self, who: &Arc<ThreadGroup>, group: &Arc<Group>) -> Result<()> {
+        // No task comes or goes meanwhile.
+        let _tree = who.kernel().task_set.lock();
+        match who.tasks().len() as u64 {
+            0 => Err(Errno::ESRCH),
+            nr_tasks => self.place(who, group, nr_tasks),
+        }
+    }
+
+    /// Puts a thread group with so many tasks somewhere.
+    fn place(&self, who: &Arc<ThreadGroup>, group: &Arc<Group>, nr_tasks: u64) -> Result<()> {
         let mut moved = self.moved.lock();
         if group.removed.load(Ordering::Acquire) {
             return Err(Errno::ENODEV);
         }
-        moved.retain(|_, entry| entry.who.strong_count() > 0);
-        if group.is_root() {
-            moved.remove(&key(who));
-            return Ok(());
+        if let Some(old) = moved.remove(&key(who)) {
+            old.group.remove_tasks(old.nr_tasks);
         }
-        let entry = Moved {
-            who: Arc::downgrade(who),
-            group: group.clone(),
-        };
-        moved.insert(key(who), entry);
+        if !group.is_root() {
+            group.add_tasks(nr_tasks);
+            let entry = Moved {
+                who: Arc::downgrade(who),
+                group: group.clone(),
+                nr_tasks,
+            };
+            moved.insert(key(who), entry);
+        }
         Ok(())
     }
 
@@ -260,7 +294,25 @@ impl Hierarchy {
         let group = self.group_of(parent);
         if !group.is_root() {
             // A group with a member can't be removed meanwhile.
-            let _ = self.move_to(child, &group);
+            let _ = self.place(child, &group, 0);
+        }
+    }
+
+    pub(super) fn add_task(&self, who: &Arc<ThreadGroup>) {
+        if let Some(entry) = self.moved.lock().get_mut(&key(who)) {
+            entry.nr_tasks += 1;
+            entry.group.add_tasks(1);
+        }
+    }
+
+    /// With its last task, the thread group is in no group any more.
+    pub(super) fn remove_task(&self, who: &Arc<ThreadGroup>) {
+        if let Entry::Occupied(mut entry) = self.moved.lock().entry(key(who)) {
+            entry.get_mut().nr_tasks -= 1;
+            entry.get().group.remove_tasks(1);
+            if entry.get().nr_tasks == 0 {
+                entry.remove();
+            }
         }
     }
 
@@ -310,8 +362,7 @@ impl Hierarchy {
         if group.is_root() {
             return kernel.root_pid_ns().task_count().0 as u64;
         }
-        let members = self.members(kernel, group, true);
-        members.iter().map(|who| who.tasks().len() as u64).sum()
+        group.nr_tasks.load(Ordering::Relaxed)
     }
 
     pub(super) fn check_fork(&self, parent: &Arc<ThreadGroup>) -> Result<()> {

@@ -275,7 +275,21 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Puts a new thread group where its parent is.
+    /// A task of `who` has its numbers. The task set must be locked.
+    pub(crate) fn add_task(&self, who: &Arc<ThreadGroup>) {
+        for hierarchy in &*self.hierarchies.lock() {
+            hierarchy.add_task(who);
+        }
+    }
+
+    /// A task of `who` has given its numbers back. The task set must be locked.
+    pub(crate) fn remove_task(&self, who: &Arc<ThreadGroup>) {
+        for hierarchy in &*self.hierarchies.lock() {
+            hierarchy.remove_task(who);
+        }
+    }
+
+    /// Puts a new thread group where its parent is. The task set must be locked.
     pub fn inherit(&self, parent: &Arc<ThreadGroup>, child: &Arc<ThreadGroup>) {
         for hierarchy in &*self.hierarchies.lock() {
             hierarchy.inherit(parent, child);

@@ -10,6 +10,7 @@
 //! who holds any of theirs.
 
 pub(crate) mod holdings;
+mod killed;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use abi::Errno;
 use memory::{Reserved, Shortage};
 use parking_lot::{Condvar, Mutex};
 
+use self::killed::Killed;
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::kernel::log::Level;
@@ -56,7 +58,7 @@ impl fmt::Debug for OomNotice {
 /// Chooses and ends processes.
 #[derive(Debug)]
 pub struct OomKiller {
-    victim: Mutex<Option<Victim>>,
+    chosen: Mutex<Chosen>,
     kills: AtomicU64,
     /// Guards nothing: what waits on `killed` reads `kills`.
     waiting: Mutex<()>,
@@ -64,10 +66,16 @@ pub struct OomKiller {
     notice: Option<OomNotice>,
 }
 
+/// Who has been chosen so far.
+#[derive(Debug, Default)]
+struct Chosen {
+    current: Option<Victim>,
+    killed: Killed<AddressSpace>,
+}
+
 /// The process that is on its way out.
 #[derive(Clone, Debug)]
 struct Victim {
-    space: Weak<AddressSpace>,
     /// [`AddressSpace::id`]
     id: u64,
     group: Weak<ThreadGroup>,
@@ -128,7 +136,7 @@ struct Candidate {
 impl OomKiller {
     pub(super) fn new(notice: Option<OomNotice>) -> OomKiller {
         OomKiller {
-            victim: Mutex::new(None),
+            chosen: Mutex::default(),
             kills: AtomicU64::new(0),
             waiting: Mutex::new(()),
             killed: Condvar::new(),
@@ -266,19 +274,18 @@ fn wait_for(kernel: &Kernel, mut victim: Victim, bytes: u64) {
 
 /// The process that is leaving, or one that is chosen now.
 fn current_victim(kernel: &Kernel, shortage: Shortage) -> Option<Victim> {
-    let mut slot = kernel.oom.victim.lock();
-    if let Some(victim) = slot.as_mut()
+    let mut slot = kernel.oom.chosen.lock();
+    if let Some(victim) = slot.current.as_mut()
         && victim.is_leaving(kernel)
     {
         return Some(victim.clone());
     }
-    let previous = slot.take().map(|victim| victim.space);
-    let candidates = candidates(kernel, previous.as_ref());
+    slot.current = None;
+    let candidates = candidates(kernel, &slot.killed);
     let chosen = candidates.iter().max_by_key(|candidate| candidate.badness);
     report(kernel, shortage, &candidates, chosen);
     let chosen = chosen?;
     let victim = Victim {
-        space: Arc::downgrade(&chosen.space),
         id: chosen.space.id(),
         group: Arc::downgrade(chosen.task.group()),
         progress_ns: kernel.clock().monotonic_ns(),
@@ -288,15 +295,16 @@ fn current_victim(kernel: &Kernel, shortage: Shortage) -> Option<Victim> {
     if let Some(OomNotice(notice)) = &kernel.oom.notice {
         notice();
     }
-    *slot = Some(victim.clone());
+    slot.current = Some(victim.clone());
+    slot.killed.add(&chosen.space);
     kill(kernel, &victim);
     drop(slot);
     kernel.oom.count();
     Some(victim)
 }
 
-/// All processes that may be killed, but for one that was and did not go.
-fn candidates(kernel: &Kernel, previous: Option<&Weak<AddressSpace>>) -> Vec<Candidate> {
+/// All processes that may be killed, but for those that were and did not go.
+fn candidates(kernel: &Kernel, killed: &Killed<AddressSpace>) -> Vec<Candidate> {
     let total_pages = i64::try_from(kernel.memory().capacity() / PAGE).unwrap_or(i64::MAX);
     let groups = kernel.root_pid_ns().groups();
     let candidates = groups.into_iter().filter_map(|(pid, group)| {
@@ -305,9 +313,8 @@ fn candidates(kernel: &Kernel, previous: Option<&Weak<AddressSpace>>) -> Vec<Can
             let space = task.mm_if_alive()?;
             Some((task, space))
         })?;
-        let given_up = previous.is_some_and(|weak| weak.as_ptr() == Arc::as_ptr(&space));
         let adjustment = group.oom_score_adj.load(Ordering::Relaxed);
-        if given_up || adjustment <= NEVER {
+        if killed.has(&space) || adjustment <= NEVER {
             return None;
         }
         let statistics = space.statistics();

@@ -128,24 +128,10 @@ pub fn kill(sender: &Task, pid: i32, signal: Option<Signal>) -> Result<()> {
             let process_group = namespace
                 .process_group(pid.unsigned_abs())
                 .ok_or(Errno::ESRCH)?;
-            let members = process_group_members(&process_group);
-            send_to_each(sender, &members, signal)
+            // Zombies can be sent to as well, without effect.
+            send_to_each(sender, &process_group.members(), signal)
         }
     }
-}
-
-/// Zombies can be sent to as well, without effect.
-fn process_group_members(
-    process_group: &Arc<crate::kernel::pids::ProcessGroup>,
-) -> Vec<Arc<ThreadGroup>> {
-    let in_group = |group: &Arc<ThreadGroup>| {
-        group
-            .process_group()
-            .is_some_and(|other| Arc::ptr_eq(&other, process_group))
-    };
-    let groups = process_group.numbers.namespace().groups();
-    let groups = groups.into_iter().map(|(_, group)| group);
-    groups.filter(in_group).collect()
 }
 
 /// Succeeds if one of them could be sent to.
