@@ -5,7 +5,7 @@
 //! auxv KEY`, `helper altstack`, `helper name`, `helper
 //! thp` (whether huge pages are disabled), `helper dumpfilter` (what a core dump would hold), `helper long
 //! NAME` (an operation that does not end, see [`crate::long`]), `helper files SEED COUNT DIR` (random file operations,
-//! see [`crate::operations`]), `helper threads MOST`.
+//! see [`crate::operations`]), `helper threads MOST`, `helper settings` (limits of `/proc/sys`, see [`crate::settings`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +33,9 @@ pub(crate) fn run(args: &[String]) -> i32 {
             crate::long::run(name, &begun).to_string()
         }
         Some("files") => return crate::operations::run(rest),
+        Some("settings") => {
+            crate::settings::run(rest).unwrap_or_else(|failure| failure.to_string())
+        }
         Some("threads") => {
             let most = rest.first().and_then(|most| most.parse().ok());
             threads(most.unwrap_or(1))

@@ -28,6 +28,7 @@ families!(
     link,
     lock,
     madvise,
+    mapped_files,
     mmap,
     mmap_place,
     mount_lock,

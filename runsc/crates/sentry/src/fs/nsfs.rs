@@ -153,6 +153,7 @@ fn open(task: &Task, namespace: Namespace) -> SyscallResult {
     let inode = path.inode().clone();
     let file = Arc::new(NamespaceFile::new(namespace));
     let open = OpenFile::new(path, inode, file, OpenFlags::empty());
+    crate::vfs::file_count::count(task, &open)?;
     let limit = task
         .group()
         .limits()

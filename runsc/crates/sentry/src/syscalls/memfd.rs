@@ -9,6 +9,7 @@ use crate::kernel::task::Task;
 use crate::syscalls::args::UserText;
 use crate::syscalls::declare::calls;
 use crate::vfs::fd_table::Descriptor;
+use crate::vfs::file_count;
 use crate::vfs::seals::SealFlags;
 
 calls! {
@@ -54,8 +55,10 @@ fn memfd_create(task: &Task, name: UserText, flags: u32) -> SyscallResult {
     let limit = descriptor::limit(task);
     let files = task.files();
     files.check_room(limit)?;
+    let file = memfd::open(task, &name, permissions, seals)?;
+    file_count::count(task, &file)?;
     let descriptor = Descriptor {
-        file: memfd::open(task, &name, permissions, seals)?,
+        file,
         close_on_exec: flags & CLOEXEC != 0,
     };
     let fd = files.insert(descriptor, 0, limit)?;

@@ -13,6 +13,7 @@ use crate::syscalls::args::{DirFd, Mode, UserPath};
 use crate::syscalls::declare::calls;
 use crate::vfs::fd_table::Descriptor;
 use crate::vfs::file::OpenFlags;
+use crate::vfs::file_count;
 use crate::vfs::open::{self, OpenHow};
 use crate::vfs::walk::WalkFlags;
 
@@ -142,7 +143,9 @@ fn open_at(task: &Task, dirfd: DirFd, path: UserPath, how: &OpenHow) -> SyscallR
     let limit = task.group().limits().get(Resource::OpenFiles).soft;
     let files = task.files();
     files.check_room(limit)?;
+    file_count::check(task)?;
     let file = open::open(task, start.as_ref(), &text, how)?;
+    file_count::count(task, &file)?;
     let descriptor = Descriptor {
         file,
         close_on_exec: how.flags.contains(OpenFlags::CLOEXEC),

@@ -198,7 +198,7 @@ fn set(task: &Task, socket: &dyn Socket, name: u32, value: &[u8]) -> Result<()> 
             common.send_timeout_ns = timeout_ns(value)?;
             Ok(())
         }
-        _ if set_common(&mut common, name, number) => Ok(()),
+        _ if set_common(task, &mut common, name, number) => Ok(()),
         _ => {
             drop(common);
             socket.set_option(task, SOL_SOCKET, name, value)
@@ -215,13 +215,14 @@ fn check_net_admin(task: &Task) -> Result<()> {
 }
 
 /// Whether it is an option that all sockets have; set then.
-fn set_common(common: &mut CommonOptions, name: u32, number: i32) -> bool {
+fn set_common(task: &Task, common: &mut CommonOptions, name: u32, number: i32) -> bool {
+    let most = |path| Some(task.kernel().sysctl.number(path));
     let on = number != 0;
     match name {
-        net::SO_SNDBUF => common.set_send_buffer(number, false),
-        net::SO_SNDBUFFORCE => common.set_send_buffer(number, true),
-        net::SO_RCVBUF => common.set_receive_buffer(number, false),
-        net::SO_RCVBUFFORCE => common.set_receive_buffer(number, true),
+        net::SO_SNDBUF => common.set_send_buffer(number, most("net/core/wmem_max")),
+        net::SO_SNDBUFFORCE => common.set_send_buffer(number, None),
+        net::SO_RCVBUF => common.set_receive_buffer(number, most("net/core/rmem_max")),
+        net::SO_RCVBUFFORCE => common.set_receive_buffer(number, None),
         net::SO_RCVLOWAT => {
             common.receive_low_water = match number {
                 0 => 1,

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use abi::Errno;
 use abi::raw::general;
@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
+use crate::kernel::user_count::Charge;
 use crate::kernel::wait_queue::{Events, Registration, WaitQueue};
 use crate::mm::mappable::Mappable;
 use crate::socket::Socket;
@@ -265,6 +266,8 @@ pub struct OpenFile {
     pub owner: Mutex<crate::vfs::owner::FileOwner>,
     /// Watches its readiness for the owner while `O_ASYNC` is set.
     pub(crate) async_registration: Mutex<Option<Registration>>,
+    /// One of those that there are, once it has a descriptor ([`super::file_count`]).
+    pub(crate) counted: OnceLock<Charge>,
 }
 
 /// Flags that `F_SETFL` may change.
@@ -335,6 +338,7 @@ impl OpenFile {
             _deny_write: access.1,
             owner: Mutex::default(),
             async_registration: Mutex::default(),
+            counted: OnceLock::new(),
         })
     }
 

@@ -20,6 +20,8 @@ pub mod edit;
 pub mod epoll;
 pub mod fd_table;
 pub mod file;
+pub(crate) mod file_capabilities;
+pub(crate) mod file_count;
 pub mod inode;
 pub mod io;
 pub mod list;

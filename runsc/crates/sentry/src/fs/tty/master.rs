@@ -50,6 +50,7 @@ impl MasterFile {
         let path = self.root.child(dentry);
         let file = SlaveFile::open(&self.tty, task, flags)?;
         let open = OpenFile::new(path.clone(), path.inode().clone(), file, flags);
+        crate::vfs::file_count::count(task, &open)?;
         let descriptor = Descriptor {
             file: open,
             close_on_exec: flags.contains(OpenFlags::CLOEXEC),

@@ -96,15 +96,21 @@ impl UnixSocket {
     }
 
     fn build(kernel: Weak<Kernel>, net_ino: u64, kind: SocketType) -> Arc<UnixSocket> {
+        let settings = kernel.upgrade().map(|kernel| {
+            let most_waiting = kernel.sysctl.number("net/unix/max_dgram_qlen");
+            (CommonOptions::of(&kernel), most_waiting)
+        });
+        let (common, most_waiting) = settings.unwrap_or_default();
+        let inbox = Inbox::new(usize::try_from(most_waiting).unwrap_or(usize::MAX));
         Arc::new_cyclic(|this| UnixSocket {
             this: this.clone(),
             kernel,
             net_ino,
             kind,
             queue: WaitQueue::new(),
-            common: Mutex::default(),
+            common: Mutex::new(common),
             state: Mutex::default(),
-            inbox: Mutex::default(),
+            inbox: Mutex::new(inbox),
             service_manager: OnceLock::new(),
             budget: Arc::new(Budget::new(this.clone())),
             shut: AtomicU8::new(0),
