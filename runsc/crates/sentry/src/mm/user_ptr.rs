@@ -79,3 +79,10 @@ impl<T> UserPtr<T> {
         )
     }
 }
+
+impl UserPtr<u8> {
+    /// Copies as many bytes in as `buffer` has; EFAULT.
+    pub fn read_bytes(self, mm: &crate::mm::AddressSpace, buffer: &mut [u8]) -> crate::Result<()> {
+        mm.read_bytes(self.address, buffer)
+    }
+}

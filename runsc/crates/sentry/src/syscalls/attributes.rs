@@ -35,16 +35,16 @@ calls! {
         flags: u32 as Flags(file::AT),
     )
         => full ["stat::chown_and_minus_one", "stat::lchown_changes_the_link"];
-    132 utime(path: UserPath, times: UserPtr<u8> as In(time::utimbuf)) => full ["stat::utime_and_utimes"];
-    235 utimes(path: UserPath, times: UserPtr<u8> as In(time::two_timevals))
+    132 utime(path: UserPath, times: UserPtr<[i64; 2]> as In(time::utimbuf)) => full ["stat::utime_and_utimes"];
+    235 utimes(path: UserPath, times: UserPtr<[Timeval; 2]> as In(time::two_timevals))
         => full ["stat::utime_and_utimes"];
-    261 futimesat(dirfd: DirFd, path: UserPath, times: UserPtr<u8> as In(time::two_timevals)) => full [
+    261 futimesat(dirfd: DirFd, path: UserPath, times: UserPtr<[Timeval; 2]> as In(time::two_timevals)) => full [
             "forms::times_relative_to_a_directory",
         ];
     280 utimensat(
         dirfd: DirFd,
         path: UserPath,
-        times: UserPtr<u8> as In(time::file_times),
+        times: UserPtr<[Timespec; 2]> as In(time::file_times),
         flags: u32 as Flags(file::AT),
     )
         => full ["stat::utimensat_special_values", "stat::utimensat_permissions"];
@@ -167,17 +167,16 @@ fn utimensat(
     task: &Task,
     dirfd: DirFd,
     path: UserPath,
-    times: UserPtr<u8>,
+    times: UserPtr<[Timespec; 2]>,
     flags: u32,
 ) -> SyscallResult {
-    let times = if times.address() == 0 {
+    let times = if times.is_null() {
         Times::NOW
     } else {
-        let mm = task.mm();
-        let second = times.address().wrapping_add(size_of::<Timespec>());
+        let [access, modification] = times.read(&task.mm())?;
         Times {
-            access: time(mm.read_value(times.address())?)?,
-            modification: time(mm.read_value(second)?)?,
+            access: time(access)?,
+            modification: time(modification)?,
         }
     };
     if times == Times::NONE {
@@ -198,12 +197,11 @@ fn utimensat(
     Ok(0)
 }
 
-fn microseconds(task: &Task, address: usize) -> Result<Times> {
-    if address == 0 {
+fn microseconds(task: &Task, times: UserPtr<[Timeval; 2]>) -> Result<Times> {
+    if times.is_null() {
         return Ok(Times::NOW);
     }
-    let one = |at: usize| -> Result<Option<SetTime>> {
-        let value: Timeval = task.mm().read_value(at)?;
+    let one = |value: Timeval| -> Result<Option<SetTime>> {
         let micros = u32::try_from(value.usec)
             .ok()
             .filter(|micros| *micros < 1_000_000)
@@ -213,21 +211,27 @@ fn microseconds(task: &Task, address: usize) -> Result<Times> {
             nanoseconds: micros * 1000,
         })))
     };
+    let [access, modification] = times.read(&task.mm())?;
     Ok(Times {
-        access: one(address)?,
-        modification: one(address.wrapping_add(size_of::<Timeval>()))?,
+        access: one(access)?,
+        modification: one(modification)?,
     })
 }
 
-fn utimes(task: &Task, path: UserPath, times: UserPtr<u8>) -> SyscallResult {
-    let times = microseconds(task, times.address())?;
+fn utimes(task: &Task, path: UserPath, times: UserPtr<[Timeval; 2]>) -> SyscallResult {
+    let times = microseconds(task, times)?;
     let path = at::follow(task, path)?;
     attributes::set_times(task, &path, times)?;
     Ok(0)
 }
 
-fn futimesat(task: &Task, dirfd: DirFd, path: UserPath, times: UserPtr<u8>) -> SyscallResult {
-    let times = microseconds(task, times.address())?;
+fn futimesat(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    times: UserPtr<[Timeval; 2]>,
+) -> SyscallResult {
+    let times = microseconds(task, times)?;
     let path = if path.is_null() {
         open_path(task, dirfd)?
     } else {
@@ -237,21 +241,20 @@ fn futimesat(task: &Task, dirfd: DirFd, path: UserPath, times: UserPtr<u8>) -> S
     Ok(0)
 }
 
-fn utime(task: &Task, path: UserPath, times: UserPtr<u8>) -> SyscallResult {
-    let times = if times.address() == 0 {
+fn utime(task: &Task, path: UserPath, times: UserPtr<[i64; 2]>) -> SyscallResult {
+    let times = if times.is_null() {
         Times::NOW
     } else {
-        let mm = task.mm();
-        let one = |at: usize| -> Result<Option<SetTime>> {
-            let seconds: i64 = mm.read_value(at)?;
-            Ok(Some(SetTime::To(Timestamp {
+        let one = |seconds: i64| {
+            Some(SetTime::To(Timestamp {
                 seconds,
                 nanoseconds: 0,
-            })))
+            }))
         };
+        let [access, modification] = times.read(&task.mm())?;
         Times {
-            access: one(times.address())?,
-            modification: one(times.address().wrapping_add(size_of::<i64>()))?,
+            access: one(access),
+            modification: one(modification),
         }
     };
     let path = at::follow(task, path)?;

@@ -14,12 +14,12 @@ use crate::syscalls::declare::calls;
 calls! {
     125 capget(
         header: UserPtr<Header> as In(process::capability_header),
-        data: UserPtr<u8> as Out(process::capability_data),
+        data: UserPtr<Words> as Out(process::capability_data),
     )
         => full ["creds::capget_versions"];
     126 capset(
         header: UserPtr<Header> as In(process::capability_header),
-        data: UserPtr<u8> as In(process::capability_data),
+        data: UserPtr<Words> as In(process::capability_data),
     )
         => full ["creds::capget_versions", "creds::capset_cannot_add"];
 }
@@ -75,14 +75,14 @@ fn half(set: CapabilitySet, word: usize) -> u32 {
     u32::try_from(halves[word]).unwrap_or(0)
 }
 
-fn capget(task: &Task, header: UserPtr<Header>, data: UserPtr<u8>) -> SyscallResult {
+fn capget(task: &Task, header: UserPtr<Header>, data: UserPtr<Words>) -> SyscallResult {
     let (header, words) = match read_header(task, header) {
         // Asking for the preferred version is no error without a place for the data.
-        Err(Errno::EINVAL) if data.address() == 0 => return Ok(0),
+        Err(Errno::EINVAL) if data.is_null() => return Ok(0),
         other => other?,
     };
     let credentials = credentials_of(task, header.pid)?;
-    if data.address() == 0 {
+    if data.is_null() {
         return Ok(0);
     }
     let mut sets = [Words::new_zeroed(); 2];
@@ -96,7 +96,7 @@ fn capget(task: &Task, header: UserPtr<Header>, data: UserPtr<u8>) -> SyscallRes
     Ok(0)
 }
 
-fn capset(task: &Task, header: UserPtr<Header>, data: UserPtr<u8>) -> SyscallResult {
+fn capset(task: &Task, header: UserPtr<Header>, data: UserPtr<Words>) -> SyscallResult {
     let (header, words) = read_header(task, header)?;
     let own = header.pid == 0 || u32::try_from(header.pid) == Ok(task.tid());
     if !own {

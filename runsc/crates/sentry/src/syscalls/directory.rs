@@ -95,7 +95,7 @@ fn entries(
     if too_small {
         return Err(Errno::EINVAL.into());
     }
-    task.mm().write_bytes(buffer.address(), &records)?;
+    buffer.write_array(&task.mm(), &records)?;
     Ok(records.len() as u64)
 }
 
@@ -171,7 +171,7 @@ fn getcwd(task: &Task, buffer: UserPtr<u8>, size: usize) -> SyscallResult {
     if text.len() > size {
         return Err(Errno::ERANGE.into());
     }
-    task.mm().write_bytes(buffer.address(), &text)?;
+    buffer.write_array(&task.mm(), &text)?;
     Ok(text.len() as u64)
 }
 

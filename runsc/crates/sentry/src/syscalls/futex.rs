@@ -344,7 +344,7 @@ fn futex_requeue(
     wake: i32,
     requeue: i32,
 ) -> SyscallResult {
-    if flags != 0 || waiters.address() == 0 {
+    if flags != 0 || waiters.is_null() {
         return Err(Errno::EINVAL.into());
     }
     let words = read_waitv(task, waiters.address(), 2)?;

@@ -78,10 +78,10 @@ fn given(
     task: &Task,
     pid: i32,
     signal: Option<Signal>,
-    address: usize,
+    at: UserPtr<u8>,
 ) -> Result<Option<SignalInfo>> {
     let mut bytes = [0; SIGINFO_LEN];
-    task.mm().read_bytes(address, &mut bytes)?;
+    at.read_bytes(&task.mm(), &mut bytes)?;
     let any = signal.unwrap_or(Signal::SIGKILL);
     let info = SignalInfo::from_bytes(any, &bytes);
     let own = u64::from(task.group().pid()) == u64::from(pid.unsigned_abs());
@@ -93,7 +93,7 @@ fn given(
 
 fn rt_sigqueueinfo(task: &Task, pid: i32, signal: i32, info: UserPtr<u8>) -> SyscallResult {
     let signal = decode(signal);
-    let info = given(task, pid, signal.unwrap_or(None), info.address())?;
+    let info = given(task, pid, signal.unwrap_or(None), info)?;
     let signal = signal?;
     let id = u32::try_from(pid).map_err(|_| Errno::ESRCH)?;
     let receiver = task.pid_namespace().group(id).ok_or(Errno::ESRCH)?;
@@ -112,7 +112,7 @@ fn rt_tgsigqueueinfo(
     if tgid <= 0 || tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    let info = given(task, tgid, signal.unwrap_or(None), info.address())?;
+    let info = given(task, tgid, signal.unwrap_or(None), info)?;
     let signal = signal?;
     let receiver = thread(task, Some(tgid), tid)?;
     permission::send_to_thread(task, &receiver, signal, info)?;

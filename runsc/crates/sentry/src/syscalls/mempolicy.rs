@@ -21,7 +21,7 @@ calls! {
         => hint;
     239 get_mempolicy(
         mode: UserPtr<i32> as Out(id::int),
-        mask: UserPtr<u8>,
+        mask: UserPtr<u64>,
         bits: usize,
         address: UserPtr<u8>,
         flags: u32 as Flags(memory::POLICY_GET),
@@ -55,23 +55,21 @@ fn set_mempolicy(
 fn get_mempolicy(
     task: &Task,
     mode: UserPtr<i32>,
-    mask: UserPtr<u8>,
+    mask: UserPtr<u64>,
     bits: usize,
     _address: UserPtr<u8>,
     flags: u32,
 ) -> SyscallResult {
-    let mode = mode.address();
-    let mask = mask.address();
-    if flags > 7 || mask != 0 && bits == 0 {
+    if flags > 7 || !mask.is_null() && bits == 0 {
         return Err(Errno::EINVAL.into());
     }
-    if mode != 0 {
-        task.mm().write_value(mode, &0_i32)?;
+    if !mode.is_null() {
+        mode.write(&task.mm(), &0)?;
     }
-    if mask != 0 {
+    if !mask.is_null() {
         // The allowed nodes, if asked for; the default policy has no nodes of its own.
         let nodes = u64::from(flags & 4 != 0);
-        task.mm().write_value(mask, &nodes)?;
+        mask.write(&task.mm(), &nodes)?;
     }
     Ok(0)
 }

@@ -142,7 +142,7 @@ fn mq_timedsend(
         return Err(Errno::EMSGSIZE.into());
     }
     let mut bytes = vec![0; len];
-    task.mm().read_bytes(message.address(), &mut bytes)?;
+    message.read_bytes(&task.mm(), &mut bytes)?;
     queue.send(task, bytes, priority, !open.is_nonblocking(), deadline)?;
     Ok(0)
 }

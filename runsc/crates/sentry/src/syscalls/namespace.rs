@@ -132,7 +132,7 @@ fn read_name(task: &Task, address: UserPtr<u8>, len: i32) -> Result<Vec<u8>> {
         return Err(Errno::EINVAL);
     }
     let mut name = vec![0; len];
-    task.mm().read_bytes(address.address(), &mut name)?;
+    address.read_bytes(&task.mm(), &mut name)?;
     Ok(name)
 }
 

@@ -22,7 +22,7 @@ calls! {
         => full by open_ ["openat::files_that_are_opened_are_large", "openat::bad_path_address_is_efault"];
     257 openat(dirfd: DirFd, path: UserPath, flags: OpenFlags, mode: u32 as Before(file::open_mode))
         => full ["link::rename_moves_an_open_directory", "openat::bad_path_address_is_efault"];
-    437 openat2(dirfd: DirFd, path: UserPath, how: UserPtr<u8> as In(file::open_how), size: usize)
+    437 openat2(dirfd: DirFd, path: UserPath, how: UserPtr<UserHow> as In(file::open_how), size: usize)
         => full ["openat::openat2_checks_its_argument", "openat::openat2_resolve_flags"];
     85 creat(path: UserPath, mode: Mode) => full ["openat::creat_on_a_directory_is_eisdir"];
 }
@@ -46,10 +46,10 @@ fn openat2(
     task: &Task,
     dirfd: DirFd,
     path: UserPath,
-    how: UserPtr<u8>,
+    how: UserPtr<UserHow>,
     size: usize,
 ) -> SyscallResult {
-    let how = strict_how(&user_how(task, how.address(), size)?)?;
+    let how = strict_how(&user_how(task, how, size)?)?;
     open_at(task, dirfd, path, &how)
 }
 
@@ -64,7 +64,7 @@ fn how(flags: OpenFlags, mode: u32) -> OpenHow {
 }
 
 /// `struct open_how` of any size that starts as ours does; E2BIG if more is set.
-fn user_how(task: &Task, address: usize, size: usize) -> Result<UserHow> {
+fn user_how(task: &Task, how: UserPtr<UserHow>, size: usize) -> Result<UserHow> {
     const SIZE: usize = size_of::<UserHow>();
     if size < SIZE {
         return Err(Errno::EINVAL);
@@ -74,12 +74,12 @@ fn user_how(task: &Task, address: usize, size: usize) -> Result<UserHow> {
     }
     let mm = task.mm();
     let mut tail = vec![0; size - SIZE];
-    let tail_at = address.checked_add(SIZE).ok_or(Errno::EFAULT)?;
+    let tail_at = how.address().checked_add(SIZE).ok_or(Errno::EFAULT)?;
     mm.read_bytes(tail_at, &mut tail)?;
     if tail.iter().any(|&byte| byte != 0) {
         return Err(Errno::E2BIG);
     }
-    mm.read_value(address)
+    how.read(&mm)
 }
 
 fn strict_how(user: &UserHow) -> Result<OpenHow> {

@@ -20,7 +20,7 @@ calls! {
     424 pidfd_send_signal(
         fd: Fd,
         number: i32 as Signal,
-        address: UserPtr<u8> as In(siginfo::siginfo),
+        info: UserPtr<u8> as In(siginfo::siginfo),
         flags: u32,
     )
         => partial("flags are EINVAL, and so is a directory of /proc as descriptor (EBADF)") [
@@ -50,10 +50,9 @@ fn pidfd_send_signal(
     task: &Task,
     fd: Fd,
     number: i32,
-    address: UserPtr<u8>,
+    info: UserPtr<u8>,
     flags: u32,
 ) -> SyscallResult {
-    let address = address.address();
     if flags != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -64,10 +63,10 @@ fn pidfd_send_signal(
         0 => None,
         number => Some(Signal::new(number).ok_or(Errno::EINVAL)?),
     };
-    let info = if address == 0 {
+    let info = if info.is_null() {
         None
     } else {
-        given(task, group.pid(), signal, address)?
+        given(task, group.pid(), signal, info)?
     };
     if group.pid() == 0 {
         return Err(Errno::ESRCH.into());
@@ -81,10 +80,10 @@ fn given(
     task: &Task,
     receiver: u32,
     signal: Option<Signal>,
-    address: usize,
+    at: UserPtr<u8>,
 ) -> Result<Option<SignalInfo>> {
     let mut bytes = [0; SIGINFO_LEN];
-    task.mm().read_bytes(address, &mut bytes)?;
+    at.read_bytes(&task.mm(), &mut bytes)?;
     let named = i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     if named != signal.map_or(0, |signal| i32::from(signal.number())) {
         return Err(Errno::EINVAL);

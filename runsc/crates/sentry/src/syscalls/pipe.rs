@@ -14,16 +14,16 @@ use crate::syscalls::declare::calls;
 use crate::vfs::file::{OpenFile, OpenFlags};
 
 calls! {
-    22 pipe(fds: UserPtr<u8> as Out(id::pair)) => full ["forms::old_calls_make_descriptors"];
-    293 pipe2(fds: UserPtr<u8> as Out(id::pair), flags: OpenFlags as Flags(file::OPEN))
+    22 pipe(fds: UserPtr<[i32; 2]> as Out(id::pair)) => full ["forms::old_calls_make_descriptors"];
+    293 pipe2(fds: UserPtr<[i32; 2]> as Out(id::pair), flags: OpenFlags as Flags(file::OPEN))
         => partial("O_NOTIFICATION_PIPE is EINVAL") ["pipe::flags_of_pipe2"];
 }
 
-fn pipe(task: &Task, fds: UserPtr<u8>) -> SyscallResult {
+fn pipe(task: &Task, fds: UserPtr<[i32; 2]>) -> SyscallResult {
     open(task, fds.address(), OpenFlags::empty())
 }
 
-fn pipe2(task: &Task, fds: UserPtr<u8>, flags: OpenFlags) -> SyscallResult {
+fn pipe2(task: &Task, fds: UserPtr<[i32; 2]>, flags: OpenFlags) -> SyscallResult {
     let known = OpenFlags::CLOEXEC | OpenFlags::NONBLOCK | OpenFlags::DIRECT;
     if !known.contains(flags) {
         return Err(Errno::EINVAL.into());

@@ -15,8 +15,9 @@ use crate::kernel::wait::{self, ChildState, Report, WaitOptions, Which};
 use crate::loader::arguments;
 use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, UserPath};
+use crate::syscalls::at;
 use crate::syscalls::declare::calls;
-use crate::syscalls::{at, resource_usage};
+use crate::syscalls::resource_usage::{self, Rusage};
 use crate::vfs::walk::WalkFlags;
 
 calls! {
@@ -40,15 +41,15 @@ calls! {
     58 vfork() => full ["clone::vfork_itself_makes_a_process"];
     59 execve(
         path: UserPath,
-        argv: UserPtr<u8> as In(process::arguments),
-        envp: UserPtr<u8> as In(process::environment),
+        argv: UserPtr<usize> as In(process::arguments),
+        envp: UserPtr<usize> as In(process::environment),
     )
         => full ["execve::bad_pointers_are_efault", "execve::argument_list_of_gibibytes_is_e2big"];
     322 execveat(
         dirfd: DirFd,
         path: UserPath,
-        argv: UserPtr<u8> as In(process::arguments),
-        envp: UserPtr<u8> as In(process::environment),
+        argv: UserPtr<usize> as In(process::arguments),
+        envp: UserPtr<usize> as In(process::environment),
         flags: u32 as Flags(file::AT),
     )
         => full ["execve::execveat_errors", "execve::execveat_of_a_script_names_the_descriptor"];
@@ -59,7 +60,7 @@ calls! {
         pid: i32,
         status: UserPtr<u32> as Out(process::wait_status),
         options: u32 as Flags(process::WAIT4),
-        usage: UserPtr<u8> as Out(process::waited_usage),
+        usage: UserPtr<Rusage> as Out(process::waited_usage),
     )
         => full ["eintr::wait4_is_eintr_and_restarts", "eintr::epoll_wait_continues_not_after_stop"];
     247 waitid(
@@ -67,7 +68,7 @@ calls! {
         id: i32,
         info: UserPtr<u8> as Out(siginfo::siginfo),
         options: u32 as Flags(process::WAIT),
-        usage: UserPtr<u8> as Out(process::rusage),
+        usage: UserPtr<Rusage> as Out(process::rusage),
     )
         => full ["wait::waitid_nohang_without_event_clears_pid"];
 }
@@ -189,7 +190,12 @@ fn read_clone_args(task: &Task, address: usize, size: usize) -> Result<CloneArgs
     CloneArgs::read_from_bytes(known).map_err(|_| Errno::EINVAL)
 }
 
-fn execve(task: &Task, path: UserPath, argv: UserPtr<u8>, envp: UserPtr<u8>) -> SyscallResult {
+fn execve(
+    task: &Task,
+    path: UserPath,
+    argv: UserPtr<usize>,
+    envp: UserPtr<usize>,
+) -> SyscallResult {
     let path = path.read(task)?;
     if path.is_empty() {
         return Err(Errno::ENOENT.into());
@@ -202,8 +208,8 @@ fn execveat(
     task: &Task,
     dirfd: DirFd,
     path: UserPath,
-    argv: UserPtr<u8>,
-    envp: UserPtr<u8>,
+    argv: UserPtr<usize>,
+    envp: UserPtr<usize>,
     flags: u32,
 ) -> SyscallResult {
     if flags & !(nr::AT_EMPTY_PATH | nr::AT_SYMLINK_NOFOLLOW) != 0 {
@@ -253,7 +259,7 @@ fn wait4(
     pid: i32,
     status: UserPtr<u32>,
     options: u32,
-    usage: UserPtr<u8>,
+    usage: UserPtr<Rusage>,
 ) -> SyscallResult {
     let options = WaitOptions::from_bits(options).ok_or(Errno::EINVAL)?;
     if !WAIT4_OPTIONS.contains(options) {
@@ -278,7 +284,7 @@ fn wait4(
     if !status.is_null() {
         status.write(&mm, &wait_status(report.state))?;
     }
-    resource_usage::write_if_wanted(&mm, usage.address(), &report.usage)?;
+    resource_usage::write_if_wanted(&mm, usage, &report.usage)?;
     Ok(u64::from(report.pid))
 }
 
@@ -306,7 +312,7 @@ fn waitid(
     id: i32,
     info: UserPtr<u8>,
     options: u32,
-    usage: UserPtr<u8>,
+    usage: UserPtr<Rusage>,
 ) -> SyscallResult {
     let options = WaitOptions::from_bits(options).ok_or(Errno::EINVAL)?;
     let awaited = WaitOptions::EXITED | WaitOptions::STOPPED | WaitOptions::CONTINUED;
@@ -317,14 +323,14 @@ fn waitid(
     let which = which_of_waitid(task, (which, id), &mut options)?;
     let report = wait::wait(task, &which, options)?;
     let mm = task.mm();
-    if info.address() != 0 {
+    if !info.is_null() {
         mm.write_value(
             info.address(),
             &report.map_or_else(WaitInfo::new_zeroed, WaitInfo::from),
         )?;
     }
     if let Some(report) = report {
-        resource_usage::write_if_wanted(&mm, usage.address(), &report.usage)?;
+        resource_usage::write_if_wanted(&mm, usage, &report.usage)?;
     }
     Ok(0)
 }

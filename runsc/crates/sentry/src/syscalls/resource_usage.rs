@@ -11,7 +11,7 @@ use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {
-    98 getrusage(who: i32 as OneOf(process::RUSAGE), usage: UserPtr<u8> as Out(process::rusage))
+    98 getrusage(who: i32 as OneOf(process::RUSAGE), usage: UserPtr<Rusage> as Out(process::rusage))
         => partial("block I/O and involuntary switches are not counted") [
             "wait::rusage_is_filled",
             "mmap::large_pages_flags_are_accepted_or_refused",
@@ -21,7 +21,7 @@ calls! {
 /// `struct rusage`
 #[repr(C)]
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-struct Rusage {
+pub(super) struct Rusage {
     user_seconds: i64,
     user_microseconds: i64,
     system_seconds: i64,
@@ -61,11 +61,11 @@ impl From<&Usage> for Rusage {
 }
 
 /// Stores `usage` at `address` unless that is NULL.
-pub(super) fn write_if_wanted(mm: &AddressSpace, address: usize, usage: &Usage) -> Result<()> {
-    if address == 0 {
+pub(super) fn write_if_wanted(mm: &AddressSpace, to: UserPtr<Rusage>, usage: &Usage) -> Result<()> {
+    if to.is_null() {
         Ok(())
     } else {
-        mm.write_value(address, &Rusage::from(usage))
+        to.write(mm, &Rusage::from(usage))
     }
 }
 
@@ -73,7 +73,7 @@ const RUSAGE_SELF: i32 = 0;
 const RUSAGE_CHILDREN: i32 = -1;
 const RUSAGE_THREAD: i32 = 1;
 
-fn getrusage(task: &Task, who: i32, usage: UserPtr<u8>) -> SyscallResult {
+fn getrusage(task: &Task, who: i32, usage: UserPtr<Rusage>) -> SyscallResult {
     let used = match who {
         RUSAGE_SELF => task.group().usage(),
         RUSAGE_CHILDREN => task.group().children_usage(),
@@ -87,7 +87,6 @@ fn getrusage(task: &Task, who: i32, usage: UserPtr<u8>) -> SyscallResult {
         }
         _ => return Err(Errno::EINVAL.into()),
     };
-    task.mm()
-        .write_value(usage.address(), &Rusage::from(&used))?;
+    usage.write(&task.mm(), &Rusage::from(&used))?;
     Ok(0)
 }

@@ -97,7 +97,7 @@ fn sched_setaffinity(task: &Task, pid: i32, size: usize, mask: UserPtr<u8>) -> S
     let all = all_processors(task);
     let mut bytes = vec![0; all.len() * 8];
     let given = size.min(bytes.len());
-    task.mm().read_bytes(mask.address(), &mut bytes[..given])?;
+    mask.read_bytes(&task.mm(), &mut bytes[..given])?;
     let target = target(task, pid)?;
     check_owner(task, &target)?;
     let words = bytes
@@ -132,7 +132,7 @@ fn sched_getscheduler(task: &Task, pid: i32) -> SyscallResult {
 }
 
 fn sched_setscheduler(task: &Task, pid: i32, policy: i32, priority: UserPtr<i32>) -> SyscallResult {
-    if priority.address() == 0 || policy < 0 {
+    if priority.is_null() || policy < 0 {
         return Err(Errno::EINVAL.into());
     }
     let priority: i32 = priority.read(&task.mm())?;
@@ -140,7 +140,7 @@ fn sched_setscheduler(task: &Task, pid: i32, policy: i32, priority: UserPtr<i32>
 }
 
 fn sched_setparam(task: &Task, pid: i32, priority: UserPtr<i32>) -> SyscallResult {
-    if priority.address() == 0 {
+    if priority.is_null() {
         return Err(Errno::EINVAL.into());
     }
     let priority: i32 = priority.read(&task.mm())?;
@@ -168,7 +168,7 @@ fn set_policy(task: &Task, pid: i32, policy: Option<i32>, priority: i32) -> Sysc
 }
 
 fn sched_getparam(task: &Task, pid: i32, priority: UserPtr<i32>) -> SyscallResult {
-    if priority.address() == 0 {
+    if priority.is_null() {
         return Err(Errno::EINVAL.into());
     }
     let present = target(task, pid)?.own.lock().priority;
@@ -255,7 +255,7 @@ fn sched_getattr(
 ) -> SyscallResult {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let valid = (ATTRIBUTES_MIN..=abi::PAGE_SIZE).contains(&size);
-    if !valid || flags != 0 || attributes.address() == 0 {
+    if !valid || flags != 0 || attributes.is_null() {
         return Err(Errno::EINVAL.into());
     }
     let target = target(task, pid)?;
@@ -303,7 +303,7 @@ fn read_attributes(task: &Task, address: usize) -> Result<Attributes> {
 }
 
 fn sched_setattr(task: &Task, pid: i32, attributes: UserPtr<u8>, flags: u32) -> SyscallResult {
-    if attributes.address() == 0 || pid < 0 || flags != 0 {
+    if attributes.is_null() || pid < 0 || flags != 0 {
         return Err(Errno::EINVAL.into());
     }
     let given = read_attributes(task, attributes.address())?;

@@ -128,13 +128,12 @@ fn rt_sigprocmask(
 }
 
 fn rt_sigpending(task: &Task, set: UserPtr<u64>, len: usize) -> SyscallResult {
-    let set = set.address();
     if len > SIGSET_LEN {
         return Err(Errno::EINVAL.into());
     }
     let pending = task.pending_signals().and(task.signal_mask());
     task.mm()
-        .write_bytes(set, &pending.0.to_ne_bytes()[..len])?;
+        .write_bytes(set.address(), &pending.0.to_ne_bytes()[..len])?;
     Ok(0)
 }
 
@@ -163,7 +162,6 @@ fn rt_sigtimedwait(
     timeout: UserPtr<Timespec>,
     size: usize,
 ) -> SyscallResult {
-    let info = info.address();
     check_set_len(size)?;
     let mm = task.mm();
     let wanted = SignalSet(set.read(&mm)?);
@@ -174,8 +172,8 @@ fn rt_sigtimedwait(
         Some(task.kernel().clock().after(delay_ns))
     };
     let taken = task.wait_for_signal(wanted, deadline)?;
-    if info != 0 {
-        mm.write_bytes(info, &taken.to_bytes())?;
+    if !info.is_null() {
+        info.write_array(&mm, &taken.to_bytes())?;
     }
     Ok(taken.signal.number().into())
 }

@@ -35,7 +35,7 @@ calls! {
         family: i32 as OneOf(socket::FAMILY),
         kind: u32 as Before(socket::print_type),
         protocol: i32 as Before(socket::print_protocol),
-        address: UserPtr<u8> as Out(id::pair),
+        fds: UserPtr<[i32; 2]> as Out(id::pair),
     )
         => full ["unix::socketpair_errors"];
     49 bind(fd: Fd, address: UserPtr<u8> as Before(socket::address_in), len: i32 as Unsigned)
@@ -44,13 +44,13 @@ calls! {
     43 accept(
         fd: Fd,
         address: UserPtr<u8> as After(socket::address_out),
-        len: UserPtr<u8> as Out(socket::length),
+        len: UserPtr<i32> as Out(socket::length),
     )
         => full ["unix::accept_flags_and_errors", "unix::listen_connect_accept"];
     288 accept4(
         fd: Fd,
         address: UserPtr<u8> as After(socket::address_out),
-        len: UserPtr<u8> as Out(socket::length),
+        len: UserPtr<i32> as Out(socket::length),
         flags: OpenFlags as Flags(socket::SOCK_FLAGS),
     )
         => full ["unix::accept_flags_and_errors"];
@@ -59,13 +59,13 @@ calls! {
     51 getsockname(
         fd: Fd,
         address: UserPtr<u8> as After(socket::address_out),
-        len: UserPtr<u8> as Out(socket::length),
+        len: UserPtr<i32> as Out(socket::length),
     )
         => full ["unix::autobind", "unix::abstract_names"];
     52 getpeername(
         fd: Fd,
         address: UserPtr<u8> as After(socket::address_out),
-        len: UserPtr<u8> as Out(socket::length),
+        len: UserPtr<i32> as Out(socket::length),
     )
         => full ["unix::names_of_both_ends"];
     48 shutdown(fd: Fd, how: i32 as OneOf(socket::SHUTDOWN)) => full ["unix::shutdown_directions"];
@@ -162,10 +162,9 @@ fn socketpair(
     family: i32,
     kind: u32,
     protocol: i32,
-    address: UserPtr<u8>,
+    fds: UserPtr<[i32; 2]>,
 ) -> SyscallResult {
     let (kind, flags) = decode_type(kind)?;
-    let address = address.address();
     match decode_family(family)? {
         AF_UNIX => {}
         AF_INET | AF_INET6 | AF_NETLINK => return Err(Errno::EOPNOTSUPP.into()),
@@ -175,7 +174,7 @@ fn socketpair(
     let flags = flags | OpenFlags::RDWR;
     let first = anon::open(task, Anonymous::Socket, one, flags);
     let second = anon::open(task, Anonymous::Socket, two, flags);
-    install::pair(task, [first, second], flags, address)
+    install::pair(task, [first, second], flags, fds.address())
 }
 
 /// The bytes of an address: EINVAL for impossible lengths.
@@ -221,7 +220,7 @@ fn listen(task: &Task, fd: Fd, backlog: i32) -> SyscallResult {
     Ok(0)
 }
 
-fn accept(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<u8>) -> SyscallResult {
+fn accept(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<i32>) -> SyscallResult {
     accept_with(task, fd, (address, len), OpenFlags::empty())
 }
 
@@ -229,7 +228,7 @@ fn accept4(
     task: &Task,
     fd: Fd,
     address: UserPtr<u8>,
-    len: UserPtr<u8>,
+    len: UserPtr<i32>,
     flags: OpenFlags,
 ) -> SyscallResult {
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
@@ -241,7 +240,7 @@ fn accept4(
 fn accept_with(
     task: &Task,
     fd: Fd,
-    (address, len): (UserPtr<u8>, UserPtr<u8>),
+    (address, len): (UserPtr<u8>, UserPtr<i32>),
     flags: OpenFlags,
 ) -> SyscallResult {
     let listener = open_socket(task, fd)?;
@@ -271,14 +270,14 @@ fn connect(task: &Task, fd: Fd, address: UserPtr<u8>, len: i32) -> SyscallResult
     Ok(0)
 }
 
-fn getsockname(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<u8>) -> SyscallResult {
+fn getsockname(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<i32>) -> SyscallResult {
     let open = open_socket(task, fd)?;
     let name = of(&open)?.local_address()?;
     write_address(task, address.address(), len.address(), &name)?;
     Ok(0)
 }
 
-fn getpeername(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<u8>) -> SyscallResult {
+fn getpeername(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<i32>) -> SyscallResult {
     let open = open_socket(task, fd)?;
     let name = of(&open)?.peer_address()?;
     write_address(task, address.address(), len.address(), &name)?;

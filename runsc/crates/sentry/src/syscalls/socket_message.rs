@@ -48,7 +48,7 @@ calls! {
         size: usize,
         flags: u32 as Flags(socket::MSG),
         name: UserPtr<u8> as After(socket::address_out),
-        name_len: UserPtr<u8> as Out(socket::length),
+        name_len: UserPtr<i32> as Out(socket::length),
     )
         => full ["unix::truncated_datagram_loses_its_rest", "unix::datagram_by_name"];
     47 recvmsg(fd: Fd, header: UserPtr<Msghdr> as Out(socket::message_out), flags: u32 as Flags(socket::MSG))
@@ -108,7 +108,7 @@ fn sendto(
 ) -> SyscallResult {
     let open = open_socket(task, fd)?;
     let flags = message_flags(flags);
-    if address.address() != 0 && usize::try_from(name_len).is_ok_and(|len| len > ADDRESS_MAX) {
+    if !address.is_null() && usize::try_from(name_len).is_ok_and(|len| len > ADDRESS_MAX) {
         return Err(Errno::EINVAL.into());
     }
     let name = read_name(task, address.address(), name_len)?;
@@ -211,7 +211,7 @@ fn recvfrom(
     size: usize,
     flags: u32,
     name: UserPtr<u8>,
-    name_len: UserPtr<u8>,
+    name_len: UserPtr<i32>,
 ) -> SyscallResult {
     let open = open_socket(task, fd)?;
     let flags = message_flags(flags);

@@ -24,7 +24,7 @@ calls! {
         level: i32 as OneOf(socket::LEVEL),
         name: u32 as Before(socket::print_option),
         address: UserPtr<u8> as After(socket::option_out),
-        len_address: UserPtr<u8> as Out(socket::length),
+        len_address: UserPtr<i32> as Out(socket::length),
     )
         => partial("SO_MEMINFO, SO_COOKIE, SO_PEERSEC and the options of absent families are ENOPROTOOPT") [
             "unix_control::peer_credentials",
@@ -51,7 +51,7 @@ fn getsockopt(
     level: i32,
     name: u32,
     address: UserPtr<u8>,
-    len_address: UserPtr<u8>,
+    len_address: UserPtr<i32>,
 ) -> SyscallResult {
     let (address, len_address) = (address.address(), len_address.address());
     let open = open_socket(task, fd)?;
@@ -151,7 +151,7 @@ fn setsockopt(
     let open = open_socket(task, fd)?;
     let mut bytes = vec![0; len.min(VALUE_MAX)];
     if !bytes.is_empty() {
-        task.mm().read_bytes(value.address(), &mut bytes)?;
+        value.read_bytes(&task.mm(), &mut bytes)?;
     }
     let socket = of(&open)?;
     if level == SOL_SOCKET {

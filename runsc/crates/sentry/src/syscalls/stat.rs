@@ -21,16 +21,16 @@ use crate::vfs::permission;
 use crate::vfs::walk::{Resolver, WalkFlags};
 
 calls! {
-    4 stat(path: UserPath, buffer: UserPtr<u8> as Out(file::stat))
+    4 stat(path: UserPath, buffer: UserPtr<Stat> as Out(file::stat))
         => full ["stat::fields_of_other_kinds", "stat::statx_fields"];
-    6 lstat(path: UserPath, buffer: UserPtr<u8> as Out(file::stat))
+    6 lstat(path: UserPath, buffer: UserPtr<Stat> as Out(file::stat))
         => full ["forms::names_relative_to_a_directory"];
-    5 fstat(fd: Fd, buffer: UserPtr<u8> as Out(file::stat))
+    5 fstat(fd: Fd, buffer: UserPtr<Stat> as Out(file::stat))
         => full ["stat::blocks_and_sizes"];
     262 newfstatat(
         dirfd: DirFd,
         path: UserPath,
-        buffer: UserPtr<u8> as Out(file::stat),
+        buffer: UserPtr<Stat> as Out(file::stat),
         flags: u32 as Flags(file::AT),
     )
         => full ["stat::statfs_of_tmp_and_proc"];
@@ -39,7 +39,7 @@ calls! {
         path: UserPath,
         flags: u32 as Flags(file::AT_STATX),
         wanted: u32 as Flags(file::STATX),
-        buffer: UserPtr<u8> as Out(file::statx),
+        buffer: UserPtr<Statx> as Out(file::statx),
     )
         => partial("no direct I/O alignment and no atomic writes") ["stat::statx_errors"];
     21 access(path: UserPath, wanted: u32 as Flags(file::ACCESS))
@@ -53,40 +53,40 @@ calls! {
         flags: u32 as Flags(file::AT_ACCESS),
     )
         => full ["stat::access_errors", "stat::access_uses_the_real_id"];
-    137 statfs(path: UserPath, buffer: UserPtr<u8> as Out(file::statfs))
+    137 statfs(path: UserPath, buffer: UserPtr<StatFs> as Out(file::statfs))
         => full ["stat::statfs_of_tmp_and_proc"];
-    138 fstatfs(fd: Fd, buffer: UserPtr<u8> as Out(file::statfs)) => full ["stat::statfs_of_tmp_and_proc"];
+    138 fstatfs(fd: Fd, buffer: UserPtr<StatFs> as Out(file::statfs)) => full ["stat::statfs_of_tmp_and_proc"];
 }
 
 /// Flags of `fstatat` and `statx` that say nothing to a file system without remote parts.
 const SYNC_FLAGS: u32 = nr::AT_NO_AUTOMOUNT | nr::AT_STATX_SYNC_TYPE;
 
-fn stat(task: &Task, path: UserPath, buffer: UserPtr<u8>) -> SyscallResult {
+fn stat(task: &Task, path: UserPath, buffer: UserPtr<Stat>) -> SyscallResult {
     let path = at::follow(task, path)?;
-    store(task, buffer.address(), &path)
+    store(task, buffer, &path)
 }
 
-fn lstat(task: &Task, path: UserPath, buffer: UserPtr<u8>) -> SyscallResult {
+fn lstat(task: &Task, path: UserPath, buffer: UserPtr<Stat>) -> SyscallResult {
     let path = at::resolve(task, DirFd::CWD, path, WalkFlags::empty())?;
-    store(task, buffer.address(), &path)
+    store(task, buffer, &path)
 }
 
-fn fstat(task: &Task, fd: Fd, buffer: UserPtr<u8>) -> SyscallResult {
+fn fstat(task: &Task, fd: Fd, buffer: UserPtr<Stat>) -> SyscallResult {
     let open = task.files().get(fd)?;
-    store(task, buffer.address(), open.path())
+    store(task, buffer, open.path())
 }
 
 fn newfstatat(
     task: &Task,
     dirfd: DirFd,
     path: UserPath,
-    buffer: UserPtr<u8>,
+    buffer: UserPtr<Stat>,
     flags: u32,
 ) -> SyscallResult {
     let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH | SYNC_FLAGS;
     let flags = at::flags_following(flags, allowed)?;
     let path = lookup(task, dirfd, path, flags)?;
-    store(task, buffer.address(), &path)
+    store(task, buffer, &path)
 }
 
 /// A NULL path with `AT_EMPTY_PATH` is the descriptor too, as newer kernels have it.
@@ -98,8 +98,8 @@ fn lookup(task: &Task, dirfd: DirFd, path: UserPath, flags: WalkFlags) -> Result
     at::resolve(task, dirfd, path, flags)
 }
 
-fn store(task: &Task, address: usize, path: &Path) -> SyscallResult {
-    task.mm().write_value(address, &encode(task, path)?)?;
+fn store(task: &Task, to: UserPtr<Stat>, path: &Path) -> SyscallResult {
+    to.write(&task.mm(), &encode(task, path)?)?;
     Ok(0)
 }
 
@@ -142,7 +142,7 @@ fn statx(
     path: UserPath,
     flags: u32,
     wanted: u32,
-    buffer: UserPtr<u8>,
+    buffer: UserPtr<Statx>,
 ) -> SyscallResult {
     let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH | SYNC_FLAGS;
     let walk = at::flags_following(flags, allowed)?;
@@ -152,7 +152,7 @@ fn statx(
     }
     let path = lookup(task, dirfd, path, walk)?;
     let value = encode_statx(task, &path, wanted)?;
-    task.mm().write_value(buffer.address(), &value)?;
+    buffer.write(&task.mm(), &value)?;
     Ok(0)
 }
 
@@ -274,17 +274,17 @@ fn with_real_ids(credentials: &Credentials) -> Credentials {
     real
 }
 
-fn statfs(task: &Task, path: UserPath, buffer: UserPtr<u8>) -> SyscallResult {
+fn statfs(task: &Task, path: UserPath, buffer: UserPtr<StatFs>) -> SyscallResult {
     let path = at::follow(task, path)?;
-    store_statfs(task, buffer.address(), &path)
+    store_statfs(task, buffer, &path)
 }
 
-fn fstatfs(task: &Task, fd: Fd, buffer: UserPtr<u8>) -> SyscallResult {
+fn fstatfs(task: &Task, fd: Fd, buffer: UserPtr<StatFs>) -> SyscallResult {
     let open = task.files().get(fd)?;
-    store_statfs(task, buffer.address(), open.path())
+    store_statfs(task, buffer, open.path())
 }
 
-fn store_statfs(task: &Task, address: usize, path: &Path) -> SyscallResult {
+fn store_statfs(task: &Task, to: UserPtr<StatFs>, path: &Path) -> SyscallResult {
     /// Says that the flags are filled in (`ST_VALID`).
     const VALID: u64 = 0x20;
     let stat = path.mount.fs.stat()?;
@@ -302,6 +302,6 @@ fn store_statfs(task: &Task, address: usize, path: &Path) -> SyscallResult {
         flags: VALID | u64::from(path.mount.flags().difference(MountFlags::LOCKS).bits()),
         ..StatFs::default()
     };
-    task.mm().write_value(address, &value)?;
+    to.write(&task.mm(), &value)?;
     Ok(0)
 }

@@ -70,6 +70,6 @@ fn read_all(task: &Task, buffer: UserPtr<u8>, len: i32) -> SyscallResult {
     }
     let log = log(task);
     let newest = &log[log.len() - len.min(log.len())..];
-    task.mm().write_bytes(buffer.address(), newest)?;
+    buffer.write_array(&task.mm(), newest)?;
     Ok(newest.len() as u64)
 }

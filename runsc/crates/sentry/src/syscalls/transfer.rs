@@ -185,8 +185,8 @@ fn splice(
     }
     let from_pipe = transfer::pipe_of(&from);
     let to_pipe = transfer::pipe_of(&to);
-    let on_pipe = (from_pipe.is_some() && in_position.address() != 0)
-        || (to_pipe.is_some() && out_position.address() != 0);
+    let on_pipe = (from_pipe.is_some() && !in_position.is_null())
+        || (to_pipe.is_some() && !out_position.is_null());
     if on_pipe {
         return Err(Errno::ESPIPE.into());
     }

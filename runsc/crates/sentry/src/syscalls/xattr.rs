@@ -148,7 +148,7 @@ fn set(task: &Task, path: &Path, name: UserText, (value, len, flags): Value) -> 
         return Err(Errno::E2BIG.into());
     }
     let mut bytes = vec![0; len];
-    task.mm().read_bytes(value.address(), &mut bytes)?;
+    value.read_bytes(&task.mm(), &mut bytes)?;
     xattr::set(task, path, &name, &bytes, flags)?;
     Ok(0)
 }
