@@ -3,147 +3,136 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use container::Settings;
 use container::debug_log::DebugLog;
 use control::{Network, StraceConfig};
-
-use crate::flags::{Flag, Kind, Values, flag, ignored};
-
-/// Every global flag.
-pub(crate) const FLAGS: &[Flag] = &[
-    flag(
-        "root",
-        Kind::Text,
-        "",
-        "directory of container states; default $XDG_RUNTIME_DIR/runsc, else /var/run/runsc",
-    ),
-    flag(
-        "log",
-        Kind::Text,
-        "",
-        "file to which log lines are appended; default standard error",
-    ),
-    flag(
-        "log-format",
-        Kind::Text,
-        "text",
-        "format of the log: text or json",
-    ),
-    flag("debug", Kind::Switch, "false", "log at debug level"),
-    flag(
-        "debug-log-dir",
-        Kind::Text,
-        "",
-        "directory for one debug log per command and process",
-    ),
-    flag(
-        "debug-log",
-        Kind::Text,
-        "",
-        "path of debug logs, with %ID%, %COMMAND% and %TIMESTAMP% filled in",
-    ),
-    flag(
-        "log-packets",
-        Kind::Switch,
-        "false",
-        "log every network packet",
-    ),
-    flag(
-        "strace",
-        Kind::Switch,
-        "false",
-        "log the system calls of the container",
-    ),
-    flag(
-        "strace-syscalls",
-        Kind::Text,
-        "",
-        "comma-separated names of the calls to log; default all",
-    ),
-    flag(
-        "strace-log-size",
-        Kind::Number,
-        "1024",
-        "most bytes of a buffer to log",
-    ),
-    flag(
-        "platform",
-        Kind::Text,
-        "",
-        "how application code is run: ptrace, systrap or kvm; default the best that works",
-    ),
-    flag(
-        "network",
-        Kind::Text,
-        "sandbox",
-        "network of the container: sandbox, host or none",
-    ),
-    flag(
-        "file-access",
-        Kind::Text,
-        "proxy",
-        "how files are reached: proxy or direct; or how the root is cached: exclusive or shared",
-    ),
-    flag(
-        "overlay",
-        Kind::Switch,
-        "false",
-        "put a writable layer in memory over all mounts",
-    ),
-    flag(
-        "overlay2",
-        Kind::Text,
-        "none",
-        "where to put a writable layer: none, root:memory or all:memory",
-    ),
-    flag(
-        "host-uds",
-        Kind::Text,
-        "none",
-        "host unix sockets in mounts that may be connected to: none or open",
-    ),
-    flag(
-        "host-fifo",
-        Kind::Text,
-        "none",
-        "host FIFOs in mounts that may be opened: none or open",
-    ),
-    flag(
-        "version",
-        Kind::Switch,
-        "false",
-        "print the version and exit",
-    )
-    .or("v"),
-    flag(
-        "systemd-cgroup",
-        Kind::Switch,
-        "false",
-        "cgroupsPath has systemd's form slice:prefix:name; systemd itself is not asked",
-    ),
-    flag(
-        "ignore-cgroups",
-        Kind::Switch,
-        "false",
-        "leave containers in the caller's control groups, without limits",
-    ),
-    ignored("rootless", Kind::OptionalText),
-    ignored("criu", Kind::Text),
-];
 
 /// The version of this program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The version of the runtime specification.
 pub(crate) const SPEC_VERSION: &str = "1.2.0";
 
+/// Every global flag.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global flags, before the subcommand")]
+pub(crate) struct Global {
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = "Directory of container states [default: $XDG_RUNTIME_DIR/runsc, else /var/run/runsc]"
+    )]
+    root: Option<PathBuf>,
+    /// File to which log lines are appended [default: standard error]
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Format of the log
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// Log at debug level
+    #[arg(long)]
+    debug: bool,
+    /// Directory for one debug log per command and process
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    debug_log_dir: Option<String>,
+    /// Path of debug logs, with %ID%, %COMMAND% and %TIMESTAMP% filled in
+    #[arg(long, value_name = "PATTERN")]
+    debug_log: Option<String>,
+    /// Accepted and ignored: containers have loopback alone, which carries no packets to log
+    #[arg(long)]
+    pub(crate) log_packets: bool,
+    /// Log the system calls of the container
+    #[arg(long)]
+    strace: bool,
+    /// Names of the calls to log, with commas between them [default: all]
+    #[arg(long, value_name = "NAMES")]
+    strace_syscalls: Option<String>,
+    /// Most bytes of a buffer to log
+    #[arg(long, value_name = "BYTES", default_value = "1024")]
+    strace_log_size: u32,
+    /// How application code is run: ptrace works everywhere, kvm needs /dev/kvm and is faster
+    #[arg(long, default_value = "ptrace")]
+    platform: Platform,
+    /// Network of the container
+    #[arg(long, default_value = "sandbox", value_parser = PossibleValuesParser::new(["sandbox", "host", "none"]).map(|name| network(&name)))]
+    network: Network,
+    /// How files are reached, or how the root is cached
+    #[arg(long, value_name = "MODE", default_value = "proxy")]
+    file_access: FileAccess,
+    /// Put a writable layer in memory over all mounts
+    #[arg(long)]
+    overlay: bool,
+    /// Where to put a writable layer: none, root:memory or all:memory
+    #[arg(long, value_name = "WHERE", default_value = "none", value_parser = overlay)]
+    pub(crate) overlay2: Overlay,
+    /// Host unix sockets in mounts that may be connected to
+    #[arg(long, value_name = "WHICH", default_value = "none")]
+    host_uds: HostFiles,
+    /// Host FIFOs in mounts that may be opened
+    #[arg(long, value_name = "WHICH", default_value = "none")]
+    host_fifo: HostFiles,
+    /// Print the version and exit
+    #[arg(long, short)]
+    pub(crate) version: bool,
+    /// Read cgroupsPath in systemd's form slice:prefix:name; systemd itself is not asked
+    #[arg(long)]
+    systemd_cgroup: bool,
+    /// Leave containers in the caller's control groups, without limits
+    #[arg(long)]
+    ignore_cgroups: bool,
+}
+
 /// Formats of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// glog's.
+    /// Lines in glog's form
     #[default]
     Text,
-    /// One object a line.
+    /// One object a line
+    #[value(alias = "json-k8s")]
     Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Platform {
+    /// Works wherever Linux does
+    Ptrace,
+    /// Not available in this release
+    Systrap,
+    /// Needs /dev/kvm
+    Kvm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FileAccess {
+    /// Through the gofer
+    Proxy,
+    /// Not available in this release
+    Direct,
+    /// Through the gofer, with the root's files cached as if nobody else changed them
+    Exclusive,
+    /// The same as proxy
+    Shared,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum HostFiles {
+    /// None
+    None,
+    /// Not available in this release
+    #[value(alias = "all")]
+    Open,
+}
+
+/// What a writable layer covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overlay {
+    root: bool,
+    mounts: bool,
+    /// A file was asked for; memory is what there is.
+    pub(crate) in_file: bool,
 }
 
 /// Global flags, validated.
@@ -161,65 +150,57 @@ pub(crate) struct Config {
 
 impl Config {
     /// Validates the global flags.
-    pub(crate) fn new(values: &Values) -> Result<Config> {
-        let log_format = match values.text("log-format") {
-            "text" => LogFormat::Text,
-            "json" | "json-k8s" => LogFormat::Json,
-            other => bail!("invalid value {other:?} for flag -log-format: want text or json"),
-        };
-        let debug_log = match (
-            values.nonempty("debug-log"),
-            values.nonempty("debug-log-dir"),
-        ) {
+    pub(crate) fn new(matches: &ArgMatches) -> Result<Config> {
+        let flags = Global::from_arg_matches(matches)?;
+        let debug_log = match (&flags.debug_log, &flags.debug_log_dir) {
             (Some(pattern), _) => Some(DebugLog::pattern(pattern)),
             (None, Some(directory)) => Some(DebugLog::in_directory(directory)),
             (None, None) => None,
         };
-        let debug = values.is_set("debug");
-        let strace = strace(values)?;
-        let (overlay_root, overlay_mounts) = overlay(values)?;
-        let log = values.nonempty("log").map(PathBuf::from);
         let settings = Settings {
-            root: root(values),
-            platform: platform(values.text("platform"))?,
-            platform_device: device(values.text("platform")),
-            network: network(values.text("network"))?,
-            overlay_root,
-            overlay_mounts,
-            exclusive_files: exclusive(values.text("file-access"))?,
-            host_uds: none(values, "host-uds")?,
-            host_fifo: none(values, "host-fifo")?,
-            systemd_cgroup: values.is_set("systemd-cgroup"),
-            ignore_cgroups: values.is_set("ignore-cgroups"),
-            children_log_to_stderr: (debug || strace.enabled) && log.is_none(),
-            strace,
-            debug,
+            platform: platform(flags.platform)?.to_owned(),
+            platform_device: (flags.platform == Platform::Kvm).then(|| "/dev/kvm".into()),
+            network: flags.network,
+            overlay_root: flags.overlay || flags.overlay2.root,
+            overlay_mounts: flags.overlay || flags.overlay2.mounts,
+            exclusive_files: exclusive(flags.file_access)?,
+            host_uds: host_files("host-uds", flags.host_uds)?,
+            host_fifo: host_files("host-fifo", flags.host_fifo)?,
+            systemd_cgroup: flags.systemd_cgroup,
+            ignore_cgroups: flags.ignore_cgroups,
+            children_log_to_stderr: (flags.debug || flags.strace) && flags.log.is_none(),
+            strace: strace(&flags),
+            debug: flags.debug,
             debug_log,
-            log: log.clone(),
-            log_is_json: matches!(log_format, LogFormat::Json),
+            log: flags.log.clone(),
+            log_is_json: flags.log_format == LogFormat::Json,
+            root: root(flags.root),
         };
-        let network_given = values.is_given("network");
         Ok(Config {
             settings,
-            log,
-            log_format,
-            network_given,
+            log: flags.log,
+            log_format: flags.log_format,
+            network_given: matches.value_source("network") == Some(ValueSource::CommandLine),
         })
-    }
-
-    /// The configuration, one item a line.
-    pub(crate) fn lines(values: &Values) -> Vec<String> {
-        FLAGS
-            .iter()
-            .filter(|flag| flag.name != "version")
-            .map(|flag| format!("{}: {}", flag.name, values.text(flag.name)))
-            .collect()
     }
 }
 
-fn root(values: &Values) -> PathBuf {
-    if let Some(root) = values.nonempty("root") {
-        return std::path::absolute(root).unwrap_or_else(|_| root.into());
+/// Every global flag's value, one a line.
+pub(crate) fn lines(table: &clap::Command, matches: &ArgMatches) -> Vec<String> {
+    let line = |arg: &clap::Arg| {
+        let name = arg
+            .get_long()
+            .filter(|name| !matches!(*name, "help" | "version"))?;
+        let values = matches.get_raw(arg.get_id().as_str()).unwrap_or_default();
+        let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+        Some(format!("{name}: {}", values.join(",")))
+    };
+    table.get_arguments().filter_map(line).collect()
+}
+
+fn root(given: Option<PathBuf>) -> PathBuf {
+    if let Some(root) = given {
+        return std::path::absolute(&root).unwrap_or(root);
     }
     match std::env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty()) {
         Some(directory) => PathBuf::from(directory).join("runsc"),
@@ -227,103 +208,81 @@ fn root(values: &Values) -> PathBuf {
     }
 }
 
-fn platform(name: &str) -> Result<String> {
-    match name {
-        "" | "ptrace" | "kvm" => Ok(name.to_owned()),
-        "systrap" => {
+fn platform(platform: Platform) -> Result<&'static str> {
+    match platform {
+        Platform::Ptrace => Ok("ptrace"),
+        Platform::Kvm => Ok("kvm"),
+        Platform::Systrap => {
             bail!("platform systrap is not available in this release: use ptrace or kvm")
         }
-        other => bail!("invalid value {other:?} for flag -platform: want ptrace, systrap or kvm"),
     }
 }
 
-/// The device that a platform works with.
-fn device(platform: &str) -> Option<PathBuf> {
-    (platform == "kvm").then(|| PathBuf::from("/dev/kvm"))
-}
-
-fn network(name: &str) -> Result<Network> {
+/// The network of a name that was checked.
+fn network(name: &str) -> Network {
     match name {
-        "sandbox" => Ok(Network::Sandbox),
-        "host" => Ok(Network::Host),
-        "none" => Ok(Network::None),
-        other => bail!("invalid value {other:?} for flag -network: want sandbox, host or none"),
+        "host" => Network::Host,
+        "none" => Network::None,
+        _ => Network::Sandbox,
     }
 }
 
-fn exclusive(mode: &str) -> Result<bool> {
+fn exclusive(mode: FileAccess) -> Result<bool> {
     match mode {
-        "proxy" | "shared" => Ok(false),
-        "exclusive" => Ok(true),
-        "direct" => bail!("file access direct is not available in this release: use proxy"),
-        other => bail!(
-            "invalid value {other:?} for flag -file-access: want proxy, direct, exclusive or shared"
-        ),
+        FileAccess::Proxy | FileAccess::Shared => Ok(false),
+        FileAccess::Exclusive => Ok(true),
+        FileAccess::Direct => {
+            bail!("file access direct is not available in this release: use proxy")
+        }
     }
 }
 
-/// For the root, and for the other mounts.
-fn overlay(values: &Values) -> Result<(bool, bool)> {
-    let (place, medium) = match values.text("overlay2") {
-        "" | "none" => return Ok((values.is_set("overlay"), values.is_set("overlay"))),
-        text => text.split_once(':').unwrap_or((text, "")),
-    };
+/// Reads the place and the medium of a writable layer; a size may follow.
+fn overlay(text: &str) -> Result<Overlay, &'static str> {
+    let (place, medium) = text.split_once(':').unwrap_or((text, ""));
     let medium = medium.split(',').next().unwrap_or_default();
-    match (place, medium) {
-        ("root", "memory") => Ok((true, false)),
-        ("all", "memory") => Ok((true, true)),
-        ("root", "self") => {
-            tracing::warn!("overlay2: the writable layer is kept in memory, not in a file");
-            Ok((true, false))
-        }
-        ("all", "self") => {
-            tracing::warn!("overlay2: the writable layer is kept in memory, not in a file");
-            Ok((true, true))
-        }
-        _ => bail!(
-            "invalid value {:?} for flag -overlay2: want none, root:memory or all:memory",
-            values.text("overlay2")
-        ),
-    }
+    let (root, mounts) = match (place, medium) {
+        ("" | "none", "") => (false, false),
+        ("root", "memory" | "self") => (true, false),
+        ("all", "memory" | "self") => (true, true),
+        _ => return Err("want none, root:memory or all:memory"),
+    };
+    Ok(Overlay {
+        root,
+        mounts,
+        in_file: medium == "self",
+    })
 }
 
-fn none(values: &Values, name: &str) -> Result<bool> {
-    match values.text(name) {
-        "none" | "" => Ok(false),
-        "open" | "all" => {
+fn host_files(name: &str, files: HostFiles) -> Result<bool> {
+    match files {
+        HostFiles::None => Ok(false),
+        HostFiles::Open => {
             bail!("-{name}=open is not available in this release: the sandbox reaches none")
         }
-        other => bail!("invalid value {other:?} for flag -{name}: want none or open"),
     }
 }
 
-fn strace(values: &Values) -> Result<StraceConfig> {
-    let size = values.number("strace-log-size");
-    let Ok(log_size) = u32::try_from(size) else {
-        bail!("invalid value {size} for flag -strace-log-size: want a number of bytes");
-    };
-    let calls = values.text("strace-syscalls");
-    Ok(StraceConfig {
-        enabled: values.is_set("strace"),
-        calls: calls
-            .split(',')
-            .map(str::trim)
-            .filter(|c| !c.is_empty())
-            .map(ToOwned::to_owned)
-            .collect(),
-        log_size,
-    })
+fn strace(flags: &Global) -> StraceConfig {
+    let calls = flags.strace_syscalls.as_deref().unwrap_or_default();
+    let calls = calls.split(',').map(str::trim).filter(|c| !c.is_empty());
+    StraceConfig {
+        enabled: flags.strace,
+        calls: calls.map(ToOwned::to_owned).collect(),
+        log_size: flags.strace_log_size,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, FLAGS};
-    use crate::flags::parse;
+    use super::Config;
+    use crate::cli;
 
     fn error(text: &str) -> String {
         let args: Vec<String> = text.split_whitespace().map(ToOwned::to_owned).collect();
-        let (values, _) = parse(FLAGS, &args).unwrap();
-        Config::new(&values).map_or_else(|e| e.to_string(), |_| "fine".to_owned())
+        let config = cli::parse_global(&mut cli::table(), &args)
+            .and_then(|(matches, _)| Config::new(&matches));
+        config.map_or_else(|e| e.to_string(), |_| "fine".to_owned())
     }
 
     #[test]
@@ -341,6 +300,7 @@ mod tests {
             "--file-access=direct",
             "--log-format=xml",
             "--strace-log-size=-1",
+            "--strace-log-size=many",
             "--host-uds=create",
             "--host-uds=open",
         ];

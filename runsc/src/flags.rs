@@ -1,79 +1,12 @@
-//! Flags in Go's form: `-x` and `--x` are the same, booleans take `=true` and `=false` only, the
-//! first argument that is no flag ends them, and so does `--`.
+//! Go's spelling of flags, put into clap's: `-x` and `--x` are the same, a value follows as `=value` or as the
+//! next argument, booleans take `=true` and `=false` only, and the first argument that is no flag ends them, as
+//! `--` does.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::error::Error;
+use std::num::ParseIntError;
 
-/// What a flag takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Nothing, or `=true` or `=false`.
-    Switch,
-    /// A value.
-    Text,
-    /// A number.
-    Number,
-    /// A value, each time it is given.
-    List,
-    /// Nothing, or `=value`.
-    OptionalText,
-}
-
-/// One flag.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flag {
-    /// Its name.
-    pub(crate) name: &'static str,
-    /// A second name, if it has one.
-    pub(crate) short: &'static str,
-    /// What it takes.
-    pub(crate) kind: Kind,
-    /// Its value when it is not given.
-    pub(crate) default: &'static str,
-    /// What it is for. Empty: it is accepted for callers of other runtimes and has no effect here.
-    pub(crate) help: &'static str,
-}
-
-/// A flag without a second name.
-pub(crate) const fn flag(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    help: &'static str,
-) -> Flag {
-    Flag {
-        name,
-        short: "",
-        kind,
-        default,
-        help,
-    }
-}
-
-/// A flag that other runtimes have and a sandbox has no use for: accepted and logged.
-pub(crate) const fn ignored(name: &'static str, kind: Kind) -> Flag {
-    Flag {
-        name,
-        short: "",
-        kind,
-        default: "",
-        help: "",
-    }
-}
-
-impl Flag {
-    /// With a second name.
-    pub(crate) const fn or(self, short: &'static str) -> Flag {
-        Flag { short, ..self }
-    }
-}
-
-/// What was given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Values {
-    given: BTreeMap<&'static str, Vec<String>>,
-    defaults: BTreeMap<&'static str, &'static str>,
-}
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Command};
 
 /// A command line that makes no sense, in the words of Go's flag package.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,22 +19,34 @@ pub(crate) enum FlagError {
     Syntax(String),
     #[error("invalid boolean value {value:?} for -{name}: parse error")]
     NotBoolean { name: String, value: String },
-    #[error("invalid value {value:?} for flag -{name}: parse error")]
-    NotNumber { name: String, value: String },
-    #[error("help requested")]
-    Help,
 }
 
-/// Splits `args` into flags and what follows them.
-pub(crate) fn parse<'a>(
-    table: &[Flag],
+/// Spells a subcommand's arguments for clap: its flags, `--`, and what follows them as it is. A subcommand of
+/// the subcommand comes in between.
+pub(crate) fn spell_all(table: &Command, args: &[String]) -> Result<Vec<String>, FlagError> {
+    let (mut line, rest) = spell(table, args)?;
+    match rest.split_first() {
+        Some((name, after)) if table.has_subcommands() => {
+            line.push(name.clone());
+            if let Some(inner) = table.find_subcommand(name) {
+                line.extend(spell_all(inner, after)?);
+            }
+        }
+        None if table.has_subcommands() => {}
+        _ => {
+            line.push("--".to_owned());
+            line.extend_from_slice(rest);
+        }
+    }
+    Ok(line)
+}
+
+/// Spells the flags at the head of `args` for clap. Returns them, and what follows them.
+pub(crate) fn spell<'a>(
+    table: &Command,
     args: &'a [String],
-) -> Result<(Values, &'a [String]), FlagError> {
-    let defaults = table.iter().map(|flag| (flag.name, flag.default)).collect();
-    let mut values = Values {
-        given: BTreeMap::new(),
-        defaults,
-    };
+) -> Result<(Vec<String>, &'a [String]), FlagError> {
+    let mut flags: Vec<String> = Vec::new();
     let mut rest = args;
     while let Some((argument, after)) = rest.split_first() {
         let Some(text) = argument.strip_prefix('-').filter(|text| !text.is_empty()) else {
@@ -115,171 +60,192 @@ pub(crate) fn parse<'a>(
         if text.starts_with(['-', '=']) {
             return Err(FlagError::Syntax(argument.clone()));
         }
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
+        let (name, mut value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
             None => (text, None),
         };
-        let Some(flag) = find(table, name) else {
-            return Err(match name {
-                "h" | "help" => FlagError::Help,
-                _ => FlagError::Unknown(name.to_owned()),
-            });
-        };
-        let value = match (flag.kind, value) {
-            (_, Some(value)) => value,
-            (Kind::Switch | Kind::OptionalText, None) => "true".to_owned(),
-            (_, None) => {
-                let (value, after) = rest
-                    .split_first()
-                    .ok_or_else(|| FlagError::NeedsArgument(name.to_owned()))?;
-                rest = after;
-                value.clone()
+        let Some(arg) = find(table, name) else {
+            if matches!(name, "h" | "help") {
+                let help = if name == "h" { "-h" } else { "--help" };
+                flags.push(help.to_owned());
+                continue;
             }
+            return Err(FlagError::Unknown(name.to_owned()));
         };
-        values
-            .given
-            .entry(flag.name)
-            .or_default()
-            .push(check(flag, name, value)?);
+        if value.is_none() && needs_value(arg) {
+            let (next, after) = rest
+                .split_first()
+                .ok_or_else(|| FlagError::NeedsArgument(name.to_owned()))?;
+            (value, rest) = (Some(next.as_str()), after);
+        }
+        let flag = format!("--{}", arg.get_long().unwrap_or(name));
+        if !matches!(arg.get_action(), ArgAction::Append) {
+            // The last one counts.
+            flags.retain(|given| given.split('=').next() != Some(&flag));
+        }
+        flags.extend(spell_one(arg, flag, name, value)?);
     }
-    log_ignored(table, &values);
-    Ok((values, rest))
+    Ok((flags, rest))
 }
 
-fn find<'t>(table: &'t [Flag], name: &str) -> Option<&'t Flag> {
+fn find<'t>(table: &'t Command, name: &str) -> Option<&'t Arg> {
+    let is_short = |arg: &Arg| {
+        arg.get_short()
+            .is_some_and(|short| name == short.to_string())
+    };
+    let is_alias = |arg: &Arg| arg.get_all_aliases().unwrap_or_default().contains(&name);
     table
-        .iter()
-        .find(|flag| flag.name == name || (!flag.short.is_empty() && flag.short == name))
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(name) || is_short(arg) || is_alias(arg))
 }
 
-fn check(flag: &Flag, name: &str, value: String) -> Result<String, FlagError> {
-    match flag.kind {
-        Kind::Switch => match value.as_str() {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok("true".to_owned()),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok("false".to_owned()),
-            _ => Err(FlagError::NotBoolean {
-                name: name.to_owned(),
-                value,
-            }),
-        },
-        Kind::Number if value.parse::<i64>().is_err() => Err(FlagError::NotNumber {
-            name: name.to_owned(),
-            value,
-        }),
-        _ => Ok(value),
+fn needs_value(arg: &Arg) -> bool {
+    let is_optional = arg.get_num_args().is_some_and(|n| n.min_values() == 0);
+    arg.get_action().takes_values() && !is_optional
+}
+
+/// One flag for clap, which knows switches without values only: one that is off is left out, and so is an empty
+/// value that replaces no default.
+fn spell_one(
+    arg: &Arg,
+    flag: String,
+    name: &str,
+    value: Option<&str>,
+) -> Result<Option<String>, FlagError> {
+    let is_list = matches!(arg.get_action(), ArgAction::Append);
+    match (arg.get_action(), value) {
+        (ArgAction::SetTrue, Some(value)) => Ok(boolean(name, value)?.then_some(flag)),
+        (_, Some("")) if !is_list && arg.get_default_values().is_empty() => Ok(None),
+        (_, Some(value)) => Ok(Some(format!("{flag}={value}"))),
+        (_, None) => Ok(Some(flag)),
     }
 }
 
-fn log_ignored(table: &[Flag], values: &Values) {
-    for flag in table.iter().filter(|flag| flag.help.is_empty()) {
-        if values.given.contains_key(flag.name) {
-            tracing::info!(
-                "--{} has no meaning for a sandbox and is ignored",
-                flag.name
-            );
+fn boolean(name: &str, value: &str) -> Result<bool, FlagError> {
+    parse_boolean(value).map_err(|_| FlagError::NotBoolean {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    })
+}
+
+/// A boolean as Go's `strconv.ParseBool` reads it.
+pub(crate) fn parse_boolean(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("parse error"),
+    }
+}
+
+/// What clap says of a value or of arguments, in one line. `given` counts the arguments that are no flags.
+pub(crate) fn in_one_line(error: &clap::Error, table: &Command, given: usize) -> String {
+    let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let argument = context(ContextKind::InvalidArg);
+    let name = flag_name(&argument);
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            unknown_subcommand(&context(ContextKind::InvalidSubcommand))
         }
-    }
-}
-
-impl Values {
-    /// The value last given, or the default.
-    pub(crate) fn text(&self, name: &str) -> &str {
-        self.given
-            .get(name)
-            .and_then(|values| values.last())
-            .map(String::as_str)
-            .or_else(|| self.defaults.get(name).copied())
-            .unwrap_or_default()
-    }
-
-    /// The value, if it is not empty.
-    pub(crate) fn nonempty(&self, name: &str) -> Option<&str> {
-        Some(self.text(name)).filter(|text| !text.is_empty())
-    }
-
-    /// Whether a switch is on.
-    pub(crate) fn is_set(&self, name: &str) -> bool {
-        self.text(name) == "true"
-    }
-
-    /// Whether it was given at all.
-    pub(crate) fn is_given(&self, name: &str) -> bool {
-        self.given.contains_key(name)
-    }
-
-    /// A number; flags of that kind were checked.
-    pub(crate) fn number(&self, name: &str) -> i64 {
-        self.text(name).parse().unwrap_or(0)
-    }
-
-    /// All values given.
-    pub(crate) fn list(&self, name: &str) -> &[String] {
-        self.given.get(name).map(Vec::as_slice).unwrap_or_default()
-    }
-}
-
-/// The table as people read it.
-pub(crate) fn describe(table: &[Flag]) -> String {
-    let mut text = String::new();
-    for flag in table.iter().filter(|flag| !flag.help.is_empty()) {
-        let argument = match flag.kind {
-            Kind::Switch => "",
-            Kind::Text | Kind::List => " string",
-            Kind::Number => " int",
-            Kind::OptionalText => "[=string]",
-        };
-        let short = if flag.short.is_empty() {
-            String::new()
-        } else {
-            format!(", -{}", flag.short)
-        };
-        let _ = write!(
-            text,
-            "  -{}{short}{argument}\n    \t{}",
-            flag.name, flag.help
-        );
-        let shown = !matches!(flag.default, "" | "false" | "0");
-        if shown {
-            let _ = match flag.kind {
-                Kind::Text | Kind::List => write!(text, " (default {:?})", flag.default),
-                _ => write!(text, " (default {})", flag.default),
-            };
+        ErrorKind::ArgumentConflict => {
+            let other = context(ContextKind::PriorArg);
+            format!("-{name} and -{} exclude each other", flag_name(&other))
         }
-        text.push('\n');
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let reason = reason(error);
+            if !argument.starts_with('-') {
+                return reason;
+            }
+            let value = context(ContextKind::InvalidValue);
+            format!("invalid value {value:?} for flag -{name}: {reason}")
+        }
+        _ => format!("{}; got {given}", wanted(table)),
     }
-    text
+}
+
+pub(crate) fn unknown_subcommand(name: &str) -> String {
+    format!("unknown subcommand {name:?}; see runsc help")
+}
+
+/// `name` of `--name <VALUE>`.
+fn flag_name(argument: &str) -> &str {
+    let name = argument.trim_start_matches('-');
+    name.split([' ', '=', '[']).next().unwrap_or(name)
+}
+
+fn reason(error: &clap::Error) -> String {
+    if let Some(ContextValue::Strings(values)) = error.get(ContextKind::ValidValue)
+        && let Some((last, others)) = values.split_last()
+    {
+        return format!("want {} or {last}", others.join(", "));
+    }
+    match error.source() {
+        Some(source) if source.is::<ParseIntError>() => "parse error".to_owned(),
+        Some(source) => source.to_string(),
+        None => "want a value".to_owned(),
+    }
+}
+
+fn wanted(table: &Command) -> String {
+    let arguments: Vec<String> = table.get_positionals().map(ToString::to_string).collect();
+    match &arguments[..] {
+        [] => "want no arguments".to_owned(),
+        [one] if one == "<ID>" => "want one argument, the container's id".to_owned(),
+        several => format!("want {}", several.join(" ")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::{Arg, ArgAction, Command};
     use proptest::prelude::{any, proptest};
 
-    use super::{Flag, FlagError, Kind, flag, parse};
+    use super::{FlagError, spell, spell_all};
 
-    const TABLE: &[Flag] = &[
-        flag("b", Kind::Switch, "false", "a switch"),
-        flag("x", Kind::Text, "d", "a text").or("y"),
-        flag("n", Kind::Number, "1", "a number"),
-        flag("l", Kind::List, "", "a list"),
-        flag("o", Kind::OptionalText, "", "optional"),
-    ];
+    fn table() -> Command {
+        Command::new("test")
+            .arg(Arg::new("b").long("bool").action(ArgAction::SetTrue))
+            .arg(Arg::new("x").long("text").short('y').alias("te_xt"))
+            .arg(Arg::new("d").long("default").default_value("d"))
+            .arg(Arg::new("l").long("list").action(ArgAction::Append))
+            .arg(Arg::new("o").long("optional").num_args(0..=1))
+    }
 
     fn args(text: &str) -> Vec<String> {
         text.split_whitespace().map(ToOwned::to_owned).collect()
     }
 
+    fn spelled(text: &str) -> Result<String, FlagError> {
+        spell_all(&table(), &args(text)).map(|line| line.join(" "))
+    }
+
     #[test]
     fn one_and_two_dashes_are_the_same() {
         for text in [
-            "-b -x v -n 3 rest -b",
-            "--b=true --x=v --n=3 rest -b",
-            "-b -y=v -n 3 -- rest -b",
+            "-bool -text v rest -bool",
+            "--bool=T --text=v rest -bool",
+            "-bool -y=v -- rest -bool",
+            "-bool --te_xt v rest -bool",
         ] {
-            let args = args(text);
-            let (values, rest) = parse(TABLE, &args).unwrap();
-            assert!(values.is_set("b"), "{text}");
-            assert_eq!((values.text("x"), values.number("n")), ("v", 3), "{text}");
-            assert_eq!(rest, ["rest", "-b"], "{text}");
+            assert_eq!(spelled(text).unwrap(), "--bool --text=v -- rest -bool");
+        }
+    }
+
+    #[test]
+    fn the_last_one_counts_and_lists_add_up() {
+        for (given, expected) in [
+            ("-bool -bool=0", "--"),
+            ("-bool=F --bool", "--bool --"),
+            ("-text a -text b", "--text=b --"),
+            ("-text a -text=", "--"),
+            ("-text --bool", "--text=--bool --"),
+            ("-default=", "--default= --"),
+            ("-list a -list= -list b", "--list=a --list= --list=b --"),
+            ("-optional -bool", "--optional --bool --"),
+            ("-optional=v - -b", "--optional=v -- - -b"),
+            ("-h", "-h --"),
+            ("-help", "--help --"),
+        ] {
+            assert_eq!(spelled(given).unwrap(), expected, "{given}");
         }
     }
 
@@ -287,31 +253,21 @@ mod tests {
     fn errors_are_those_of_go() {
         for (text, error) in [
             ("--zz", "flag provided but not defined: -zz"),
-            ("-x", "flag needs an argument: -x"),
+            ("-text", "flag needs an argument: -text"),
             (
-                "--b=maybe",
-                "invalid boolean value \"maybe\" for -b: parse error",
+                "--bool=no",
+                "invalid boolean value \"no\" for -bool: parse error",
             ),
-            ("-n many", "invalid value \"many\" for flag -n: parse error"),
             ("---b", "bad flag syntax: ---b"),
         ] {
-            assert_eq!(parse(TABLE, &args(text)).unwrap_err().to_string(), error);
+            assert_eq!(spelled(text).unwrap_err().to_string(), error);
         }
-        assert_eq!(parse(TABLE, &args("-h")).unwrap_err(), FlagError::Help);
-    }
-
-    #[test]
-    fn lists_add_up_and_others_are_replaced() {
-        let args = args("-l a -l=b -x 1 -x 2 -o -o=w");
-        let (values, _) = parse(TABLE, &args).unwrap();
-        assert_eq!(values.list("l"), ["a", "b"]);
-        assert_eq!((values.text("x"), values.text("o")), ("2", "w"));
     }
 
     proptest! {
         #[test]
         fn no_command_line_panics(args in any::<Vec<String>>()) {
-            let _ = parse(TABLE, &args);
+            let _ = spell(&table(), &args);
         }
     }
 }

@@ -102,3 +102,103 @@ fn checkpoint_and_restore_are_refused_in_one_line() {
         );
     }
 }
+
+/// Bash's own answer to a command line that ends where the cursor is.
+fn completed(line: &[&str]) -> Vec<String> {
+    let script = runsc(&["completions", "bash"]).stdout;
+    let mut bash = Command::new("bash");
+    bash.args([
+        "-c",
+        &format!(
+            "{}\nset -- \"$@\"\n{COMPLETE}",
+            String::from_utf8(script).unwrap()
+        ),
+    ]);
+    let output = bash.arg("bash").args(line).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_whitespace().map(ToOwned::to_owned).collect()
+}
+
+/// What readline does on a press of the tabulator; a script has no `compopt`.
+const COMPLETE: &str = "
+compopt() { :; }
+COMP_WORDS=(\"$@\")
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+_runsc runsc \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"
+echo \"${COMPREPLY[@]}\"
+";
+
+#[test]
+fn bash_completes_subcommands_flags_and_values() {
+    assert_eq!(completed(&["runsc", "re"]), ["restore", "resume"]);
+    assert_eq!(completed(&["runsc", "exec", "--det"]), ["--detach"]);
+    assert_eq!(completed(&["runsc", "--platform", "k"]), ["kvm"]);
+    assert_eq!(completed(&["runsc", "help", "sys"]), ["syscalls"]);
+    assert_eq!(completed(&["runsc", "help", "upd"]), ["update"]);
+    // What is accepted for other runtimes' callers is not offered.
+    assert_eq!(completed(&["runsc", "create", "--no"]), [""; 0]);
+}
+
+#[test]
+fn other_shells_have_completions_too() {
+    for (shell, text) in [("zsh", "#compdef runsc"), ("fish", "complete -c runsc")] {
+        let output = runsc(&["completions", shell]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains(text));
+    }
+}
+
+/// Every page is without a fault that the formatter sees, where there is one.
+#[test]
+fn manual_pages_are_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("man1");
+    let output = runsc(&["man", &path.to_string_lossy()]);
+    assert!(output.status.success(), "{output:?}");
+    let pages: Vec<_> = fs::read_dir(&path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(pages.contains(&path.join("runsc-run.1")), "{pages:?}");
+    for page in pages {
+        let Ok(output) = Command::new("groff")
+            .args(["-man", "-Tascii", "-P-cbou", "-ww"])
+            .arg(&page)
+            .output()
+        else {
+            return;
+        };
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{page:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("SYNOPSIS"), "{text}");
+    }
+}
+
+#[test]
+fn flags_without_effect_say_so_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let path = log.to_string_lossy();
+    let line = [
+        "--log",
+        &path,
+        "--rootless",
+        "--log-packets",
+        "-criu=x",
+        "create",
+        "-no-pivot",
+        "c",
+    ];
+    assert_eq!(runsc(&line).status.code(), Some(128));
+    let text = fs::read_to_string(&log).unwrap();
+    for said in [
+        "--rootless has no meaning",
+        "--criu has no meaning",
+        "--no-pivot has no meaning",
+        "--log-packets is ignored",
+    ] {
+        assert!(text.contains(said), "{said} is not in:\n{text}");
+    }
+    assert!(!text.contains("no-new-keyring"), "{text}");
+}

@@ -36,5 +36,6 @@ mod helper;
 mod long;
 mod operations;
 mod runner;
+mod settings;
 mod support;
 mod tests;

@@ -4,6 +4,7 @@
 
 mod cgroupfs;
 mod console;
+mod denied_calls;
 mod environment;
 mod errors;
 mod events;
@@ -19,4 +20,5 @@ mod notify;
 mod pause;
 mod process_table;
 mod programs;
+mod settings;
 mod stdio;

@@ -1,98 +1,61 @@
 //! `runsc create`: a container whose sandbox runs and has loaded nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use clap::Args;
 use container::bundle::Bundle;
-use container::lifecycle::{self, Create};
+use container::lifecycle::{self, Create as Request};
 
-use crate::cli::{Command, Invocation};
-use crate::flags::{Flag, Kind, Values, flag, ignored};
+use crate::config::Config;
 
-/// The flags that `create` and `run` share.
-pub(crate) const BUNDLE: Flag = flag("bundle", Kind::Text, ".", "directory of the bundle").or("b");
-pub(crate) const CONSOLE_SOCKET: Flag = flag(
-    "console-socket",
-    Kind::Text,
-    "",
-    "unix socket that the terminal is sent to",
-);
-pub(crate) const PID_FILE: Flag = flag(
-    "pid-file",
-    Kind::Text,
-    "",
-    "file to write the sandbox's process id to",
-);
-pub(crate) const USER_LOG: Flag = flag(
-    "user-log",
-    Kind::Text,
-    "",
-    "file for messages to the container's user: calls that are refused, sockets out of reach, processes killed for want of memory",
-);
-pub(crate) const PIDFD_SOCKET: Flag = flag(
-    "pidfd-socket",
-    Kind::Text,
-    "",
-    "unix socket that a descriptor of the process is sent to",
-);
-pub(crate) const PRESERVE_FDS: Flag = flag(
-    "preserve-fds",
-    Kind::Number,
-    "0",
-    "number of further descriptors, from 3 on, for the container",
-);
-
-pub(crate) const COMMAND: Command = Command {
-    name: "create",
-    usage: "[flags] ID",
-    about: "create a container, without starting its program",
-    flags: &[
-        BUNDLE,
-        CONSOLE_SOCKET,
-        PID_FILE,
-        USER_LOG,
-        PRESERVE_FDS,
-        ignored("no-pivot", Kind::Switch),
-        ignored("no-new-keyring", Kind::Switch),
-        PIDFD_SOCKET,
-    ],
-    run,
-};
-
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    let id = invocation.only_id()?;
-    create_detached(invocation, id)?;
-    Ok(0)
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// Directory of the bundle
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    pub(crate) bundle: PathBuf,
+    /// Unix socket that the terminal is sent to
+    #[arg(long, value_name = "SOCKET")]
+    console_socket: Option<PathBuf>,
+    /// File to write the sandbox's process id to
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// File for messages to the container's user: calls that are refused, sockets out of reach, processes
+    /// killed for want of memory
+    #[arg(long, value_name = "FILE")]
+    user_log: Option<PathBuf>,
+    /// Number of further descriptors, from 3 on, for the container
+    #[arg(long, value_name = "NUMBER", default_value = "0")]
+    preserve_fds: u32,
+    /// Unix socket that a descriptor of the process is sent to
+    #[arg(long, value_name = "SOCKET")]
+    pidfd_socket: Option<PathBuf>,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
 }
 
-/// Creates a container that outlives this command.
-pub(crate) fn create_detached(invocation: &Invocation<'_>, id: &str) -> Result<()> {
-    let bundle = Bundle::load(Path::new(invocation.flags.text("bundle")))?;
-    let request = request(invocation.flags, id, &bundle, false)?;
-    let mut created = lifecycle::create(&invocation.config.settings, request)?;
-    created.launched.detach()?;
-    Ok(())
-}
+impl Create {
+    /// Creates a container that outlives this command.
+    pub(crate) fn run(&self, config: &Config) -> Result<u8> {
+        let bundle = Bundle::load(&self.bundle)?;
+        let mut created = lifecycle::create(&config.settings, self.request(&bundle))?;
+        created.launched.detach()?;
+        Ok(0)
+    }
 
-/// What the flags ask for.
-pub(crate) fn request<'a>(
-    flags: &Values,
-    id: &'a str,
-    bundle: &'a Bundle,
-    foreground: bool,
-) -> Result<Create<'a>> {
-    let path = |name: &str| flags.nonempty(name).map(PathBuf::from);
-    let preserve_fds =
-        u32::try_from(flags.number("preserve-fds")).context("invalid value for -preserve-fds")?;
-    Ok(Create {
-        id,
-        bundle,
-        pid_file: path("pid-file"),
-        console_socket: path("console-socket"),
-        pidfd_socket: path("pidfd-socket"),
-        preserve_fds,
-        user_log: path("user-log"),
-        notify_socket: std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()),
-        foreground,
-    })
+    /// What the flags ask for.
+    pub(crate) fn request<'a>(&'a self, bundle: &'a Bundle) -> Request<'a> {
+        Request {
+            id: &self.id,
+            bundle,
+            pid_file: self.pid_file.clone(),
+            console_socket: self.console_socket.clone(),
+            pidfd_socket: self.pidfd_socket.clone(),
+            preserve_fds: self.preserve_fds,
+            user_log: self.user_log.clone(),
+            notify_socket: std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()),
+            foreground: false,
+        }
+    }
 }

@@ -1,26 +1,26 @@
 //! `runsc delete`: removes containers, whatever is left of them.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::Args;
 use container::lifecycle;
 
-use crate::cli::{Command, Invocation};
-use crate::flags::{Kind, flag};
+use crate::config::Config;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "delete",
-    usage: "[flags] ID…",
-    about: "delete containers",
-    flags: &[flag("force", Kind::Switch, "false", "kill a container that runs").or("f")],
-    run,
-};
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// Kill a container that runs
+    #[arg(long, short)]
+    force: bool,
+    /// The containers' ids
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<String>,
+}
 
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    if invocation.args.is_empty() {
-        bail!("want at least one container's id");
+impl Delete {
+    pub(crate) fn run(&self, config: &Config) -> Result<u8> {
+        for id in &self.ids {
+            lifecycle::delete(&config.settings, id, self.force)?;
+        }
+        Ok(0)
     }
-    let force = invocation.flags.is_set("force");
-    for id in invocation.args {
-        lifecycle::delete(&invocation.config.settings, id, force)?;
-    }
-    Ok(0)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use clap::{ArgAction, Args};
 use container::bundle::Bundle;
 use container::lifecycle::{self, Create};
 use container::state::{StateDir, Status};
@@ -12,95 +13,83 @@ use container::{Settings, foreground};
 use serde_json::{Value, json};
 
 use crate::cli::template::{Template, spec};
-use crate::cli::{Command, Invocation};
-use crate::flags::{Kind, flag, ignored};
+use crate::config::Config;
+use crate::flags::parse_boolean;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "do",
-    usage: "[flags] COMMAND [ARGUMENT…]",
-    about: "run a command in a sandbox, on the host's files beneath a writable layer in memory",
-    flags: &[
-        flag(
-            "root",
-            Kind::Text,
-            "/",
-            "directory that is the command's root",
-        ),
-        flag("cwd", Kind::Text, ".", "its working directory"),
-        flag(
-            "volume",
-            Kind::List,
-            "",
-            "SRC[:DST]: a host path that it may write to",
-        )
-        .or("v"),
-        flag(
-            "quiet",
-            Kind::Switch,
-            "false",
-            "print nothing but what the command prints",
-        ),
-        flag(
-            "force-overlay",
-            Kind::Switch,
-            "true",
-            "keep writes in memory",
-        ),
-        ignored("ip", Kind::Text),
-        ignored("uid-map", Kind::List),
-        ignored("gid-map", Kind::List),
-    ],
-    run,
-};
+#[derive(Debug, Args)]
+pub(crate) struct Do {
+    /// Directory that is the command's root
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: String,
+    /// Its working directory
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    cwd: String,
+    /// Host path that it may write to
+    #[arg(long, short, value_name = "SRC[:DST]")]
+    volume: Vec<String>,
+    /// Keep writes in memory
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        action = ArgAction::Set,
+        value_parser = parse_boolean
+    )]
+    force_overlay: bool,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true)]
+    args: Vec<String>,
+}
 
 /// Ids of sandboxes that belong to a `do`; the name is kept for them.
 const ID_PREFIX: &str = "do-";
 
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    if invocation.args.is_empty() {
-        bail!("want a command");
+impl Do {
+    pub(crate) fn run(&self, config: &Config) -> Result<u8> {
+        let mut settings = config.settings.clone();
+        settings.overlay_root |= self.force_overlay;
+        if config.network_given && settings.network != control::Network::None {
+            tracing::warn!("--network: this release has no interface but loopback");
+        }
+        let cwd = cwd(&self.root, &self.cwd)?;
+        let hostname = host::rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        let spec = spec(Template {
+            args: &self.args,
+            env: environment(),
+            cwd: &cwd,
+            root: &self.root,
+            read_only: false,
+            hostname: &hostname,
+            terminal: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
+            mounts: self
+                .volume
+                .iter()
+                .map(|volume| mount(volume))
+                .collect::<Result<_>>()?,
+        });
+        let here = std::env::current_dir().context("cannot find the working directory")?;
+        let bundle = Bundle::from_spec(&here, serde_json::from_value(all_capabilities(spec))?)?;
+        sweep(&settings);
+        let id = id();
+        let request = Create {
+            id: &id,
+            bundle: &bundle,
+            pid_file: None,
+            console_socket: None,
+            pidfd_socket: None,
+            preserve_fds: 0,
+            user_log: None,
+            notify_socket: None,
+            foreground: true,
+        };
+        Ok(foreground::run(&settings, request)?)
     }
-    let flags = invocation.flags;
-    let mut settings = invocation.config.settings.clone();
-    settings.overlay_root |= flags.is_set("force-overlay");
-    if invocation.config.network_given && settings.network != control::Network::None {
-        tracing::warn!("--network: this release has no interface but loopback");
-    }
-    let cwd = cwd(flags.text("root"), flags.text("cwd"))?;
-    let hostname = host::rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    let spec = spec(Template {
-        args: invocation.args,
-        env: environment(),
-        cwd: &cwd,
-        root: flags.text("root"),
-        read_only: false,
-        hostname: &hostname,
-        terminal: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
-        mounts: flags
-            .list("volume")
-            .iter()
-            .map(|volume| mount(volume))
-            .collect::<Result<_>>()?,
-    });
-    let here = std::env::current_dir().context("cannot find the working directory")?;
-    let bundle = Bundle::from_spec(&here, serde_json::from_value(all_capabilities(spec))?)?;
-    sweep(&settings);
-    let id = id();
-    let request = Create {
-        id: &id,
-        bundle: &bundle,
-        pid_file: None,
-        console_socket: None,
-        pidfd_socket: None,
-        preserve_fds: 0,
-        user_log: None,
-        notify_socket: None,
-        foreground: true,
-    };
-    Ok(foreground::run(&settings, request)?)
 }
 
 /// The command is root in its own kernel, with everything that root may do there.

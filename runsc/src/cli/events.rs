@@ -2,50 +2,51 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::Args;
 use container::events::{Event, Watch};
 use serde_json::{Value, json};
 
-use crate::cli::{Command, Invocation, print};
-use crate::flags::{Kind, flag};
+use crate::cli::print;
+use crate::config::Config;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "events",
-    usage: "[flags] ID",
-    about: "print what a container uses, and when it runs out of memory, as lines of JSON",
-    flags: &[
-        flag(
-            "interval",
-            Kind::Text,
-            "5s",
-            "time between two samples: 5s, 1m30s, 500ms, or seconds",
-        ),
-        flag("stats", Kind::Switch, "false", "print one sample and end"),
-    ],
-    run,
-};
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// Time between two samples: 5s, 1m30s, 500ms, or seconds
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = interval)]
+    interval: Duration,
+    /// Print one sample and end
+    #[arg(long)]
+    stats: bool,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: String,
+}
 
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    let id = invocation.only_id()?;
-    let text = invocation.flags.text("interval");
-    let interval = parse_duration(text).filter(|interval| !interval.is_zero());
-    let Some(interval) = interval else {
-        bail!("invalid value {text:?} for flag -interval: want a time such as 5s");
-    };
-    let mut watch = Watch::new(&invocation.config.settings, id)?;
-    if invocation.flags.is_set("stats") {
-        emit("stats", id, Some(serde_json::to_value(watch.stats())?));
-        return Ok(0);
-    }
-    let mut next = Instant::now() + interval;
-    loop {
-        match watch.next(next) {
-            Event::Due => {
-                emit("stats", id, Some(serde_json::to_value(watch.stats())?));
-                next += interval;
+fn interval(text: &str) -> Result<Duration, &'static str> {
+    parse_duration(text)
+        .filter(|interval| !interval.is_zero())
+        .ok_or("want a time such as 5s")
+}
+
+impl Events {
+    pub(crate) fn run(&self, config: &Config) -> Result<u8> {
+        let id = self.id.as_str();
+        let mut watch = Watch::new(&config.settings, id)?;
+        if self.stats {
+            emit("stats", id, Some(serde_json::to_value(watch.stats())?));
+            return Ok(0);
+        }
+        let mut next = Instant::now() + self.interval;
+        loop {
+            match watch.next(next) {
+                Event::Due => {
+                    emit("stats", id, Some(serde_json::to_value(watch.stats())?));
+                    next += self.interval;
+                }
+                Event::OutOfMemory => emit("oom", id, None),
+                Event::Ended => return Ok(0),
             }
-            Event::OutOfMemory => emit("oom", id, None),
-            Event::Ended => return Ok(0),
         }
     }
 }

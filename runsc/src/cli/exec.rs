@@ -1,147 +1,121 @@
 //! `runsc exec`: another process in a running container.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use container::exec::{self, Exec};
+use anyhow::{Context, Result};
+use clap::Args;
+use container::exec::{self, Exec as Request};
 use container::spec::{
     capability_bit, check_process, convert_process, parse_with_capabilities,
     warn_of_unknown_capabilities,
 };
 use control::Process;
 
-use crate::cli::create::{PIDFD_SOCKET, PRESERVE_FDS, USER_LOG};
-use crate::cli::{Command, Invocation};
-use crate::flags::{Kind, Values, flag, ignored};
+use crate::config::Config;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "exec",
-    usage: "[flags] ID COMMAND [ARGUMENT…]",
-    about: "run another process in a container",
-    flags: &[
-        flag("cwd", Kind::Text, "", "working directory"),
-        flag(
-            "env",
-            Kind::List,
-            "",
-            "NAME=value, added to the container's environment",
-        )
-        .or("e"),
-        flag("user", Kind::Text, "", "UID[:GID]").or("u"),
-        flag("additional-gids", Kind::List, "", "supplementary group").or("g"),
-        flag("cap", Kind::List, "", "capability to add").or("c"),
-        flag(
-            "tty",
-            Kind::Switch,
-            "false",
-            "its standard input and output are a terminal",
-        )
-        .or("t"),
-        flag("detach", Kind::Switch, "false", "return once it runs").or("d"),
-        flag("process", Kind::Text, "", "file with the process, as JSON").or("p"),
-        flag(
-            "pid-file",
-            Kind::Text,
-            "",
-            "file for the process id that stands for it on the host",
-        ),
-        flag(
-            "internal-pid-file",
-            Kind::Text,
-            "",
-            "file for its process id in the container",
-        ),
-        flag(
-            "console-socket",
-            Kind::Text,
-            "",
-            "unix socket that the terminal is sent to",
-        ),
-        flag(
-            "ignore-paused",
-            Kind::Switch,
-            "false",
-            "allow it in a paused container, where it waits for resume",
-        ),
-        ignored("apparmor", Kind::Text),
-        ignored("process-label", Kind::Text),
-        ignored("no-new-privs", Kind::Switch),
-        PRESERVE_FDS,
-        USER_LOG,
-        ignored("cgroup", Kind::Text),
-        PIDFD_SOCKET,
-    ],
-    run,
-};
-
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    let Some((id, args)) = invocation.args.split_first() else {
-        bail!("want a container's id and a command");
-    };
-    let settings = &invocation.config.settings;
-    let flags = invocation.flags;
-    let defaults = exec::defaults(settings, id, flags.is_set("ignore-paused"))?;
-    let process = match flags.nonempty("process") {
-        Some(path) => from_file(path)?,
-        None => from_flags(flags, defaults, args)?,
-    };
-    let path = |name: &str| flags.nonempty(name).map(PathBuf::from);
-    let request = Exec {
-        id,
-        process,
-        detach: flags.is_set("detach"),
-        pid_file: path("pid-file"),
-        internal_pid_file: path("internal-pid-file"),
-        preserve_fds: u32::try_from(flags.number("preserve-fds"))
-            .context("invalid value for -preserve-fds")?,
-        console_socket: path("console-socket"),
-        pidfd_socket: path("pidfd-socket"),
-    };
-    Ok(exec::exec(settings, request)?)
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// Working directory
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<String>,
+    /// A variable for the environment, besides the container's
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// User to run as
+    #[arg(long, short, value_name = "UID[:GID]", value_parser = user)]
+    user: Option<(u32, u32)>,
+    /// Supplementary group
+    #[arg(long, short = 'g', value_name = "GID", value_delimiter = ',')]
+    additional_gids: Vec<u32>,
+    /// Capability to add
+    #[arg(long, short, value_name = "CAPABILITY", value_delimiter = ',')]
+    cap: Vec<String>,
+    /// Give it a terminal for standard input and output
+    #[arg(long, short)]
+    tty: bool,
+    /// Return once it runs
+    #[arg(long, short)]
+    detach: bool,
+    /// File with the process, as JSON
+    #[arg(long, short, value_name = "FILE")]
+    process: Option<PathBuf>,
+    /// File for the process id that stands for it on the host
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// File for its process id in the container
+    #[arg(long, value_name = "FILE")]
+    internal_pid_file: Option<PathBuf>,
+    /// Unix socket that the terminal is sent to
+    #[arg(long, value_name = "SOCKET")]
+    console_socket: Option<PathBuf>,
+    /// Allow it in a paused container, where it waits for resume
+    #[arg(long)]
+    ignore_paused: bool,
+    /// Number of further descriptors, from 3 on, for the process
+    #[arg(long, value_name = "NUMBER", default_value = "0")]
+    preserve_fds: u32,
+    /// Unix socket that a descriptor of the process is sent to
+    #[arg(long, value_name = "SOCKET")]
+    pidfd_socket: Option<PathBuf>,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// The program and its arguments
+    #[arg(value_name = "COMMAND", required_unless_present = "process")]
+    args: Vec<String>,
 }
 
-fn from_file(path: &str) -> Result<Process> {
-    let text = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
+impl Exec {
+    pub(crate) fn run(self, config: &Config) -> Result<u8> {
+        let settings = &config.settings;
+        let defaults = exec::defaults(settings, &self.id, self.ignore_paused)?;
+        let process = match &self.process {
+            Some(path) => from_file(path)?,
+            None => self.change(defaults)?,
+        };
+        let request = Request {
+            id: &self.id,
+            process,
+            detach: self.detach,
+            pid_file: self.pid_file,
+            internal_pid_file: self.internal_pid_file,
+            preserve_fds: self.preserve_fds,
+            console_socket: self.console_socket,
+            pidfd_socket: self.pidfd_socket,
+        };
+        Ok(exec::exec(settings, request)?)
+    }
+
+    /// The container's own process, as the flags change it.
+    fn change(&self, defaults: Process) -> Result<Process> {
+        let mut process = Process {
+            args: self.args.clone(),
+            terminal: self.tty,
+            ..defaults
+        };
+        if let Some(cwd) = &self.cwd {
+            process.cwd.clone_from(cwd);
+        }
+        process.env.extend(self.env.iter().cloned());
+        if let Some(user) = self.user {
+            set_user(&mut process, user);
+        }
+        process.user.additional_gids.extend(&self.additional_gids);
+        add_capabilities(&mut process, &self.cap);
+        check_process(&process)?;
+        Ok(process)
+    }
+}
+
+fn from_file(path: &Path) -> Result<Process> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let process = parse_with_capabilities(&text, "/capabilities")
-        .with_context(|| format!("cannot parse {path}"))?;
+        .with_context(|| format!("cannot parse {}", path.display()))?;
     Ok(convert_process(&process)?)
 }
 
-fn from_flags(flags: &Values, defaults: Process, args: &[String]) -> Result<Process> {
-    if args.is_empty() {
-        bail!("want a container's id and a command");
-    }
-    let mut process = Process {
-        args: args.to_vec(),
-        terminal: flags.is_set("tty"),
-        ..defaults
-    };
-    if let Some(cwd) = flags.nonempty("cwd") {
-        cwd.clone_into(&mut process.cwd);
-    }
-    process.env.extend(flags.list("env").iter().cloned());
-    if let Some(user) = flags.nonempty("user") {
-        set_user(&mut process, user)?;
-    }
-    for gid in flags
-        .list("additional-gids")
-        .iter()
-        .flat_map(|gids| gids.split(','))
-    {
-        let gid = gid
-            .trim()
-            .parse()
-            .with_context(|| format!("invalid group {gid:?}"))?;
-        process.user.additional_gids.push(gid);
-    }
-    add_capabilities(&mut process, flags.list("cap"));
-    check_process(&process)?;
-    Ok(process)
-}
-
-fn add_capabilities(process: &mut Process, lists: &[String]) {
-    let names = lists.iter().flat_map(|names| names.split(','));
-    for name in names.map(str::trim) {
+fn add_capabilities(process: &mut Process, names: &[String]) {
+    for name in names.iter().map(|name| name.trim()) {
         let Ok(bit) = capability_bit(name) else {
             warn_of_unknown_capabilities([name]);
             continue;
@@ -152,45 +126,43 @@ fn add_capabilities(process: &mut Process, lists: &[String]) {
     }
 }
 
-fn set_user(process: &mut Process, text: &str) -> Result<()> {
+fn user(text: &str) -> Result<(u32, u32), &'static str> {
     let (uid, gid) = text.split_once(':').unwrap_or((text, ""));
-    let parse = |id: &str| {
-        id.parse()
-            .with_context(|| format!("invalid user {text:?}: want UID[:GID]"))
-    };
-    process.user.uid = parse(uid)?;
-    process.user.gid = if gid.is_empty() { 0 } else { parse(gid)? };
+    let parse = |id: &str| id.parse().map_err(|_| "want UID[:GID]");
+    Ok((parse(uid)?, if gid.is_empty() { 0 } else { parse(gid)? }))
+}
+
+fn set_user(process: &mut Process, (uid, gid): (u32, u32)) {
+    process.user.uid = uid;
+    process.user.gid = gid;
     process.user.additional_gids.clear();
-    if process.user.uid != 0 {
+    if uid != 0 {
         // As execve of a non-root user leaves them (man 7 capabilities).
         process.capabilities.effective = 0;
         process.capabilities.permitted = 0;
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use control::Process;
 
-    use super::{COMMAND, from_flags};
-    use crate::flags::parse;
+    use crate::cli::{Command, tests::command};
 
     #[test]
     fn flags_change_the_init_process() {
-        let args: Vec<String> =
-            "-e A=1 --env=B=2 -u 5:6 --additional-gids 7,8 --cap CAP_KILL -t id prog arg"
-                .split(' ')
-                .map(ToOwned::to_owned)
-                .collect();
-        let (flags, rest) = parse(COMMAND.flags, &args).unwrap();
+        let line =
+            "exec -e A=1 --env=B=2 -u 5:6 --additional-gids 7,8 --cap CAP_KILL -t id prog -arg";
+        let Command::Exec(exec) = command(line) else {
+            panic!("not exec");
+        };
         let defaults = Process {
             cwd: "/".into(),
             env: vec!["P=x".into()],
             ..Process::default()
         };
-        let process = from_flags(&flags, defaults, &rest[1..]).unwrap();
-        assert_eq!(process.args, ["prog", "arg"]);
+        let process = exec.change(defaults).unwrap();
+        assert_eq!(process.args, ["prog", "-arg"]);
         assert_eq!(process.env, ["P=x", "A=1", "B=2"]);
         assert_eq!((process.user.uid, process.user.gid), (5, 6));
         assert_eq!(process.user.additional_gids, [7, 8]);

@@ -1,18 +1,10 @@
 //! `runsc features`: what this runtime supports, as JSON (runtime-spec, *Features Structure*).
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::json;
 
-use crate::cli::{Command, Invocation, print};
+use crate::cli::print;
 use crate::config::{SPEC_VERSION, VERSION};
-
-pub(crate) const COMMAND: Command = Command {
-    name: "features",
-    usage: "",
-    about: "print what this runtime supports, as JSON",
-    flags: &[],
-    run,
-};
 
 const MOUNT_OPTIONS: &[&str] = &[
     "async",
@@ -55,10 +47,7 @@ const MOUNT_OPTIONS: &[&str] = &[
     "unbindable",
 ];
 
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    if !invocation.args.is_empty() {
-        bail!("want no arguments; got {}", invocation.args.len());
-    }
+pub(crate) fn run() -> Result<u8> {
     let features = json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": SPEC_VERSION,

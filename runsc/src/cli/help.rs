@@ -2,51 +2,62 @@
 
 use std::fmt::Write;
 
-use anyhow::{Result, bail};
-
-use crate::cli::{COMMANDS, Command, Invocation, print};
-use crate::config::{SPEC_VERSION, VERSION};
-use crate::flags::{Flag, Kind, describe, flag, parse};
+use anyhow::Result;
+use clap::{Args, Subcommand, ValueEnum};
 use sandbox::PlatformReport;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "help",
-    usage: "[SUBCOMMAND | syscalls | platforms [--format json]]",
-    about: "describe a subcommand, the system calls of the kernel, or the platforms that work here",
-    flags: &[],
-    run,
-};
+use crate::cli::{Format, print};
+use crate::config::{SPEC_VERSION, VERSION};
 
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    match invocation.args {
-        [] => overview(),
-        [topic] if topic == "syscalls" => {
-            print(&sandbox::describe_syscalls());
-            Ok(0)
-        }
-        [topic, flags @ ..] if topic == "platforms" => platforms(flags),
-        [topic] => match COMMANDS.iter().find(|command| command.name == topic) {
-            Some(found) => command(found),
-            None => bail!("unknown subcommand {topic:?}; see runsc help"),
-        },
-        _ => bail!("want one subcommand; see runsc help"),
-    }
+#[derive(Debug, Args)]
+pub(crate) struct Help {
+    #[command(subcommand)]
+    topic: Topic,
 }
 
-/// Prints which platforms there are, after trying each.
-fn platforms(flags: &[String]) -> Result<u8> {
-    const FLAGS: &[Flag] = &[flag("format", Kind::Text, "text", "text or json").or("f")];
-    let (values, rest) = parse(FLAGS, flags)?;
-    if !rest.is_empty() {
-        bail!("want no more than --format; see runsc help");
+#[derive(Debug, Subcommand)]
+enum Topic {
+    /// List the system calls of the kernel
+    Syscalls {
+        /// Form of the list; json and csv name the behaviour tests too
+        #[arg(long, short, default_value = "text")]
+        format: TableFormat,
+    },
+    /// Tell which platforms work here, after trying each
+    Platforms {
+        /// Form of the list
+        #[arg(long, short, default_value = "text")]
+        format: Format,
+    },
+}
+
+/// Forms of a table.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TableFormat {
+    Text,
+    Json,
+    Csv,
+}
+
+impl Help {
+    /// Describes what is no subcommand; clap describes those.
+    pub(crate) fn run(&self) -> Result<u8> {
+        match self.topic {
+            Topic::Syscalls { format } => print(&match format {
+                TableFormat::Text => sandbox::describe_syscalls(),
+                TableFormat::Json => sandbox::syscalls_json(),
+                TableFormat::Csv => sandbox::syscalls_csv(),
+            }),
+            Topic::Platforms { format } => {
+                let platforms = sandbox::try_platforms();
+                print(&match format {
+                    Format::Text | Format::Table => platforms_text(&platforms),
+                    Format::Json => platforms_json(&platforms),
+                });
+            }
+        }
+        Ok(0)
     }
-    let render = match values.text("format") {
-        "text" => platforms_text,
-        "json" => platforms_json,
-        other => bail!("invalid value {other:?} for flag -format: want text or json"),
-    };
-    print(&render(&sandbox::try_platforms()));
-    Ok(0)
 }
 
 fn platforms_text(platforms: &[PlatformReport]) -> String {
@@ -70,39 +81,6 @@ fn platforms_json(platforms: &[PlatformReport]) -> String {
     format!("{}\n", serde_json::Value::from(all))
 }
 
-/// Prints what there is.
-pub(crate) fn overview() -> Result<u8> {
-    print(&overview_text());
-    Ok(0)
-}
-
-fn overview_text() -> String {
-    let mut text = String::from(
-        "Usage: runsc [global flags] SUBCOMMAND [flags] [arguments]\n\nSubcommands:\n",
-    );
-    for command in COMMANDS {
-        let _ = writeln!(text, "  {:<10} {}", command.name, command.about);
-    }
-    text.push_str("\nThe global flags: runsc flags\nOne subcommand: runsc help SUBCOMMAND\n");
-    text
-}
-
-/// Prints what one subcommand takes.
-pub(crate) fn command(command: &Command) -> Result<u8> {
-    print(&command_text(command));
-    Ok(0)
-}
-
-fn command_text(command: &Command) -> String {
-    let usage = format!("Usage: runsc {} {}", command.name, command.usage);
-    format!(
-        "{}\n\n{}\n{}",
-        usage.trim_end(),
-        command.about,
-        describe(command.flags)
-    )
-}
-
 /// Prints the versions.
 pub(crate) fn version() -> Result<u8> {
     print(&format!("runsc version {VERSION}\nspec: {SPEC_VERSION}\n"));
@@ -111,10 +89,8 @@ pub(crate) fn version() -> Result<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PlatformReport, command_text, overview_text, platforms_json, platforms_text};
-    use crate::cli::COMMANDS;
-    use crate::config::FLAGS;
-    use crate::flags::describe;
+    use super::{PlatformReport, platforms_json, platforms_text};
+    use crate::cli::{dispatch, table};
 
     #[test]
     fn platforms_say_why_they_do_not_work() {
@@ -134,11 +110,23 @@ mod tests {
         );
     }
 
+    /// The text that `help` with these arguments gives.
+    fn help(args: &[&str]) -> String {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let error = dispatch(&args).unwrap_err();
+        let help = error.downcast_ref::<clap::Error>().unwrap();
+        help.render().to_string()
+    }
+
     #[test]
     fn help_texts() {
-        insta::assert_snapshot!("overview", overview_text());
-        insta::assert_snapshot!("flags", describe(FLAGS));
-        let all: Vec<String> = COMMANDS.iter().map(command_text).collect();
-        insta::assert_snapshot!("subcommands", all.join("\n"));
+        insta::assert_snapshot!("overview", help(&["help"]));
+        assert_eq!(help(&["-h"]), help(&["help"]));
+        let table = table();
+        let all: Vec<String> = table
+            .get_subcommands()
+            .map(|command| help(&["help", command.get_name()]))
+            .collect();
+        insta::assert_snapshot!("subcommands", all.join("\n\n"));
     }
 }

@@ -1,51 +1,36 @@
 //! `runsc kill`: sends a signal into a container.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::Args;
 use container::{lifecycle, signal};
 use control::Target;
 
-use crate::cli::{Command, Invocation};
-use crate::flags::{Kind, flag};
+use crate::config::Config;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "kill",
-    usage: "[flags] ID [SIGNAL]",
-    about: "send a signal to a container, TERM by default",
-    flags: &[
-        flag(
-            "all",
-            Kind::Switch,
-            "false",
-            "send it to every process of the container",
-        )
-        .or("a"),
-        flag(
-            "pid",
-            Kind::Number,
-            "0",
-            "send it to the process of this id in the container",
-        ),
-    ],
-    run,
-};
+#[derive(Debug, Args)]
+pub(crate) struct Kill {
+    /// Send it to every process of the container
+    #[arg(long, short, conflicts_with = "pid")]
+    all: bool,
+    /// Send it to the process of this id in the container
+    #[arg(long, default_value = "0", hide_default_value = true, value_parser = clap::value_parser!(i32).range(0..))]
+    pid: i32,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// A number, or a name with or without SIG
+    #[arg(value_name = "SIGNAL", default_value = "TERM", value_parser = signal::parse)]
+    signal: i32,
+}
 
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    let (id, signal) = match invocation.args {
-        [id] => (id, signal::TERM),
-        [id, signal] => (id, signal::parse(signal)?),
-        args => bail!(
-            "want a container's id and a signal; got {} arguments",
-            args.len()
-        ),
-    };
-    let flags = invocation.flags;
-    let target = match (flags.is_set("all"), i32::try_from(flags.number("pid"))) {
-        (true, Ok(0)) => Target::All,
-        (false, Ok(0)) => Target::Init,
-        (false, Ok(pid)) if pid > 0 => Target::Pid(pid),
-        (true, Ok(_)) => bail!("-all and -pid exclude each other"),
-        _ => bail!("invalid value for -pid"),
-    };
-    lifecycle::kill(&invocation.config.settings, id, target, signal)?;
-    Ok(0)
+impl Kill {
+    pub(crate) fn run(&self, config: &Config) -> Result<u8> {
+        let target = match (self.all, self.pid) {
+            (true, _) => Target::All,
+            (false, 0) => Target::Init,
+            (false, pid) => Target::Pid(pid),
+        };
+        lifecycle::kill(&config.settings, &self.id, target, self.signal)?;
+        Ok(0)
+    }
 }

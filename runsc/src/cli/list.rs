@@ -1,38 +1,39 @@
 //! `runsc list`: all containers of a state directory.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::Args;
 use container::state::{State, StateDir};
 
 use crate::cli::state::full;
-use crate::cli::{Command, Invocation, print};
-use crate::flags::{Kind, flag};
+use crate::cli::{Format, print};
+use crate::config::Config;
 use crate::printable::printable;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "list",
-    usage: "[flags]",
-    about: "list containers",
-    flags: &[
-        flag("quiet", Kind::Switch, "false", "print ids only").or("q"),
-        flag("format", Kind::Text, "text", "text, table or json").or("f"),
-    ],
-    run,
-};
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Print ids only
+    #[arg(long, short)]
+    quiet: bool,
+    /// Form of the list
+    #[arg(long, short, default_value = "text")]
+    format: Format,
+}
 
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    let states = StateDir::new(&invocation.config.settings.root).list()?;
-    if invocation.flags.is_set("quiet") {
-        states
-            .iter()
-            .for_each(|state| print(&format!("{}\n", state.id)));
-        return Ok(0);
+impl List {
+    pub(crate) fn run(&self, config: &Config) -> Result<u8> {
+        let states = StateDir::new(&config.settings.root).list()?;
+        if self.quiet {
+            states
+                .iter()
+                .for_each(|state| print(&format!("{}\n", state.id)));
+            return Ok(0);
+        }
+        match self.format {
+            Format::Text | Format::Table => print(&table(&states)),
+            Format::Json => print(&format!("{}\n", json(&states)?)),
+        }
+        Ok(0)
     }
-    match invocation.flags.text("format") {
-        "text" | "table" => print(&table(&states)),
-        "json" => print(&format!("{}\n", json(&states)?)),
-        other => bail!("invalid value {other:?} for flag -format: want text, table or json"),
-    }
-    Ok(0)
 }
 
 fn json(states: &[State]) -> Result<String> {

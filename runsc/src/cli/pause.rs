@@ -3,18 +3,9 @@
 use anyhow::Result;
 use container::lifecycle;
 
-use crate::cli::{Command, Invocation};
+use crate::config::Config;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "pause",
-    usage: "ID",
-    about: "stop every process of a container",
-    flags: &[],
-    run,
-};
-
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    let id = invocation.only_id()?;
-    lifecycle::set_paused(&invocation.config.settings, id, true)?;
+pub(crate) fn run(config: &Config, id: &str) -> Result<u8> {
+    lifecycle::set_paused(&config.settings, id, true)?;
     Ok(0)
 }

@@ -5,41 +5,45 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use clap::Args;
 use container::clock;
 use container::lifecycle::{ask, connect};
 use container::state::{State, StateDir};
 use control::{ProcessInfo, Reply, Request};
 
 use crate::cli::list::columns;
-use crate::cli::{Command, Invocation, print};
-use crate::flags::{Kind, flag};
+use crate::cli::{Format, print};
+use crate::config::Config;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "ps",
-    usage: "[flags] ID",
-    about: "list the processes of a container",
-    flags: &[flag("format", Kind::Text, "table", "table or json").or("f")],
-    run,
-};
+#[derive(Debug, Args)]
+pub(crate) struct Ps {
+    /// Form of the list
+    #[arg(long, short, default_value = "table")]
+    format: Format,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Options for the host's ps: this table is always the same
+    #[arg(value_name = "OPTION", hide = true)]
+    options: Vec<String>,
+}
 
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    // Options for the host's ps may follow the id: this table is always the same.
-    let Some(id) = invocation.args.first() else {
-        bail!("want a container's id");
-    };
-    let directory = StateDir::new(&invocation.config.settings.root);
-    let state = directory.load(id)?;
-    let connection = connect(&directory, &state)?;
-    let answer = ask(&connection, &Request::Processes { id: id.clone() }, id)?;
-    let Reply::Processes(processes) = answer else {
-        bail!("the sandbox's answer does not fit the question");
-    };
-    match invocation.flags.text("format") {
-        "table" => print(&columns(&table(&processes))),
-        "json" => print(&format!("{}\n", json(&state, &processes)?)),
-        other => bail!("invalid value {other:?} for flag -format: want table or json"),
+impl Ps {
+    pub(crate) fn run(&self, config: &Config) -> Result<u8> {
+        let id = &self.id;
+        let directory = StateDir::new(&config.settings.root);
+        let state = directory.load(id)?;
+        let connection = connect(&directory, &state)?;
+        let answer = ask(&connection, &Request::Processes { id: id.clone() }, id)?;
+        let Reply::Processes(processes) = answer else {
+            bail!("the sandbox's answer does not fit the question");
+        };
+        match self.format {
+            Format::Text | Format::Table => print(&columns(&table(&processes))),
+            Format::Json => print(&format!("{}\n", json(&state, &processes)?)),
+        }
+        Ok(0)
     }
-    Ok(0)
 }
 
 /// The host processes that stand for the guest's: stubs, by their ids on the host. On a platform

@@ -3,17 +3,9 @@
 use anyhow::Result;
 use container::lifecycle;
 
-use crate::cli::{Command, Invocation};
+use crate::config::Config;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "start",
-    usage: "ID",
-    about: "start the program of a created container",
-    flags: &[],
-    run,
-};
-
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    lifecycle::start(&invocation.config.settings, invocation.only_id()?)?;
+pub(crate) fn run(config: &Config, id: &str) -> Result<u8> {
+    lifecycle::start(&config.settings, id)?;
     Ok(0)
 }

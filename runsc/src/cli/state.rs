@@ -4,22 +4,17 @@ use std::path::Path;
 
 use anyhow::Result;
 use container::hooks::{StateJson, state_json};
+use container::lifecycle;
 use container::state::{State, StateDir};
 use serde::Serialize;
 
-use crate::cli::{Command, Invocation, print};
+use crate::cli::print;
+use crate::config::Config;
 
-pub(crate) const COMMAND: Command = Command {
-    name: "state",
-    usage: "ID",
-    about: "print the state of a container",
-    flags: &[],
-    run,
-};
-
-fn run(invocation: &Invocation<'_>) -> Result<u8> {
-    let id = invocation.only_id()?;
-    let state = StateDir::new(&invocation.config.settings.root).load(id)?;
+pub(crate) fn run(config: &Config, id: &str) -> Result<u8> {
+    let directory = StateDir::new(&config.settings.root);
+    let state = directory.load(id)?;
+    lifecycle::tell_last_words(&directory, id);
     print(&format!(
         "{}\n",
         serde_json::to_string_pretty(&full(&state))?

@@ -11,6 +11,7 @@ cases! {
     errors_of_operations_are_results,
     errors_of_submission,
     waiting_ends_with_the_time,
+    what_is_done_can_not_be_cancelled,
 }
 
 struct Context(u64);
@@ -118,5 +119,20 @@ fn waiting_ends_with_the_time() -> Outcome {
     let short = [0_i64, 1_000_000];
     check_eq!(sys!(SYS_io_getevents, context.0, 1, 1, &mut event, &short)?, 0);
     errno_is!(sys!(SYS_io_getevents, context.0, 2, 1, &mut event, &short), EINVAL);
+    Ok(())
+}
+
+/// The kernel cancels what is under way; reading a file never is when the application can ask.
+fn what_is_done_can_not_be_cancelled() -> Outcome {
+    let file = TempDir::new()?.open_file("f", b"abc")?;
+    let context = Context::new(4)?;
+    let mut back = [0_u8; 3];
+    let mut event = [0_u64; 4];
+    let done = request(0, &file, back.as_mut_ptr() as u64, 3, 0);
+    context.submit(&done)?;
+    check_eq!(context.event()?, (42, 3));
+    errno_is!(sys!(SYS_io_cancel, context.0, &done, &mut event), EINVAL);
+    errno_is!(sys!(SYS_io_cancel, 0x1000, &done, &mut event), EINVAL);
+    errno_is!(sys!(SYS_io_cancel, context.0, 8, &mut event), EFAULT);
     Ok(())
 }

@@ -18,6 +18,7 @@ cases!(
     fork_clears_pending_signals,
     fork_clears_timers_and_locks,
     vfork_suspends_the_parent_until_exit,
+    vfork_itself_makes_a_process,
     vfork_suspends_the_parent_until_exec,
     clone_vm_shares_memory,
     clone_files_shares_descriptors,
@@ -145,6 +146,31 @@ fn vfork_suspends_the_parent_until_exit() -> Outcome {
     })?;
     check_eq!(done.load(Ordering::SeqCst), 1);
     check_eq!(child.wait()?.code(), Some(6));
+    Ok(())
+}
+
+/// Without a stack of its own the child may not return from anything: it lives in a few instructions.
+fn vfork_itself_makes_a_process() -> Outcome {
+    let pid: i64;
+    // SAFETY: the child ends before the parent goes on, and writes nothing but its registers.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "mov edi, 7",
+            "mov eax, {exit}",
+            "syscall",
+            "2:",
+            exit = const libc::SYS_exit,
+            inlateout("rax") libc::SYS_vfork => pid,
+            out("rcx") _,
+            out("r11") _,
+            out("rdi") _,
+        );
+    }
+    check!(pid > 0, "vfork gave {pid}");
+    check_eq!(Child::adopt(pid).wait()?.code(), Some(7));
     Ok(())
 }
 

@@ -33,6 +33,7 @@ cases!(
     many_waiters_are_all_woken,
     waitv_waits_for_several,
     realtime_clock_flag,
+    calls_of_their_own,
 );
 
 const PRIVATE: i32 = libc::FUTEX_PRIVATE_FLAG;
@@ -467,5 +468,42 @@ fn realtime_clock_flag() -> Outcome {
     let start = time::monotonic_ns();
     errno_is!(sys!(SYS_futex, word.as_ptr(), operation, 0, &until, 0, u32::MAX), ETIMEDOUT);
     check!((30 * time::MS..time::LATE).contains(&(time::monotonic_ns() - start)));
+    Ok(())
+}
+
+/// `futex_wake`, `futex_wait` and `futex_requeue`, whose numbers the C library's crate does not know.
+const WAKE: libc::c_long = 454;
+const WAIT: libc::c_long = 455;
+const REQUEUE: libc::c_long = 456;
+
+fn calls_of_their_own() -> Outcome {
+    /// `FUTEX2_SIZE_U32 | FUTEX2_PRIVATE`
+    const FLAGS: usize = 2 | 128;
+    const ANY: usize = 0xffff_ffff;
+    let call = |number, name, args: &[usize]| crate::sys::call(number, name, file!(), line!(), args);
+    let word = AtomicU32::new(3);
+    let at = std::ptr::from_ref(&word) as usize;
+    let wait = |value: usize, flags: usize, timeout: usize| {
+        call(WAIT, "futex_wait", &[at, value, ANY, flags, timeout, libc::CLOCK_MONOTONIC as usize])
+    };
+    match wait(4, FLAGS, 0) {
+        Err(error) if error.errno == libc::ENOSYS => skip!("no futex_wait"),
+        other => errno_is!(other, EAGAIN),
+    }
+    let past = [0_i64, 1];
+    errno_is!(wait(3, FLAGS, past.as_ptr() as usize), ETIMEDOUT);
+    errno_is!(wait(3, 1, 0), EINVAL);
+    check_eq!(call(WAKE, "futex_wake", &[at, ANY, 1, FLAGS])?, 0);
+    errno_is!(call(WAKE, "futex_wake", &[at, 0, 1, FLAGS]), EINVAL);
+    let other = AtomicU32::new(0);
+    let waiter = |value: u64, word: &AtomicU32| {
+        [value, std::ptr::from_ref(word) as u64, FLAGS as u64]
+    };
+    let both = [waiter(3, &word), waiter(0, &other)].concat();
+    let pair = both.as_ptr() as usize;
+    check_eq!(call(REQUEUE, "futex_requeue", &[pair, 0, 1, 1])?, 0);
+    word.store(5, Ordering::SeqCst);
+    errno_is!(call(REQUEUE, "futex_requeue", &[pair, 0, 1, 1]), EAGAIN);
+    errno_is!(call(REQUEUE, "futex_requeue", &[pair, 1, 1, 1]), EINVAL);
     Ok(())
 }

@@ -171,13 +171,13 @@ fn new_user_namespace_has_capabilities_but_no_ids() -> Outcome {
 }
 
 /// Becomes a user whose `/proc/self` is still its own.
-fn unprivileged() -> Outcome {
+pub(super) fn unprivileged() -> Outcome {
     creds::become_user(1000, 1000)?;
     sys!(SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0)?;
     Ok(())
 }
 
-fn map_own(outside: u32) -> Outcome {
+pub(super) fn map_own(outside: u32) -> Outcome {
     write("/proc/self/uid_map", &format!("0 {outside} 1\n"))?;
     write("/proc/self/setgroups", "deny")?;
     write("/proc/self/gid_map", &format!("0 {outside} 1"))?;

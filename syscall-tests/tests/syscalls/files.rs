@@ -9,13 +9,14 @@ use fixtures::files::Files;
 use fixtures::runtime::Runtime;
 
 /// The families whose tests work on files.
-const FAMILIES: [&str; 14] = [
+const FAMILIES: [&str; 15] = [
     "aio::",
     "dup::",
     "execve::",
     "fault::",
     "link::",
     "lock::",
+    "mapped_files::",
     "mmap::",
     "openat::",
     "path::",

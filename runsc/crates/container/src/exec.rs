@@ -45,10 +45,11 @@ pub struct Exec<'a> {
 /// # Errors
 /// [`ContainerError::DoesNotExist`], [`ContainerError::WrongState`].
 pub fn defaults(settings: &Settings, id: &str, ignore_paused: bool) -> Result<Process> {
-    let state = StateDir::new(&settings.root).load(id)?;
+    let directory = StateDir::new(&settings.root);
+    let state = directory.load(id)?;
     match state.status() {
         Status::Running => Ok(state.process),
-        Status::Stopped => Err(ContainerError::NotRunning(id.to_owned())),
+        Status::Stopped => Err(lifecycle::not_running(&directory, id)),
         Status::Paused if ignore_paused => Ok(state.process),
         Status::Paused => Err(ContainerError::Paused(id.to_owned())),
         status @ Status::Created => Err(ContainerError::WrongState {
@@ -170,6 +171,7 @@ fn spawn_watcher(
         fd: file.map(|file| spawn.donate(file.into())),
         user: None,
         denied: None,
+        last_words: None,
     };
     let config = WatchConfig {
         id: id.clone(),

@@ -23,6 +23,7 @@ use crate::bundle::{Bundle, Joined};
 use crate::cgroups::Cgroup;
 use crate::host_user::{HostUser, NOBODY};
 use crate::spec::{Resolved, capability_bit};
+use crate::state::StateDir;
 use crate::{ContainerError, Result, Settings, clock, exit_code, namespaces};
 
 /// A byte on the lifeline: nobody waits any more.
@@ -418,19 +419,25 @@ fn child_log(spawn: &mut Spawn, plan: &Plan<'_>, role: &str) -> Result<LogConfig
         }
         None => None,
     };
+    let denied = denied_log(plan)?;
+    let last_words = match denied {
+        Some(_) => None,
+        None => Some(StateDir::new(&plan.settings.root).open_last_words(plan.id)?),
+    };
     Ok(LogConfig {
         debug,
         fd: file.map(|fd| spawn.donate(fd)),
         user: None,
-        denied: denied_log(plan)?.map(|file| DeniedLog {
+        denied: denied.map(|file| DeniedLog {
             fd: spawn.donate(file),
             json: plan.settings.log.is_some() && plan.settings.log_is_json,
         }),
+        last_words: last_words.map(|file| spawn.donate(file)),
     })
 }
 
 /// What the user reads: the log file, else the standard error of a command that stays. That of one that
-/// does not is the container's, and its end is waited for.
+/// does not is the container's, and its end is waited for: then the line is kept in the state directory.
 fn denied_log(plan: &Plan<'_>) -> Result<Option<OwnedFd>> {
     if let Some(path) = &plan.settings.log {
         let file = File::options().create(true).append(true).open(path);

@@ -355,13 +355,26 @@ fn start_hooks(state: &State) -> Vec<StartHook> {
 /// # Errors
 /// [`ContainerError::NotRunning`].
 pub fn connect(directory: &StateDir, state: &State) -> Result<Connection> {
-    let not_running = |_| ContainerError::NotRunning(state.id.clone());
+    let gone = |_| ContainerError::NotRunning(state.id.clone());
     if state.status() == Status::Stopped {
-        return Err(ContainerError::NotRunning(state.id.clone()));
+        return Err(not_running(directory, &state.id));
     }
     Endpoint::new(directory.path(), &state.id)
         .and_then(|endpoint| endpoint.connect())
-        .map_err(not_running)
+        .map_err(gone)
+}
+
+/// That a container has ended, having said why.
+pub(crate) fn not_running(directory: &StateDir, id: &str) -> ContainerError {
+    tell_last_words(directory, id);
+    ContainerError::NotRunning(id.to_owned())
+}
+
+/// Says why a container's processes ended, where nobody was told when they did.
+pub fn tell_last_words(directory: &StateDir, id: &str) {
+    if let Some(words) = directory.last_words(id) {
+        tracing::warn!("{words}");
+    }
 }
 
 /// Sends a request and waits for its answer.
@@ -449,7 +462,7 @@ pub fn set_paused(settings: &Settings, id: &str, paused: bool) -> Result<()> {
         ("resume", Status::Paused)
     };
     match state.status() {
-        Status::Stopped => return Err(ContainerError::NotRunning(id.to_owned())),
+        Status::Stopped => return Err(not_running(&directory, id)),
         status if status == wanted => {}
         status => {
             return Err(ContainerError::WrongState {
@@ -535,6 +548,7 @@ pub fn delete(settings: &Settings, id: &str, force: bool) -> Result<()> {
     if matches!(state.status(), Status::Running | Status::Paused) && !force {
         return Err(ContainerError::NotStopped(id.to_owned()));
     }
+    tell_last_words(&directory, id);
     end_processes(&state)?;
     if let Some(cgroup) = &state.cgroup
         && let Err(error) = cgroup.remove()

@@ -11,7 +11,7 @@ use crate::debug_log::DebugLog;
 pub struct Settings {
     /// The state directory.
     pub root: PathBuf,
-    /// `ptrace`, `systrap`, `kvm`, or empty for the best that works.
+    /// `ptrace` or `kvm`.
     pub platform: String,
     /// The device that this platform works with, which the sandbox can't open itself.
     pub platform_device: Option<PathBuf>,

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use control::Process;
+use host::denied_call::LAST_WORDS_BYTES;
 use host::rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,8 @@ use crate::{ContainerError, Result, id};
 
 /// What the name of a file ends with that names control groups without a container.
 const GROUPS: &str = "groups";
+/// The same, of a file that keeps why a container's processes ended.
+const LAST_WORDS: &str = "last-words";
 /// Version of the file's form.
 const VERSION: u32 = 1;
 
@@ -254,12 +258,46 @@ impl StateDir {
         serde_json::from_slice(&text).ok()
     }
 
+    /// Opens the file where a process of a container leaves why it ended, where nobody reads that at once.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`].
+    pub fn open_last_words(&self, id: &str) -> Result<OwnedFd> {
+        let path = self.file(id, LAST_WORDS);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(ContainerError::path("open", &path))?;
+        // Nothing of an earlier container is left in it.
+        file.set_len(0)
+            .and_then(|()| file.set_len(LAST_WORDS_BYTES))
+            .map_err(ContainerError::path("size", &path))?;
+        Ok(file.into())
+    }
+
+    /// Why a container's processes ended, if that was left behind: a line, of printable characters only, since who
+    /// wrote it may have been hostile.
+    #[must_use]
+    pub fn last_words(&self, id: &str) -> Option<String> {
+        let mut bytes = Vec::new();
+        let file = File::open(self.file(id, LAST_WORDS)).ok()?;
+        file.take(LAST_WORDS_BYTES).read_to_end(&mut bytes).ok()?;
+        let line = bytes.split(|byte| matches!(byte, 0 | b'\n')).next()?;
+        let printable = line.iter().filter(|byte| matches!(byte, b' '..=b'~'));
+        let line: String = printable.map(|byte| char::from(*byte)).collect();
+        (!line.is_empty()).then_some(line)
+    }
+
     /// Forgets a container.
     ///
     /// # Errors
     /// [`ContainerError::Path`].
     pub fn remove(&self, id: &str, _lock: Lock) -> Result<()> {
-        for extension in ["json", GROUPS, "lock"] {
+        for extension in ["json", GROUPS, LAST_WORDS, "lock"] {
             let path = self.file(id, extension);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -388,6 +426,27 @@ mod tests {
             Err(ContainerError::DoesNotExist(_))
         ));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn last_words_are_one_printable_line_of_this_container() {
+        let base = tempfile::tempdir().unwrap();
+        let directory = StateDir::new(base.path());
+        assert_eq!(directory.last_words("c"), None);
+        for (written, read) in [
+            (&b""[..], None),
+            (b"why\nnot\0", Some("why")),
+            (b"\x1b[2Jto\xffo\0late", Some("[2Jtoo")),
+            (&[b'a'; 9000], Some(&*"a".repeat(4096))),
+        ] {
+            drop(directory.open_last_words("c").unwrap());
+            assert_eq!(directory.last_words("c"), None);
+            std::fs::write(directory.file("c", "last-words"), written).unwrap();
+            assert_eq!(directory.last_words("c").as_deref(), read);
+        }
+        let lock = directory.lock("c").unwrap();
+        directory.remove("c", lock).unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -120,6 +120,9 @@ pub struct LogConfig {
     /// Where the caller's user learns that the process's own filter ended it.
     #[serde(default)]
     pub denied: Option<DeniedLog>,
+    /// Descriptor of the file where that is kept for later, if nobody reads it now.
+    #[serde(default)]
+    pub last_words: Option<i32>,
 }
 
 /// A descriptor for the last line of a process.
@@ -141,6 +144,10 @@ impl LogConfig {
             log: self.fd,
             user: user.and_then(|denied| host::spawn::keep_donated(denied.fd)),
             user_is_json: user.is_some_and(|denied| denied.json),
+            kept: self.last_words.and_then(|number| {
+                let file = host::spawn::take_donated(number).ok()?;
+                host::denied_call::LastWords::map(file).ok()
+            }),
         }
     }
 }

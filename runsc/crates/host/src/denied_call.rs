@@ -6,9 +6,13 @@
     reason = "a signal handler that makes async-signal-safe calls only"
 )]
 
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-use crate::{Errno, Result};
+use rustix::mm::{MapFlags, ProtFlags, mmap};
+
+use crate::{Errno, Result, errno};
 
 /// What the process ends with.
 const EXIT_CODE: i32 = 128;
@@ -26,6 +30,44 @@ pub struct Report {
     pub user: Option<i32>,
     /// The user's is a log of JSON objects.
     pub user_is_json: bool,
+    /// Where the line is kept for whoever asks later.
+    pub kept: Option<LastWords>,
+}
+
+/// How long a file of last words is.
+pub const LAST_WORDS_BYTES: u64 = abi::PAGE_SIZE as u64;
+
+/// A page of a file that outlives the process, mapped for its life: this process, which may be hostile later, can write
+/// nothing else of the host through it.
+#[derive(Clone, Copy, Debug)]
+pub struct LastWords(NonNull<u8>);
+
+// SAFETY: it points to memory that stays mapped for the life of the process; only the handler of a signal writes there,
+// whole bytes, and nothing of this process reads it.
+unsafe impl Send for LastWords {}
+// SAFETY: as above.
+unsafe impl Sync for LastWords {}
+
+impl LastWords {
+    /// Maps `file`, of [`LAST_WORDS_BYTES`], and closes it.
+    ///
+    /// # Errors
+    /// Those of `mmap(2)`.
+    pub fn map(file: OwnedFd) -> Result<LastWords> {
+        let (len, prot) = (abi::PAGE_SIZE, ProtFlags::READ | ProtFlags::WRITE);
+        // SAFETY: the kernel chooses the address, so that nothing else is mapped there.
+        let mapped = unsafe { mmap(std::ptr::null_mut(), len, prot, MapFlags::SHARED, &file, 0) };
+        let start = mapped.map_err(errno)?.cast();
+        NonNull::new(start).map(LastWords).ok_or(Errno::ENOMEM)
+    }
+
+    fn set(self, line: &Line) {
+        // SAFETY: the page is mapped for writing and is longer than a line; the line is no part of it.
+        unsafe {
+            self.0
+                .copy_from_nonoverlapping(NonNull::from(&line.bytes).cast(), line.len);
+        };
+    }
 }
 
 /// A process has one filter, one handler and one report.
@@ -57,6 +99,9 @@ extern "C" fn denied(_signal: i32, info: *mut libc::siginfo_t, _context: *mut li
     // int at offset 24 (asm-generic/siginfo.h).
     let number = unsafe { info.cast::<u8>().add(24).cast::<i32>().read_unaligned() };
     if let Some(report) = REPORT.get() {
+        if let Some(kept) = report.kept {
+            kept.set(&Line::new(report.process, number, false));
+        }
         write(report.log, Line::new(report.process, number, false));
         write(
             report.user,

@@ -31,7 +31,7 @@ use host::spawn::take_donated;
 
 pub use platform_list::{PlatformReport, try_platforms};
 pub use sentry::user_log::TARGET as USER_LOG;
-pub use syscall_list::describe_syscalls;
+pub use syscall_list::{describe_syscalls, syscalls_csv, syscalls_json};
 
 use crate::end::End;
 use crate::error::SandboxError;

@@ -35,6 +35,7 @@ fn child() {
         log: None,
         user: Some(2),
         user_is_json: false,
+        kept: None,
     };
     host::denied_call::install_handler(report).unwrap();
     let filter = match role.as_str() {

@@ -16,14 +16,14 @@ use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::kernel::user_count::{Charge, Total};
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{File, OpenFile};
 use crate::vfs::inode::InodeRef;
 use crate::vfs::io::Sink;
 use crate::vfs::notify::FileEvent;
 
-/// Events that wait (`fs.inotify.max_queued_events`).
-const MAX_EVENTS: usize = 16_384;
+/// Events that wait at an instance, as shown in `/proc/sys` when it is made.
+const MAX_EVENTS: &str = "fs/inotify/max_queued_events";
 /// Instances of a user, as shown in `/proc/sys`.
 const MAX_INSTANCES: &str = "fs/inotify/max_user_instances";
 /// Watches of a user, as shown in `/proc/sys`.
@@ -146,6 +146,7 @@ pub struct Inotify {
     this: Weak<Inotify>,
     /// The watches of the user that made it.
     user_watches: Total,
+    most_events: usize,
     state: Mutex<State>,
     queue: WaitQueue,
     _charge: Charge,
@@ -179,7 +180,9 @@ impl Inotify {
             .of(uid)
             .charge_within(1, kernel.sysctl.number(MAX_INSTANCES))
             .ok_or(Errno::EMFILE)?;
+        let most_events = kernel.sysctl.number(MAX_EVENTS);
         Ok(Arc::new_cyclic(|this| Inotify {
+            most_events: usize::try_from(most_events).unwrap_or(usize::MAX),
             this: this.clone(),
             user_watches: kernel.inotify_watches.of(uid),
             state: Mutex::default(),
@@ -248,10 +251,10 @@ impl Inotify {
         if state.events.back() == Some(&event) {
             return;
         }
-        if state.events.len() > MAX_EVENTS {
+        if state.events.len() > self.most_events {
             return;
         }
-        if state.events.len() == MAX_EVENTS {
+        if state.events.len() == self.most_events {
             state.events.push_back(Event {
                 watch: -1,
                 mask: FileEvent::OVERFLOW.bits(),
@@ -331,7 +334,7 @@ impl File for Inotify {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         if command != ioctl::FIONREAD {
             return Err(Errno::ENOTTY.into());
@@ -344,7 +347,7 @@ impl File for Inotify {
             .sum();
         drop(state);
         let len = i32::try_from(len).unwrap_or(i32::MAX);
-        task.mm().write_value(args.usize(2), &len)?;
+        task.mm().write_value(argument.address(), &len)?;
         Ok(0)
     }
 

@@ -9,6 +9,7 @@ use abi::Errno;
 use locks::Mutex;
 
 use crate::error::Result;
+use crate::fs::proc::SysctlValues;
 use crate::fs::synthetic::{Directory, Entry, SyntheticFs, SyntheticType};
 use crate::kernel::Kernel;
 use crate::kernel::ipc::IpcNamespace;
@@ -35,6 +36,7 @@ const FILE_SIZE: u64 = 80;
 #[derive(Debug)]
 struct QueueDirectory {
     queues: Arc<NamedQueues>,
+    settings: Arc<SysctlValues>,
     fs: OnceLock<Weak<SyntheticFs>>,
     /// By number, those in use: a queue has one inode, whatever its names were.
     inodes: Mutex<HashMap<u64, Weak<QueueInode>>>,
@@ -62,6 +64,7 @@ impl Instance {
     fn new(kernel: &Kernel, queues: Arc<NamedQueues>) -> Instance {
         let directory = Arc::new(QueueDirectory {
             queues,
+            settings: kernel.sysctl.clone(),
             fs: OnceLock::new(),
             inodes: Mutex::default(),
         });
@@ -124,7 +127,7 @@ impl Directory for QueueDirectory {
             mode: node.permissions & 0o777,
             sequence: 0,
         };
-        self.queues.make(name, permission)
+        self.queues.make(&self.settings, name, permission)
     }
 
     fn remove_file(&self, name: &[u8]) -> Result<()> {

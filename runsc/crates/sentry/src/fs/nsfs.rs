@@ -9,8 +9,8 @@ use crate::fs::anon;
 use crate::kernel::kernel::Kernel;
 use crate::kernel::setns::Namespace;
 use crate::kernel::task::Task;
-use crate::syscalls::SyscallArgs;
 use crate::vfs::attr::{Attr, Device, FileType, SetAttr, Timestamp};
+use crate::vfs::command::CommandArg;
 use crate::vfs::dentry::Dentry;
 use crate::vfs::file::{File, OpenFile, OpenFlags};
 use crate::vfs::inode::{FileSystem, Inode};
@@ -49,7 +49,7 @@ impl File for NamespaceFile {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         match command {
             NS_GET_USERNS => {
@@ -77,7 +77,7 @@ impl File for NamespaceFile {
                     return Err(Errno::EINVAL.into());
                 };
                 let uid = task.credentials().user_ns.user_inward(user.owner);
-                task.mm().write_value(args.usize(2), &uid)?;
+                task.mm().write_value(argument.address(), &uid)?;
                 Ok(0)
             }
             _ => Err(Errno::ENOTTY.into()),
@@ -153,6 +153,7 @@ fn open(task: &Task, namespace: Namespace) -> SyscallResult {
     let inode = path.inode().clone();
     let file = Arc::new(NamespaceFile::new(namespace));
     let open = OpenFile::new(path, inode, file, OpenFlags::empty());
+    crate::vfs::file_count::count(task, &open)?;
     let limit = task
         .group()
         .limits()

@@ -13,6 +13,7 @@ use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::vfs::fd_table::Descriptor;
 use crate::vfs::file::{File, OpenFile, OpenFlags};
+use crate::vfs::file_count;
 
 /// Holds a process, not its number: never another one that got the number later.
 #[derive(Debug)]
@@ -64,8 +65,10 @@ pub fn new_file(task: &Task, group: &Arc<ThreadGroup>, flags: OpenFlags) -> Arc<
 /// Opens a descriptor for `group` in the table of `task`; close-on-exec, as always with these. EMFILE.
 pub fn open(task: &Task, group: &Arc<ThreadGroup>, flags: OpenFlags) -> Result<i32> {
     let limit = task.group().limits().get(Resource::OpenFiles).soft;
+    let file = new_file(task, group, flags);
+    file_count::count(task, &file)?;
     let descriptor = Descriptor {
-        file: new_file(task, group, flags),
+        file,
         close_on_exec: true,
     };
     task.files().insert(descriptor, 0, limit)

@@ -11,7 +11,7 @@ use crate::kernel::kernel::Kernel;
 use crate::kernel::task::Task;
 use crate::kernel::timers::timer::{Setting, Start, Timer, TimerClock};
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{File, OpenFile};
 use crate::vfs::io::Sink;
 
@@ -119,12 +119,12 @@ impl File for TimerFd {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         if command != SET_TICKS {
             return Err(Errno::ENOTTY.into());
         }
-        let ticks: u64 = task.mm().read_value(args.usize(2))?;
+        let ticks: u64 = task.mm().read_value(argument.address())?;
         if ticks == 0 {
             return Err(Errno::EINVAL.into());
         }

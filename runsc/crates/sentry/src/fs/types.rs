@@ -32,10 +32,7 @@ pub fn owner(task: &Task, name: &[u8]) -> Arc<UserNamespace> {
 pub fn make(task: &Task, name: &[u8], options: &[u8]) -> Result<Arc<dyn FileSystem>> {
     let kernel = task.kernel();
     match name {
-        b"tmpfs" | b"ramfs" => {
-            let options = TmpfsOptions::parse(options, memory_bytes(task))?;
-            Ok(TmpFs::new(kernel, &options))
-        }
+        b"tmpfs" | b"ramfs" => Ok(TmpFs::new(kernel, &memory_options(task, options)?)),
         b"devtmpfs" => devtmpfs::new(kernel, "devtmpfs", &TmpfsOptions::default()),
         b"proc" => Ok(proc::new(kernel, &task.pid_namespace())),
         b"sysfs" => Ok(sysfs::new(kernel)),
@@ -50,14 +47,30 @@ pub fn make(task: &Task, name: &[u8], options: &[u8]) -> Result<Arc<dyn FileSyst
 /// The options of a devpts, whose owners are those of the task's user namespace; EINVAL for one that it has not.
 fn terminals_options(task: &Task, text: &[u8]) -> Result<DevPtsOptions> {
     let mut options = DevPtsOptions::parse(text)?;
-    let user_ns = task.credentials().user_ns.clone();
-    if let Some(uid) = &mut options.uid {
+    owners_outward(task, &mut options.uid, &mut options.gid)?;
+    Ok(options)
+}
+
+/// The options of a tmpfs, which belongs to whoever mounts it unless they say otherwise; EINVAL.
+fn memory_options(task: &Task, text: &[u8]) -> Result<TmpfsOptions> {
+    let mut options = TmpfsOptions::parse(text, memory_bytes(task))?;
+    owners_outward(task, &mut options.uid, &mut options.gid)?;
+    let credentials = task.credentials();
+    options.uid = options.uid.or(Some(credentials.fsuid));
+    options.gid = options.gid.or(Some(credentials.fsgid));
+    Ok(options)
+}
+
+/// Makes ids of the outermost namespace of those that the task gives in its own; EINVAL for one that it has not.
+fn owners_outward(task: &Task, uid: &mut Option<u32>, gid: &mut Option<u32>) -> Result<()> {
+    let user_ns = &task.credentials().user_ns;
+    if let Some(uid) = uid {
         *uid = user_ns.user_outward(*uid).ok_or(Errno::EINVAL)?;
     }
-    if let Some(gid) = &mut options.gid {
+    if let Some(gid) = gid {
         *gid = user_ns.group_outward(*gid).ok_or(Errno::EINVAL)?;
     }
-    Ok(options)
+    Ok(())
 }
 
 /// Changes the options of an instance (`MS_REMOUNT`).
@@ -66,7 +79,7 @@ pub fn remount(task: &Task, fs: &Arc<dyn FileSystem>, options: &[u8]) -> Result<
     if let Some(tmpfs) = any.downcast_ref::<TmpFs>()
         && !options.is_empty()
     {
-        let options = TmpfsOptions::parse(options, memory_bytes(task))?;
+        let options = memory_options(task, options)?;
         return tmpfs.set_limits(options.size_bytes, options.max_inodes);
     }
     Ok(())

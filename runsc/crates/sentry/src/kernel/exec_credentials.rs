@@ -1,11 +1,15 @@
 //! What `execve(2)` does to credentials (`man 7 capabilities`, *Transformation of capabilities during
 //! execve* and *Capabilities and execution of programs by root*).
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::kernel::credentials::{Capability, CapabilitySet, Credentials, SecureBits};
 use crate::kernel::fs_context::Sharing;
 use crate::kernel::task::Task;
+use crate::kernel::user_namespace::UserNamespace;
 use crate::vfs::file::OpenFile;
+use crate::vfs::file_capabilities::{self, FileCapabilities};
 use crate::vfs::xattr;
 
 /// Whether the program got privileges that its caller did not have: it is to distrust its environment.
@@ -15,14 +19,6 @@ pub(crate) enum Elevation {
     Same,
     /// Yes (`AT_SECURE`).
     Elevated,
-}
-
-/// Capabilities of a file, from its `security.capability` attribute (versions 2 and 3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct FileCapabilities {
-    permitted: CapabilitySet,
-    inheritable: CapabilitySet,
-    effective: bool,
 }
 
 /// Why a program may not get what its file would give it (`LSM_UNSAFE_*` of Linux).
@@ -73,7 +69,9 @@ pub(crate) fn after_exec(
     if may_set_id && attr.permissions & 0o2010 == 0o2010 {
         new.egid = attr.gid;
     }
-    let capabilities = may_elevate.then(|| file_capabilities(file)).flatten();
+    let capabilities = may_elevate
+        .then(|| file_capabilities(file, &old.user_ns))
+        .flatten();
     let set_id = new.euid != old.uid || new.egid != old.gid;
     let effective = transform(old, &mut new, capabilities);
     let distrust = Distrust::of(task, old, sharing);
@@ -143,22 +141,9 @@ fn transform(old: &Credentials, new: &mut Credentials, file: Option<FileCapabili
     effective
 }
 
-/// The file's capabilities, none if it has no valid attribute.
-fn file_capabilities(file: &OpenFile) -> Option<FileCapabilities> {
-    let value = file.inode().get_xattr(xattr::CAPABILITY).ok()?;
-    let word = |at: usize| {
-        let bytes = value.get(at * 4..at * 4 + 4)?;
-        Some(u64::from(u32::from_le_bytes(bytes.try_into().ok()?)))
-    };
-    let magic = word(0)?;
-    // VFS_CAP_REVISION_2 and _3; the latter's root id is that of the outermost namespace here.
-    if !matches!((magic >> 24, value.len()), (2, 20) | (3, 24)) {
-        return None;
-    }
-    let valid = CapabilitySet::FULL.0;
-    Some(FileCapabilities {
-        permitted: CapabilitySet((word(1)? | word(3)? << 32) & valid),
-        inheritable: CapabilitySet((word(2)? | word(4)? << 32) & valid),
-        effective: magic & 1 != 0,
-    })
+/// What the file gives those of `namespace`, none if it has no valid attribute for them.
+fn file_capabilities(file: &OpenFile, namespace: &Arc<UserNamespace>) -> Option<FileCapabilities> {
+    let stored = file.inode().get_xattr(xattr::CAPABILITY).ok()?;
+    let owner = file.path().mount.tree().owner(namespace);
+    file_capabilities::granted(namespace, &owner, &stored)
 }

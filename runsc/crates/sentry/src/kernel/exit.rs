@@ -111,14 +111,13 @@ pub(crate) fn finish(task: &Arc<Task>) {
     task.leave_signals();
     futex::exit_robust(task);
     clear_child_tid(task);
-    let resident = task.mm().statistics().peak_resident as u64;
     let last = {
         let mut links = task.group().links.lock();
-        links.usage.max_resident = links.usage.max_resident.max(resident);
         links.finishing += 1;
         links.finishing == links.live
     };
     if last {
+        note_resident(task);
         // A tracee that waits for this tracer before it exits would be waited for in vain.
         release_tracees(task);
         last_thread_of_init(task);
@@ -132,6 +131,13 @@ pub(crate) fn finish(task: &Arc<Task>) {
     }
     // Retires the platform's side on the thread that owns it.
     drop(task.context.lock().take());
+}
+
+/// The most that the process's memory ever was counts for those who wait for it.
+fn note_resident(task: &Task) {
+    let resident = task.mm().statistics().peak_resident as u64;
+    let mut links = task.group().links.lock();
+    links.usage.max_resident = links.usage.max_resident.max(resident);
 }
 
 /// `set_tid_address(2)`: zero at the address and a futex wake-up, if others still use the memory.

@@ -85,6 +85,8 @@ pub struct Kernel {
     pub epoll_watches: UserCount,
     /// How many bytes of System V shared memory each user has locked.
     pub locked_shm: UserCount,
+    /// How many open file descriptions there are.
+    pub open_files: Total,
     /// How many pseudo terminals there are.
     pub terminals: Total,
     /// What strace logs, if anything.
@@ -104,7 +106,7 @@ pub struct Kernel {
     /// Ends a process when memory is used up.
     pub oom: OomKiller,
     /// What was set of `/proc/sys`.
-    pub sysctl: crate::fs::proc::SysctlValues,
+    pub sysctl: Arc<crate::fs::proc::SysctlValues>,
 }
 
 impl Kernel {
@@ -152,11 +154,12 @@ impl Kernel {
             inotify_watches: UserCount::default(),
             epoll_watches: UserCount::default(),
             locked_shm: UserCount::default(),
+            open_files: Total::default(),
             terminals: Total::default(),
             strace: config.strace,
             vfs: Vfs::default(),
             sockets: SocketTables::default(),
-            sysctl: crate::fs::proc::SysctlValues::default(),
+            sysctl: Arc::default(),
             freezer: Freezer::default(),
             cgroups: Cgroups::default(),
             log,

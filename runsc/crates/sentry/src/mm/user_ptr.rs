@@ -59,26 +59,6 @@ impl<T: zerocopy::IntoBytes + zerocopy::Immutable> UserPtr<T> {
     }
 }
 
-impl<T: zerocopy::FromBytes> UserPtr<T> {
-    /// Copies `count` values in.
-    ///
-    /// # Errors
-    /// EINVAL for more than `most`, EFAULT.
-    pub fn read_array(
-        self,
-        mm: &crate::mm::AddressSpace,
-        count: usize,
-        most: usize,
-    ) -> crate::Result<Vec<T>> {
-        if count > most {
-            return Err(abi::Errno::EINVAL);
-        }
-        (0..count)
-            .map(|index| self.offset(index).read(mm))
-            .collect()
-    }
-}
-
 impl<T: zerocopy::IntoBytes + zerocopy::Immutable> UserPtr<T> {
     /// Copies values out, one behind the other.
     ///
@@ -97,5 +77,12 @@ impl<T> UserPtr<T> {
             self.address
                 .wrapping_add(count.wrapping_mul(size_of::<T>())),
         )
+    }
+}
+
+impl UserPtr<u8> {
+    /// Copies as many bytes in as `buffer` has; EFAULT.
+    pub fn read_bytes(self, mm: &crate::mm::AddressSpace, buffer: &mut [u8]) -> crate::Result<()> {
+        mm.read_bytes(self.address, buffer)
     }
 }

@@ -4,7 +4,7 @@ use abi::Errno;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 
 /// An interface.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +57,8 @@ const IFREQ: usize = 40;
 const NAME: usize = 16;
 
 /// What every socket answers about interfaces; ENOTTY for other commands, ENODEV.
-pub fn ioctl(task: &Task, command: u32, args: &SyscallArgs) -> SyscallResult {
-    let address = args.usize(2);
+pub fn ioctl(task: &Task, command: u32, argument: CommandArg) -> SyscallResult {
+    let address = argument.address();
     match command {
         SIOCGIFCONF => list(task, address)?,
         SIOCGIFNAME | SIOCGIFFLAGS | SIOCGIFADDR | SIOCGIFNETMASK | SIOCGIFMETRIC | SIOCGIFMTU

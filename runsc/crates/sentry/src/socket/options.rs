@@ -2,10 +2,10 @@
 
 use abi::socket::Linger;
 
-/// Send and receive buffers before anyone asks (`/proc/sys/net/core/{w,r}mem_default`).
+use crate::kernel::Kernel;
+
+/// Send and receive buffers where no setting says otherwise.
 pub const BUFFER_DEFAULT: u32 = 212_992;
-/// The most that may be asked for (`/proc/sys/net/core/{w,r}mem_max`), before Linux doubles it.
-pub const BUFFER_MAX: u32 = 212_992;
 /// The least that a send buffer is.
 pub const SEND_BUFFER_MIN: u32 = 4608;
 /// The least that a receive buffer is.
@@ -94,28 +94,36 @@ impl Default for CommonOptions {
 }
 
 impl CommonOptions {
-    /// `SO_SNDBUF`, or `SO_SNDBUFFORCE` without the upper bound: doubled, as Linux does.
-    pub fn set_send_buffer(&mut self, asked: i32, forced: bool) {
-        self.send_buffer = doubled(asked, forced).max(SEND_BUFFER_MIN);
+    /// Those of a new socket (`man 7 socket`, */proc interfaces*).
+    #[must_use]
+    pub fn of(kernel: &Kernel) -> CommonOptions {
+        let size = |path| u32::try_from(kernel.sysctl.number(path)).unwrap_or(BUFFER_DEFAULT);
+        CommonOptions {
+            send_buffer: size("net/core/wmem_default"),
+            receive_buffer: size("net/core/rmem_default"),
+            ..CommonOptions::default()
+        }
     }
 
-    /// `SO_RCVBUF`, or `SO_RCVBUFFORCE`.
-    pub fn set_receive_buffer(&mut self, asked: i32, forced: bool) {
-        self.receive_buffer = doubled(asked, forced).max(RECEIVE_BUFFER_MIN);
+    /// `SO_SNDBUF` with this upper bound, or `SO_SNDBUFFORCE` with none: doubled, as Linux does.
+    pub fn set_send_buffer(&mut self, asked: i32, most: Option<u64>) {
+        self.send_buffer = doubled(asked, most).max(SEND_BUFFER_MIN);
+    }
+
+    /// `SO_RCVBUF` with this upper bound, or `SO_RCVBUFFORCE` with none.
+    pub fn set_receive_buffer(&mut self, asked: i32, most: Option<u64>) {
+        self.receive_buffer = doubled(asked, most).max(RECEIVE_BUFFER_MIN);
     }
 }
 
-fn doubled(asked: i32, forced: bool) -> u32 {
-    // A negative size is a huge one (`man 7 socket` says nothing; Linux compares unsigned).
-    let limit = if forced {
-        i32::MAX.unsigned_abs() / 2
-    } else {
-        BUFFER_MAX
-    };
-    let asked = if forced {
-        asked.max(0).cast_unsigned()
-    } else {
-        asked.cast_unsigned()
-    };
-    asked.min(limit) * 2
+fn doubled(asked: i32, most: Option<u64>) -> u32 {
+    const MOST: u32 = i32::MAX.unsigned_abs() / 2;
+    match most {
+        None => asked.max(0).cast_unsigned().min(MOST) * 2,
+        // A negative size is a huge one (`man 7 socket` says nothing; Linux compares unsigned).
+        Some(most) => {
+            let most = u32::try_from(most).map_or(MOST, |most| most.min(MOST));
+            asked.cast_unsigned().min(most) * 2
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use crate::mm::AddressSpace;
 
 /// Memory that may not be there.
-pub(super) trait Memory {
+pub(crate) trait Memory {
     /// Copies bytes in up to the first that can't be read; returns how many.
     fn read(&self, address: usize, buffer: &mut [u8]) -> usize;
 }
@@ -24,7 +24,7 @@ impl Memory for Nothing {
 }
 
 /// The memory of a task.
-pub(super) fn of(mm: Option<&AddressSpace>) -> &dyn Memory {
+pub(crate) fn of(mm: Option<&AddressSpace>) -> &dyn Memory {
     match mm {
         Some(mm) => mm,
         None => &Nothing,

@@ -2,19 +2,19 @@
 //! one that sleeps, so that one that never returns is seen.
 //!
 //! [`enter`] and [`exit`] stand around the dispatch of a call, [`sleeps`] is called before its task sleeps. What goes into the kernel is read from user
-//! memory and printed before the call, what comes out of it after. [`formats`] says for each call what its
-//! arguments are, [`decode`] prints structures, [`names`] is about flags and constants. User memory is read
+//! memory and printed before the call, what comes out of it after. The table of calls says what the
+//! arguments of each are ([`show`]), [`decode`] prints structures, [`names`] is about flags and constants. User memory is read
 //! as any hostile input: what can't be read is printed as its address.
 //!
 //! Nothing happens but one test of a flag while tracing is off.
 
-mod decode;
-mod formats;
+pub(crate) mod decode;
 mod line;
 mod memory;
-mod names;
+pub(crate) mod names;
 mod printer;
 mod result;
+pub(crate) mod show;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +24,8 @@ use crate::error::SyscallResult;
 use crate::kernel::Task;
 use crate::kernel::signal::SignalInfo;
 use crate::kernel::thread_group::ExitStatus;
-use crate::strace::formats::Format;
 use crate::strace::printer::Printer;
-use crate::syscalls::SyscallArgs;
+use crate::syscalls::{SyscallArgs, table};
 
 /// What is traced.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +41,7 @@ pub struct Settings {
 impl Settings {
     /// The names in `calls` that no call has.
     pub fn unknown_calls(&self) -> impl Iterator<Item = &str> {
-        let known = |name: &str| (0..names::CALL_NUMBERS).any(|n| names::call(n) == Some(name));
+        let known = |name: &str| abi::syscall_names::number(name).is_some();
         self.calls
             .iter()
             .map(String::as_str)
@@ -53,9 +52,16 @@ impl Settings {
         if self.calls.is_empty() {
             return true;
         }
-        let name = names::call(number);
+        let name = name(number);
         self.calls.iter().any(|call| Some(call.as_str()) == name)
     }
+}
+
+/// The name of a call, also of one that the table does not have.
+fn name(number: u64) -> Option<&'static str> {
+    let number = u32::try_from(number).ok()?;
+    table::lookup(number.into())
+        .map_or_else(|| abi::syscall_names::name(number), |call| Some(call.name))
 }
 
 /// A call that is being traced.
@@ -86,9 +92,8 @@ fn begin(task: &Task, args: &SyscallArgs) {
     let stack = task.registers.lock().rsp;
     let mut printer = Printer::new(memory::of(mm.as_deref()), args.raw, settings.max_string);
     printer.set_stack(stack);
-    let format = Format::of(args.number);
-    let arguments = (0..format.args.len())
-        .map(|n| format.before(&mut printer, n))
+    let arguments = (show::parameters(args.number).iter().enumerate())
+        .map(|(n, parameter)| parameter.before(&mut printer, n))
         .collect();
     *task.strace_call.lock() = Some(Traced {
         number: args.number,

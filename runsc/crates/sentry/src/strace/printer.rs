@@ -11,7 +11,7 @@ use crate::strace::names::Names;
 macro_rules! put {
     ($printer:expr, $($text:tt)*) => { $printer.put(format_args!($($text)*)) };
 }
-pub(super) use put;
+pub(crate) use put;
 
 /// The longest path that is read.
 const PATH_MAX: usize = 4096;
@@ -21,7 +21,7 @@ const MAX_ELEMENTS: usize = 64;
 const MAX_SHOWN: usize = 1 << 20;
 
 /// Collects the text of one argument or result.
-pub(super) struct Printer<'a> {
+pub(crate) struct Printer<'a> {
     memory: &'a dyn Memory,
     args: [u64; 6],
     result: Option<u64>,
@@ -32,7 +32,7 @@ pub(super) struct Printer<'a> {
 
 impl<'a> Printer<'a> {
     /// A printer of a call with these arguments.
-    pub(super) fn new(memory: &'a dyn Memory, args: [u64; 6], max_string: usize) -> Printer<'a> {
+    pub(crate) fn new(memory: &'a dyn Memory, args: [u64; 6], max_string: usize) -> Printer<'a> {
         Printer {
             memory,
             args,
@@ -43,59 +43,59 @@ impl<'a> Printer<'a> {
         }
     }
 
-    pub(super) fn set_stack(&mut self, stack: u64) {
+    pub(crate) fn set_stack(&mut self, stack: u64) {
         self.stack = stack;
     }
 
-    pub(super) fn set_result(&mut self, result: Option<u64>) {
+    pub(crate) fn set_result(&mut self, result: Option<u64>) {
         self.result = result;
     }
 
     /// The text so far; the printer starts anew.
-    pub(super) fn take(&mut self) -> String {
+    pub(crate) fn take(&mut self) -> String {
         std::mem::take(&mut self.out)
     }
 
-    pub(super) fn put(&mut self, text: fmt::Arguments<'_>) {
+    pub(crate) fn put(&mut self, text: fmt::Arguments<'_>) {
         // Writing to a string does not fail.
         let _ = self.out.write_fmt(text);
     }
 
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.out.push_str(text);
     }
 
     /// Argument `n` as its register holds it.
-    pub(super) fn arg(&self, n: usize) -> u64 {
+    pub(crate) fn arg(&self, n: usize) -> u64 {
         self.args.get(n).copied().unwrap_or(0)
     }
 
     /// The low half of argument `n`, an `unsigned int`.
-    pub(super) fn arg32(&self, n: usize) -> u32 {
+    pub(crate) fn arg32(&self, n: usize) -> u32 {
         low(self.arg(n))
     }
 
     /// Argument `n` as an address or a size.
-    pub(super) fn address(&self, n: usize) -> usize {
+    pub(crate) fn address(&self, n: usize) -> usize {
         size(self.arg(n))
     }
 
     /// What the call returned, if it did not fail.
-    pub(super) fn result(&self) -> Option<u64> {
+    pub(crate) fn result(&self) -> Option<u64> {
         self.result
     }
 
     /// The stack pointer at the call.
-    pub(super) fn stack(&self) -> u64 {
+    pub(crate) fn stack(&self) -> u64 {
         self.stack
     }
 
-    pub(super) fn int(&mut self, value: u32) {
+    pub(crate) fn int(&mut self, value: u32) {
         put!(self, "{}", value.cast_signed());
     }
 
     /// As C's `%#x` writes it.
-    pub(super) fn hex(&mut self, value: u64) {
+    pub(crate) fn hex(&mut self, value: u64) {
         if value == 0 {
             self.text("0");
         } else {
@@ -104,14 +104,14 @@ impl<'a> Printer<'a> {
     }
 
     /// Permissions: as C's `%#03o` writes them.
-    pub(super) fn mode(&mut self, value: u64) {
+    pub(crate) fn mode(&mut self, value: u64) {
         match value {
             0..0o10 => put!(self, "{value:03o}"),
             _ => put!(self, "0{value:o}"),
         }
     }
 
-    pub(super) fn pointer(&mut self, address: u64) {
+    pub(crate) fn pointer(&mut self, address: u64) {
         if address == 0 {
             self.text("NULL");
         } else {
@@ -119,18 +119,18 @@ impl<'a> Printer<'a> {
         }
     }
 
-    pub(super) fn flags(&mut self, names: &Names, value: u64) {
+    pub(crate) fn flags(&mut self, names: &Names, value: u64) {
         let text = names.flags(value);
         self.text(&text);
     }
 
-    pub(super) fn one_of(&mut self, names: &Names, value: u64) {
+    pub(crate) fn one_of(&mut self, names: &Names, value: u64) {
         let text = names.one_of(value);
         self.text(&text);
     }
 
     /// Reads plain data; on failure prints the address.
-    pub(super) fn value<T: FromBytes + IntoBytes>(&mut self, address: usize) -> Option<T> {
+    pub(crate) fn value<T: FromBytes + IntoBytes>(&mut self, address: usize) -> Option<T> {
         let value = self.peek(address);
         if value.is_none() {
             self.pointer(address as u64);
@@ -139,14 +139,14 @@ impl<'a> Printer<'a> {
     }
 
     /// Reads plain data.
-    pub(super) fn peek<T: FromBytes + IntoBytes>(&self, address: usize) -> Option<T> {
+    pub(crate) fn peek<T: FromBytes + IntoBytes>(&self, address: usize) -> Option<T> {
         let mut value = T::new_zeroed();
         let len = size_of::<T>();
         (self.memory.read(address, value.as_mut_bytes()) == len).then_some(value)
     }
 
     /// Reads `len` bytes or as many as there are.
-    pub(super) fn bytes(&self, address: usize, len: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&self, address: usize, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len.min(MAX_SHOWN)];
         let read = self.memory.read(address, &mut bytes);
         bytes.truncate(read);
@@ -154,7 +154,7 @@ impl<'a> Printer<'a> {
     }
 
     /// A buffer of `len` bytes in user memory.
-    pub(super) fn buffer(&mut self, address: usize, len: usize) {
+    pub(crate) fn buffer(&mut self, address: usize, len: usize) {
         if address == 0 {
             return self.text("NULL");
         }
@@ -170,12 +170,12 @@ impl<'a> Printer<'a> {
     }
 
     /// A path: shown in full.
-    pub(super) fn path(&mut self, address: usize) {
+    pub(crate) fn path(&mut self, address: usize) {
         self.string(address, PATH_MAX);
     }
 
     /// A string that ends with NUL, cut to the usual size.
-    pub(super) fn short_string(&mut self, address: usize) {
+    pub(crate) fn short_string(&mut self, address: usize) {
         self.string(address, self.max_string);
     }
 
@@ -195,7 +195,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Bytes in quotes, as C would write them.
-    pub(super) fn quoted(&mut self, bytes: &[u8]) {
+    pub(crate) fn quoted(&mut self, bytes: &[u8]) {
         self.text("\"");
         for (at, byte) in bytes.iter().enumerate() {
             let digit_follows = bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
@@ -220,7 +220,7 @@ impl<'a> Printer<'a> {
     }
 
     /// An array of `count` values at `address`, each printed by `print`.
-    pub(super) fn array<T: FromBytes + IntoBytes>(
+    pub(crate) fn array<T: FromBytes + IntoBytes>(
         &mut self,
         address: usize,
         count: usize,
@@ -256,11 +256,11 @@ impl<'a> Printer<'a> {
     clippy::cast_possible_truncation,
     reason = "Linux takes an int argument from the low half of its register"
 )]
-pub(super) fn low(value: u64) -> u32 {
+pub(crate) fn low(value: u64) -> u32 {
     value as u32
 }
 
 /// A register as an address or a size; they are 64 bits wide here.
-pub(super) fn size(value: u64) -> usize {
+pub(crate) fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }

@@ -1,9 +1,8 @@
 //! A whole call as text: name, arguments, result.
 
 use crate::error::{Restart, SysError, SyscallResult};
-use crate::strace::formats::{Format, Ret};
-use crate::strace::names;
 use crate::strace::printer::{Printer, put};
+use crate::strace::show::{self, ShowResult};
 
 use abi::raw::general as nr;
 
@@ -17,7 +16,7 @@ pub(super) fn call(
     result: &SyscallResult,
     register: impl FnOnce() -> u64,
 ) -> String {
-    let format = Format::of(number);
+    let parameters = show::parameters(number);
     printer.set_result(result.ok());
     let begun = unfinished.unwrap_or(0);
     let mut text = match unfinished {
@@ -25,12 +24,12 @@ pub(super) fn call(
         None => format!("{}(", name(number)),
     };
     let mut first = true;
-    for (n, early) in before.into_iter().enumerate().skip(begun) {
-        let argument = early.unwrap_or_else(|| format.after(printer, n));
+    for (n, (early, parameter)) in before.into_iter().zip(parameters).enumerate().skip(begun) {
+        let argument = early.unwrap_or_else(|| parameter.after(printer, n));
         separate(&mut text, &argument, &mut first);
     }
     text.push_str(") = ");
-    text.push_str(&outcome(printer, format, number, result, register));
+    text.push_str(&outcome(printer, number, result, register));
     text
 }
 
@@ -53,7 +52,7 @@ pub(super) fn begun(number: u64, before: &[Option<String>]) -> (String, usize) {
 }
 
 fn name(number: u64) -> String {
-    names::call(number).map_or_else(|| format!("syscall_{number:#x}"), ToOwned::to_owned)
+    super::name(number).map_or_else(|| format!("syscall_{number:#x}"), ToOwned::to_owned)
 }
 
 /// One more argument; one that is not there has no text.
@@ -69,14 +68,13 @@ fn separate(text: &mut String, argument: &str, first: &mut bool) {
 
 fn outcome(
     printer: &mut Printer<'_>,
-    format: &Format,
     number: u64,
     result: &SyscallResult,
     register: impl FnOnce() -> u64,
 ) -> String {
     match result {
         Ok(value) => {
-            value_text(printer, format.ret, *value);
+            value_text(printer, show::result(number), *value);
             printer.take()
         }
         Err(SysError::Errno(errno)) if errno.name() == "E?" => {
@@ -88,12 +86,12 @@ fn outcome(
     }
 }
 
-fn value_text(printer: &mut Printer<'_>, ret: Ret, value: u64) {
-    match ret {
-        Ret::Decimal => put!(printer, "{}", value.cast_signed()),
-        Ret::Hex => put!(printer, "{value:#x}"),
-        Ret::Octal => printer.mode(value),
-        Ret::Print(print) => print(printer, value),
+fn value_text(printer: &mut Printer<'_>, show: ShowResult, value: u64) {
+    match show {
+        ShowResult::Decimal => put!(printer, "{}", value.cast_signed()),
+        ShowResult::Hex => put!(printer, "{value:#x}"),
+        ShowResult::Octal => printer.mode(value),
+        ShowResult::Print(print) => print(printer, value),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use platform::Access;
 use zerocopy::FromBytes;
 
 use super::io::MAX_BYTES;
 use super::{io, mmap, timeout};
+use abi::time::Timespec;
+
 use crate::error::{Result, SysError, SyscallResult};
 use crate::fs::eventfd::EventFd;
 use crate::kernel::aio::{Completion, Context};
@@ -17,22 +18,30 @@ use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
 use crate::mm::address_space::{Backing, MapAt, MapRequest};
 use crate::mm::user_io::UserIo;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFile;
 use crate::vfs::io::{Sink, Source};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_io_setup, "io_setup", io_setup),
-    Call::full(nr::__NR_io_destroy, "io_destroy", io_destroy),
-    Call::partial(
-        nr::__NR_io_submit,
-        "io_submit",
-        io_submit,
-        "IOCB_CMD_POLL; operations on what is no file may wait in the call",
-    ),
-    Call::full(nr::__NR_io_getevents, "io_getevents", io_getevents),
-    Call::full(nr::__NR_io_cancel, "io_cancel", io_cancel),
-];
+calls! {
+    206 io_setup(nr_events: u32, context: UserPtr<u8>) => full ["aio::errors_of_submission"];
+    207 io_destroy(context: u64) => full ["aio::errors_of_submission"];
+    209 io_submit(context: u64, count: i64 as Int, control_blocks: UserPtr<u8>)
+        => partial("IOCB_CMD_POLL; operations on what is no file may wait in the call") [
+            "aio::errors_of_submission",
+        ];
+    208 io_getevents(
+        context: u64,
+        least: i64 as Int,
+        most: i64 as Int,
+        events: UserPtr<u8>,
+        timeout: UserPtr<Timespec>,
+    )
+        => full ["aio::waiting_ends_with_the_time"];
+    210 io_cancel(context: u64, control_block: UserPtr<u8>, result: UserPtr<u8>) => full [
+            "aio::what_is_done_can_not_be_cancelled",
+        ];
+}
 
 /// `struct iocb`
 #[derive(Clone, Copy, FromBytes)]
@@ -63,10 +72,10 @@ const PWRITEV: u16 = 8;
 const FLAG_EVENT_FD: u32 = 1;
 const FLAGS_KNOWN: u32 = 3;
 
-fn io_setup(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn io_setup(task: &Task, nr_events: u32, context: UserPtr<u8>) -> SyscallResult {
     let mm = task.mm();
-    let before: u64 = mm.read_value(args.usize(1))?;
-    let room = usize::try_from(args.u32(0)).map_err(|_| Errno::EINVAL)?;
+    let before: u64 = mm.read_value(context.address())?;
+    let room = usize::try_from(nr_events).map_err(|_| Errno::EINVAL)?;
     if before != 0 || room == 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -87,7 +96,7 @@ fn io_setup(task: &Task, args: &SyscallArgs) -> SyscallResult {
         stack: false,
     };
     let address = mm.map(&request, &mmap::limits(task))?;
-    if let Err(errno) = mm.write_value(args.usize(1), &(address as u64)) {
+    if let Err(errno) = mm.write_value(context.address(), &(address as u64)) {
         mm.unmap(address, abi::PAGE_SIZE)?;
         return Err(errno.into());
     }
@@ -95,20 +104,21 @@ fn io_setup(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn io_destroy(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    task.group().aio.remove(args.u64(0))?;
+fn io_destroy(task: &Task, context: u64) -> SyscallResult {
+    task.group().aio.remove(context)?;
+    let address = usize::try_from(context).map_err(|_| Errno::EINVAL)?;
     // The application may have unmapped it: then there is nothing to undo.
-    let _ = task.mm().unmap(args.usize(0), abi::PAGE_SIZE);
+    let _ = task.mm().unmap(address, abi::PAGE_SIZE);
     Ok(0)
 }
 
-fn io_submit(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let count = usize::try_from(args.i64(1)).map_err(|_| Errno::EINVAL)?;
-    let context = task.group().aio.get(args.u64(0))?;
+fn io_submit(task: &Task, context: u64, count: i64, control_blocks: UserPtr<u8>) -> SyscallResult {
+    let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
+    let context = task.group().aio.get(context)?;
     for n in 0..count {
         let submitted = n
             .checked_mul(size_of::<u64>())
-            .and_then(|at| args.usize(2).checked_add(at))
+            .and_then(|at| control_blocks.address().checked_add(at))
             .ok_or(Errno::EFAULT)
             .and_then(|slot| task.mm().read_value::<u64>(slot))
             .and_then(|address| submit(task, &context, address));
@@ -221,15 +231,21 @@ fn operate(
     })
 }
 
-fn io_getevents(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (least, most) = (args.i64(1), args.i64(2));
-    let context = task.group().aio.get(args.u64(0))?;
+fn io_getevents(
+    task: &Task,
+    context: u64,
+    least: i64,
+    most: i64,
+    events: UserPtr<u8>,
+    timeout: UserPtr<Timespec>,
+) -> SyscallResult {
+    let context = task.group().aio.get(context)?;
     let least = usize::try_from(least).map_err(|_| Errno::EINVAL)?;
     let most = usize::try_from(most).map_err(|_| Errno::EINVAL)?;
     if least > most {
         return Err(Errno::EINVAL.into());
     }
-    let deadline = timeout::read(task, args.ptr(4))?;
+    let deadline = timeout::read(task, timeout)?;
     let queues = [(&context.changed, Events::all())];
     let taken = match task.wait_for(&queues, deadline, || context.take(least, most)) {
         Ok(taken) => taken,
@@ -240,7 +256,7 @@ fn io_getevents(task: &Task, args: &SyscallArgs) -> SyscallResult {
         },
     };
     let mm = task.mm();
-    let mut at = args.usize(3);
+    let mut at = events.address();
     for completion in &taken {
         mm.write_value(at, completion)?;
         at = at
@@ -251,9 +267,16 @@ fn io_getevents(task: &Task, args: &SyscallArgs) -> SyscallResult {
 }
 
 /// Nothing can be cancelled: all is done once it is submitted.
-fn io_cancel(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let key: u32 = task.mm().read_value(args.usize(1).wrapping_add(8))?;
-    task.group().aio.get(args.u64(0))?;
+fn io_cancel(
+    task: &Task,
+    context: u64,
+    control_block: UserPtr<u8>,
+    _result: UserPtr<u8>,
+) -> SyscallResult {
+    let key: u32 = task
+        .mm()
+        .read_value(control_block.address().wrapping_add(8))?;
+    task.group().aio.get(context)?;
     let _ = key;
     Err(Errno::EINVAL.into())
 }

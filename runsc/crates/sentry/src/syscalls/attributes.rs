@@ -7,28 +7,48 @@ use abi::time::{Timespec, Timeval};
 use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::{DirFd, Fd, Mode, UserPath};
+use crate::syscalls::declare::calls;
 use crate::vfs::attr::{SetTime, Timestamp};
 use crate::vfs::attributes::{self, Times};
 use crate::vfs::file::{OpenFile, OpenFlags};
 use crate::vfs::path::Path;
 use crate::vfs::walk::WalkFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_chmod, "chmod", chmod),
-    Call::full(nr::__NR_fchmod, "fchmod", fchmod),
-    Call::full(nr::__NR_fchmodat, "fchmodat", fchmodat),
-    Call::full(nr::__NR_fchmodat2, "fchmodat2", fchmodat2),
-    Call::full(nr::__NR_chown, "chown", chown),
-    Call::full(nr::__NR_lchown, "lchown", lchown),
-    Call::full(nr::__NR_fchown, "fchown", fchown),
-    Call::full(nr::__NR_fchownat, "fchownat", fchownat),
-    Call::full(nr::__NR_utime, "utime", utime),
-    Call::full(nr::__NR_utimes, "utimes", utimes),
-    Call::full(nr::__NR_futimesat, "futimesat", futimesat),
-    Call::full(nr::__NR_utimensat, "utimensat", utimensat),
-];
+calls! {
+    90 chmod(path: UserPath, mode: Mode) => full ["stat::chmod_and_its_bits", "stat::chmod_errors"];
+    91 fchmod(fd: Fd, mode: Mode) => full ["mqueue::descriptors_are_files", "stat::chmod_and_its_bits"];
+    268 fchmodat(dirfd: DirFd, path: UserPath, mode: Mode) => full ["stat::chmod_and_its_bits"];
+    452 fchmodat2(dirfd: DirFd, path: UserPath, mode: Mode, flags: u32 as Flags(file::AT))
+        => full ["stat::fchmodat2_flags"];
+    92 chown(path: UserPath, uid: u32 as Int, gid: u32 as Int)
+        => full ["stat::chown_clears_set_id_bits", "stat::chown_and_minus_one"];
+    94 lchown(path: UserPath, uid: u32 as Int, gid: u32 as Int) => full ["stat::lchown_changes_the_link"];
+    93 fchown(fd: Fd, uid: u32 as Int, gid: u32 as Int)
+        => full ["stat::chown_and_minus_one", "stat::chown_errors"];
+    260 fchownat(
+        dirfd: DirFd,
+        path: UserPath,
+        uid: u32 as Int,
+        gid: u32 as Int,
+        flags: u32 as Flags(file::AT),
+    )
+        => full ["stat::chown_and_minus_one", "stat::lchown_changes_the_link"];
+    132 utime(path: UserPath, times: UserPtr<[i64; 2]> as In(time::utimbuf)) => full ["stat::utime_and_utimes"];
+    235 utimes(path: UserPath, times: UserPtr<[Timeval; 2]> as In(time::two_timevals))
+        => full ["stat::utime_and_utimes"];
+    261 futimesat(dirfd: DirFd, path: UserPath, times: UserPtr<[Timeval; 2]> as In(time::two_timevals)) => full [
+            "forms::times_relative_to_a_directory",
+        ];
+    280 utimensat(
+        dirfd: DirFd,
+        path: UserPath,
+        times: UserPtr<[Timespec; 2]> as In(time::file_times),
+        flags: u32 as Flags(file::AT),
+    )
+        => full ["stat::utimensat_special_values", "stat::utimensat_permissions"];
+}
 
 /// `UTIME_NOW`
 const NOW: i64 = 0x3fff_ffff;
@@ -36,7 +56,7 @@ const NOW: i64 = 0x3fff_ffff;
 const OMIT: i64 = 0x3fff_fffe;
 
 /// An open file whose inode may be changed: not one of `O_PATH`.
-fn open_path(task: &Task, fd: i32) -> Result<Path> {
+fn open_path(task: &Task, fd: impl Into<i32>) -> Result<Path> {
     let open = task.files().get(fd)?;
     check_not_path(&open)?;
     Ok(open.path().clone())
@@ -49,29 +69,29 @@ fn check_not_path(open: &OpenFile) -> Result<()> {
     Ok(())
 }
 
-fn chmod(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = at::follow(task, args.usize(0))?;
-    attributes::set_mode(task, &path, args.u32(1))?;
+fn chmod(task: &Task, path: UserPath, mode: Mode) -> SyscallResult {
+    let path = at::follow(task, path)?;
+    attributes::set_mode(task, &path, mode.0)?;
     Ok(0)
 }
 
-fn fchmod(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = open_path(task, args.i32(0))?;
-    attributes::set_mode(task, &path, args.u32(1))?;
+fn fchmod(task: &Task, fd: Fd, mode: Mode) -> SyscallResult {
+    let path = open_path(task, fd)?;
+    attributes::set_mode(task, &path, mode.0)?;
     Ok(0)
 }
 
-fn fchmodat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = at::resolve(task, args.i32(0), args.usize(1), WalkFlags::FOLLOW)?;
-    attributes::set_mode(task, &path, args.u32(2))?;
+fn fchmodat(task: &Task, dirfd: DirFd, path: UserPath, mode: Mode) -> SyscallResult {
+    let path = at::resolve(task, dirfd, path, WalkFlags::FOLLOW)?;
+    attributes::set_mode(task, &path, mode.0)?;
     Ok(0)
 }
 
-fn fchmodat2(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn fchmodat2(task: &Task, dirfd: DirFd, path: UserPath, mode: Mode, flags: u32) -> SyscallResult {
     let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH;
-    let flags = at::flags_following(args.u32(3), allowed)?;
-    let path = at::resolve(task, args.i32(0), args.usize(1), flags)?;
-    attributes::set_mode(task, &path, args.u32(2))?;
+    let flags = at::flags_following(flags, allowed)?;
+    let path = at::resolve(task, dirfd, path, flags)?;
+    attributes::set_mode(task, &path, mode.0)?;
     Ok(0)
 }
 
@@ -92,29 +112,36 @@ fn set_owner(task: &Task, path: &Path, uid: u32, gid: u32) -> Result<()> {
     attributes::set_owner(task, path, uid, gid)
 }
 
-fn chown(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = at::follow(task, args.usize(0))?;
-    set_owner(task, &path, args.u32(1), args.u32(2))?;
+fn chown(task: &Task, path: UserPath, uid: u32, gid: u32) -> SyscallResult {
+    let path = at::follow(task, path)?;
+    set_owner(task, &path, uid, gid)?;
     Ok(0)
 }
 
-fn lchown(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = at::resolve(task, nr::AT_FDCWD, args.usize(0), WalkFlags::empty())?;
-    set_owner(task, &path, args.u32(1), args.u32(2))?;
+fn lchown(task: &Task, path: UserPath, uid: u32, gid: u32) -> SyscallResult {
+    let path = at::resolve(task, DirFd::CWD, path, WalkFlags::empty())?;
+    set_owner(task, &path, uid, gid)?;
     Ok(0)
 }
 
-fn fchown(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = open_path(task, args.i32(0))?;
-    set_owner(task, &path, args.u32(1), args.u32(2))?;
+fn fchown(task: &Task, fd: Fd, uid: u32, gid: u32) -> SyscallResult {
+    let path = open_path(task, fd)?;
+    set_owner(task, &path, uid, gid)?;
     Ok(0)
 }
 
-fn fchownat(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn fchownat(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    uid: u32,
+    gid: u32,
+    flags: u32,
+) -> SyscallResult {
     let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH;
-    let flags = at::flags_following(args.u32(4), allowed)?;
-    let path = at::resolve(task, args.i32(0), args.usize(1), flags)?;
-    set_owner(task, &path, args.u32(2), args.u32(3))?;
+    let flags = at::flags_following(flags, allowed)?;
+    let path = at::resolve(task, dirfd, path, flags)?;
+    set_owner(task, &path, uid, gid)?;
     Ok(0)
 }
 
@@ -136,41 +163,45 @@ fn time(value: Timespec) -> Result<Option<SetTime>> {
     }
 }
 
-fn utimensat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let times = if args.u64(2) == 0 {
+fn utimensat(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    times: UserPtr<[Timespec; 2]>,
+    flags: u32,
+) -> SyscallResult {
+    let times = if times.is_null() {
         Times::NOW
     } else {
-        let mm = task.mm();
-        let second = args.usize(2).wrapping_add(size_of::<Timespec>());
+        let [access, modification] = times.read(&task.mm())?;
         Times {
-            access: time(mm.read_value(args.usize(2))?)?,
-            modification: time(mm.read_value(second)?)?,
+            access: time(access)?,
+            modification: time(modification)?,
         }
     };
     if times == Times::NONE {
         return Ok(0);
     }
     let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH;
-    let flags = at::flags_following(args.u32(3), allowed)?;
-    let path = if args.usize(1) == 0 {
+    let walk = at::flags_following(flags, allowed)?;
+    let path = if path.is_null() {
         // A NULL path is the descriptor itself (`man 2 utimensat`, *C library/kernel differences*).
-        if args.u32(3) != 0 {
+        if flags != 0 {
             return Err(Errno::EINVAL.into());
         }
-        open_path(task, args.i32(0))?
+        open_path(task, dirfd)?
     } else {
-        at::resolve(task, args.i32(0), args.usize(1), flags)?
+        at::resolve(task, dirfd, path, walk)?
     };
     attributes::set_times(task, &path, times)?;
     Ok(0)
 }
 
-fn microseconds(task: &Task, address: usize) -> Result<Times> {
-    if address == 0 {
+fn microseconds(task: &Task, times: UserPtr<[Timeval; 2]>) -> Result<Times> {
+    if times.is_null() {
         return Ok(Times::NOW);
     }
-    let one = |at: usize| -> Result<Option<SetTime>> {
-        let value: Timeval = task.mm().read_value(at)?;
+    let one = |value: Timeval| -> Result<Option<SetTime>> {
         let micros = u32::try_from(value.usec)
             .ok()
             .filter(|micros| *micros < 1_000_000)
@@ -180,48 +211,53 @@ fn microseconds(task: &Task, address: usize) -> Result<Times> {
             nanoseconds: micros * 1000,
         })))
     };
+    let [access, modification] = times.read(&task.mm())?;
     Ok(Times {
-        access: one(address)?,
-        modification: one(address.wrapping_add(size_of::<Timeval>()))?,
+        access: one(access)?,
+        modification: one(modification)?,
     })
 }
 
-fn utimes(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let times = microseconds(task, args.usize(1))?;
-    let path = at::follow(task, args.usize(0))?;
+fn utimes(task: &Task, path: UserPath, times: UserPtr<[Timeval; 2]>) -> SyscallResult {
+    let times = microseconds(task, times)?;
+    let path = at::follow(task, path)?;
     attributes::set_times(task, &path, times)?;
     Ok(0)
 }
 
-fn futimesat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let times = microseconds(task, args.usize(2))?;
-    let path = if args.usize(1) == 0 {
-        open_path(task, args.i32(0))?
+fn futimesat(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    times: UserPtr<[Timeval; 2]>,
+) -> SyscallResult {
+    let times = microseconds(task, times)?;
+    let path = if path.is_null() {
+        open_path(task, dirfd)?
     } else {
-        at::resolve(task, args.i32(0), args.usize(1), WalkFlags::FOLLOW)?
+        at::resolve(task, dirfd, path, WalkFlags::FOLLOW)?
     };
     attributes::set_times(task, &path, times)?;
     Ok(0)
 }
 
-fn utime(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let times = if args.u64(1) == 0 {
+fn utime(task: &Task, path: UserPath, times: UserPtr<[i64; 2]>) -> SyscallResult {
+    let times = if times.is_null() {
         Times::NOW
     } else {
-        let mm = task.mm();
-        let one = |at: usize| -> Result<Option<SetTime>> {
-            let seconds: i64 = mm.read_value(at)?;
-            Ok(Some(SetTime::To(Timestamp {
+        let one = |seconds: i64| {
+            Some(SetTime::To(Timestamp {
                 seconds,
                 nanoseconds: 0,
-            })))
+            }))
         };
+        let [access, modification] = times.read(&task.mm())?;
         Times {
-            access: one(args.usize(1))?,
-            modification: one(args.usize(1).wrapping_add(size_of::<i64>()))?,
+            access: one(access),
+            modification: one(modification),
         }
     };
-    let path = at::follow(task, args.usize(0))?;
+    let path = at::follow(task, path)?;
     attributes::set_times(task, &path, times)?;
     Ok(0)
 }

@@ -3,18 +3,26 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::{Capability, CapabilitySet, Credentials};
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_capget, "capget", capget),
-    Call::full(nr::__NR_capset, "capset", capset),
-];
+calls! {
+    125 capget(
+        header: UserPtr<Header> as In(process::capability_header),
+        data: UserPtr<Words> as Out(process::capability_data),
+    )
+        => full ["creds::capget_versions"];
+    126 capset(
+        header: UserPtr<Header> as In(process::capability_header),
+        data: UserPtr<Words> as In(process::capability_data),
+    )
+        => full ["creds::capget_versions", "creds::capset_cannot_add"];
+}
 
 /// `_LINUX_CAPABILITY_VERSION_1`, `_2`, `_3`: how many 32-bit words each set has.
 const VERSIONS: [(u32, usize); 3] = [(0x1998_0330, 1), (0x2007_1026, 2), (0x2008_0522, 2)];
@@ -37,15 +45,15 @@ struct Words {
 }
 
 /// Reads the header and the number of words; with an unknown version, stores the preferred one: EINVAL.
-fn read_header(task: &Task, args: &SyscallArgs) -> Result<(Header, usize)> {
-    let header: Header = args.ptr(0).read(&task.mm())?;
+fn read_header(task: &Task, at: UserPtr<Header>) -> Result<(Header, usize)> {
+    let header = at.read(&task.mm())?;
     match VERSIONS
         .iter()
         .find(|(version, _)| *version == header.version)
     {
         Some((_, words)) => Ok((header, *words)),
         None => {
-            task.mm().write_value(args.usize(0), &VERSIONS[2].0)?;
+            task.mm().write_value(at.address(), &VERSIONS[2].0)?;
             Err(Errno::EINVAL)
         }
     }
@@ -67,42 +75,42 @@ fn half(set: CapabilitySet, word: usize) -> u32 {
     u32::try_from(halves[word]).unwrap_or(0)
 }
 
-fn capget(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (header, words) = match read_header(task, args) {
+fn capget(task: &Task, header: UserPtr<Header>, data: UserPtr<Words>) -> SyscallResult {
+    let (header, words) = match read_header(task, header) {
         // Asking for the preferred version is no error without a place for the data.
-        Err(Errno::EINVAL) if args.usize(1) == 0 => return Ok(0),
+        Err(Errno::EINVAL) if data.is_null() => return Ok(0),
         other => other?,
     };
     let credentials = credentials_of(task, header.pid)?;
-    if args.usize(1) == 0 {
+    if data.is_null() {
         return Ok(0);
     }
-    let mut data = [Words::new_zeroed(); 2];
-    for (n, word) in data.iter_mut().enumerate() {
+    let mut sets = [Words::new_zeroed(); 2];
+    for (n, word) in sets.iter_mut().enumerate() {
         word.effective = half(credentials.effective, n);
         word.permitted = half(credentials.permitted, n);
         word.inheritable = half(credentials.inheritable, n);
     }
     task.mm()
-        .write_bytes(args.usize(1), data[..words].as_bytes())?;
+        .write_bytes(data.address(), sets[..words].as_bytes())?;
     Ok(0)
 }
 
-fn capset(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (header, words) = read_header(task, args)?;
+fn capset(task: &Task, header: UserPtr<Header>, data: UserPtr<Words>) -> SyscallResult {
+    let (header, words) = read_header(task, header)?;
     let own = header.pid == 0 || u32::try_from(header.pid) == Ok(task.tid());
     if !own {
         return Err(Errno::EPERM.into());
     }
-    let mut data = [Words::new_zeroed(); 2];
+    let mut sets = [Words::new_zeroed(); 2];
     task.mm()
-        .read_bytes(args.usize(1), data[..words].as_mut_bytes())?;
+        .read_bytes(data.address(), sets[..words].as_mut_bytes())?;
     let join = |low: u32, high: u32| {
         CapabilitySet((u64::from(low) | u64::from(high) << 32) & CapabilitySet::FULL.0)
     };
-    let effective = join(data[0].effective, data[1].effective);
-    let permitted = join(data[0].permitted, data[1].permitted);
-    let inheritable = join(data[0].inheritable, data[1].inheritable);
+    let effective = join(sets[0].effective, sets[1].effective);
+    let permitted = join(sets[0].permitted, sets[1].permitted);
+    let inheritable = join(sets[0].inheritable, sets[1].inheritable);
 
     let old = task.credentials();
     let may_add = CapabilitySet(old.inheritable.0 | old.permitted.0);

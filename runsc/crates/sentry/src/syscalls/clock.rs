@@ -2,56 +2,54 @@
 //! `man 2 adjtimex`. Nobody here can set one: the clocks are the host's.
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::time::{Timespec, Timeval, Timex, Timezone, Tms};
 
 use crate::error::SyscallResult;
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 use crate::time::NANOS_PER_SEC;
 use crate::time::clock_id::ClockId;
 
 const HOST_CLOCK: &str = "the clocks are the host's: EPERM even with CAP_SYS_TIME";
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_clock_gettime, "clock_gettime", clock_gettime),
-    Call::full(nr::__NR_clock_getres, "clock_getres", clock_getres),
-    Call::partial(
-        nr::__NR_clock_settime,
-        "clock_settime",
-        clock_settime,
-        HOST_CLOCK,
-    ),
-    Call::full(nr::__NR_gettimeofday, "gettimeofday", gettimeofday),
-    Call::partial(
-        nr::__NR_settimeofday,
-        "settimeofday",
-        settimeofday,
-        HOST_CLOCK,
-    ),
-    Call::full(nr::__NR_time, "time", time),
-    Call::full(nr::__NR_times, "times", times),
-    Call::partial(nr::__NR_adjtimex, "adjtimex", adjtimex, HOST_CLOCK),
-    Call::partial(
-        nr::__NR_clock_adjtime,
-        "clock_adjtime",
-        clock_adjtime,
-        HOST_CLOCK,
-    ),
-];
+calls! {
+    228 clock_gettime(clock: i32 as OneOf(time::CLOCK), to: UserPtr<Timespec> as Out(time::timespec))
+        => full ["time::all_clocks_run", "time::vdso_agrees_with_the_calls"];
+    229 clock_getres(clock: i32 as OneOf(time::CLOCK), to: UserPtr<Timespec> as Out(time::timespec))
+        => full ["time::clock_resolution", "time::clock_errors"];
+    227 clock_settime(clock: i32 as OneOf(time::CLOCK), from: UserPtr<Timespec> as In(time::timespec))
+        => partial(HOST_CLOCK) ["time::setting_the_clock_needs_privilege"];
+    96 gettimeofday(
+        time: UserPtr<Timeval> as Out(time::timeval),
+        zone: UserPtr<Timezone> as Out(time::timezone),
+    )
+        => full ["time::real_time_agrees_in_all_calls", "limits::times_of_day_and_zone"];
+    164 settimeofday(
+        time: UserPtr<Timeval> as In(time::timeval),
+        zone: UserPtr<Timezone> as In(time::timezone),
+    )
+        => partial(HOST_CLOCK) ["time::setting_the_clock_needs_privilege"];
+    201 time(to: UserPtr<u64> as Out(time::seconds)) => full ["time::real_time_agrees_in_all_calls"];
+    100 times(to: UserPtr<Tms> as Out(time::tms)) => full ["time::times_and_ticks"];
+    159 adjtimex(discipline: UserPtr<Timex> as Out(time::timex)) -> Print(time::state) => partial(HOST_CLOCK);
+    305 clock_adjtime(
+        clock: i32 as OneOf(time::CLOCK),
+        discipline: UserPtr<Timex> as Out(time::timex),
+    ) -> Print(time::state)
+        => partial(HOST_CLOCK);
+}
 
-fn clock_gettime(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (clock, to): (_, UserPtr<Timespec>) = (ClockId::decode(args.i32(0))?, args.ptr(1));
+fn clock_gettime(task: &Task, clock: i32, to: UserPtr<Timespec>) -> SyscallResult {
+    let clock = ClockId::decode(clock)?;
     let now_ns = clock.now(task)?;
     task.kernel().vdso.touch();
     to.write(&task.mm(), &Timespec::from_nanos(now_ns))?;
     Ok(0)
 }
 
-fn clock_getres(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (clock, to): (_, UserPtr<Timespec>) = (ClockId::decode(args.i32(0))?, args.ptr(1));
+fn clock_getres(task: &Task, clock: i32, to: UserPtr<Timespec>) -> SyscallResult {
+    let clock = ClockId::decode(clock)?;
     if clock.is_cpu() {
         clock.now(task)?;
     }
@@ -61,8 +59,8 @@ fn clock_getres(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn clock_settime(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (clock, from): (_, UserPtr<Timespec>) = (ClockId::decode(args.i32(0))?, args.ptr(1));
+fn clock_settime(task: &Task, clock: i32, from: UserPtr<Timespec>) -> SyscallResult {
+    let clock = ClockId::decode(clock)?;
     from.read(&task.mm())?.to_nanos().ok_or(Errno::EINVAL)?;
     Err(match clock {
         ClockId::Realtime | ClockId::Process { .. } | ClockId::Thread { .. } => Errno::EPERM,
@@ -71,8 +69,7 @@ fn clock_settime(task: &Task, args: &SyscallArgs) -> SyscallResult {
     .into())
 }
 
-fn gettimeofday(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (time, zone): (UserPtr<Timeval>, UserPtr<Timezone>) = (args.ptr(0), args.ptr(1));
+fn gettimeofday(task: &Task, time: UserPtr<Timeval>, zone: UserPtr<Timezone>) -> SyscallResult {
     let mm = task.mm();
     if !time.is_null() {
         task.kernel().vdso.touch();
@@ -85,8 +82,7 @@ fn gettimeofday(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn settimeofday(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (time, zone): (UserPtr<Timeval>, UserPtr<Timezone>) = (args.ptr(0), args.ptr(1));
+fn settimeofday(task: &Task, time: UserPtr<Timeval>, zone: UserPtr<Timezone>) -> SyscallResult {
     let mm = task.mm();
     if !time.is_null() {
         time.read(&mm)?.to_nanos().ok_or(Errno::EINVAL)?;
@@ -97,8 +93,7 @@ fn settimeofday(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Err(Errno::EPERM.into())
 }
 
-fn time(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let to: UserPtr<u64> = args.ptr(0);
+fn time(task: &Task, to: UserPtr<u64>) -> SyscallResult {
     let seconds = task.kernel().clock().realtime_ns() / NANOS_PER_SEC;
     if !to.is_null() {
         to.write(&task.mm(), &seconds)?;
@@ -109,8 +104,7 @@ fn time(task: &Task, args: &SyscallArgs) -> SyscallResult {
 /// Nanoseconds in a clock tick (`sysconf(_SC_CLK_TCK)` is 100).
 const NANOS_PER_TICK: u64 = NANOS_PER_SEC / 100;
 
-fn times(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let to: UserPtr<Tms> = args.ptr(0);
+fn times(task: &Task, to: UserPtr<Tms>) -> SyscallResult {
     if !to.is_null() {
         let (user_ns, system_ns) = task.group().cpu_time();
         let children = task.group().children_usage();
@@ -126,13 +120,13 @@ fn times(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(task.kernel().clock().monotonic_ns() / NANOS_PER_TICK)
 }
 
-fn adjtimex(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    read_discipline(task, args.ptr(0))
+fn adjtimex(task: &Task, discipline: UserPtr<Timex>) -> SyscallResult {
+    read_discipline(task, discipline)
 }
 
-fn clock_adjtime(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    match ClockId::decode(args.i32(0))? {
-        ClockId::Realtime => read_discipline(task, args.ptr(1)),
+fn clock_adjtime(task: &Task, clock: i32, discipline: UserPtr<Timex>) -> SyscallResult {
+    match ClockId::decode(clock)? {
+        ClockId::Realtime => read_discipline(task, discipline),
         _ => Err(Errno::EOPNOTSUPP.into()),
     }
 }

@@ -16,16 +16,13 @@ use crate::vfs::file::{OpenFile, OpenFlags};
 const HEADER: usize = size_of::<Cmsghdr>();
 /// Headers are aligned to this.
 const ALIGN: usize = 8;
-/// Most bytes of ancillary data (`net.core.optmem_max`).
-const MAX: usize = 131_072;
-
 /// Reads what is sent along: EINVAL, EBADF, EPERM, ENOBUFS.
 pub(super) fn read(task: &Task, address: usize, len: usize) -> Result<Control> {
     let mut control = Control::default();
     if address == 0 || len == 0 {
         return Ok(control);
     }
-    if len > MAX {
+    if len as u64 >= task.kernel().sysctl.number("net/core/optmem_max") {
         return Err(Errno::ENOBUFS);
     }
     let mut bytes = vec![0; len];

@@ -3,24 +3,28 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::limits::Resource;
 use crate::kernel::oom;
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::fd_table::Descriptor;
 use crate::vfs::file::OpenFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_close, "close", close),
-    Call::full(nr::__NR_close_range, "close_range", close_range),
-    Call::full(nr::__NR_dup, "dup", dup),
-    Call::full(nr::__NR_dup2, "dup2", dup2),
-    Call::full(nr::__NR_dup3, "dup3", dup3),
-];
+calls! {
+    3 close(fd: Fd)
+        => full [
+            "read::closed_descriptor_is_ebadf",
+            "lock::record_lock_is_not_taken_through_a_closed_descriptor",
+        ];
+    436 close_range(first: u32, last: u32, flags: u32 as Flags(file::CLOSE_RANGE))
+        => full ["dup::close_range_closes", "dup::close_range_cloexec"];
+    32 dup(fd: Fd) => full ["dup::dup_takes_the_lowest_number", "dup::dup_errors"];
+    33 dup2(old: Fd, new: Fd) => full ["dup::dup2_replaces", "dup::dup_errors"];
+    292 dup3(old: Fd, new: Fd, flags: OpenFlags as Flags(file::OPEN)) => full ["dup::dup3_flags"];
+}
 
 /// The caller gets a table of its own first.
 const CLOSE_RANGE_UNSHARE: u32 = 2;
@@ -33,7 +37,7 @@ pub(super) fn limit(task: &Task) -> u64 {
 }
 
 /// Puts a duplicate of `fd` at the lowest free number from `lowest` on.
-pub(super) fn duplicate(task: &Task, fd: i32, lowest: usize, close_on_exec: bool) -> Result<u64> {
+pub(super) fn duplicate(task: &Task, fd: Fd, lowest: usize, close_on_exec: bool) -> Result<u64> {
     let files = task.files();
     let descriptor = Descriptor {
         file: files.get(fd)?,
@@ -45,15 +49,14 @@ pub(super) fn duplicate(task: &Task, fd: i32, lowest: usize, close_on_exec: bool
     Ok(u64::from(new.unsigned_abs()))
 }
 
-fn close(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn close(task: &Task, fd: Fd) -> SyscallResult {
     let files = task.files();
-    let descriptor = files.remove(args.i32(0))?;
+    let descriptor = files.remove(fd)?;
     files.ended(task, descriptor)?;
     Ok(0)
 }
 
-fn close_range(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (first, last, flags) = (args.u32(0), args.u32(1), args.u32(2));
+fn close_range(task: &Task, first: u32, last: u32, flags: u32) -> SyscallResult {
     let known = CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC;
     if first > last || flags & !known != 0 {
         return Err(Errno::EINVAL.into());
@@ -75,41 +78,39 @@ fn close_range(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn dup(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    Ok(duplicate(task, args.i32(0), 0, false)?)
+fn dup(task: &Task, fd: Fd) -> SyscallResult {
+    Ok(duplicate(task, fd, 0, false)?)
 }
 
-fn dup2(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (old, new) = (args.i32(0), args.i32(1));
+fn dup2(task: &Task, old: Fd, new: Fd) -> SyscallResult {
     if old == new {
         task.files().get(old)?;
-        return Ok(u64::from(new.unsigned_abs()));
+        return Ok(u64::from(new.0.unsigned_abs()));
     }
     replace(task, old, new, false)
 }
 
-fn dup3(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (old, new, flags) = (args.i32(0), args.i32(1), args.open_flags(2));
+fn dup3(task: &Task, old: Fd, new: Fd, flags: OpenFlags) -> SyscallResult {
     if !OpenFlags::CLOEXEC.contains(flags) || old == new {
         return Err(Errno::EINVAL.into());
     }
     replace(task, old, new, flags.contains(OpenFlags::CLOEXEC))
 }
 
-fn replace(task: &Task, old: i32, new: i32, close_on_exec: bool) -> SyscallResult {
+fn replace(task: &Task, old: Fd, new: Fd, close_on_exec: bool) -> SyscallResult {
     let files = task.files();
     let descriptor = Descriptor {
         file: files.get(old)?,
         close_on_exec,
     };
-    let _room = if u64::from(new.unsigned_abs()) < limit(task) {
-        oom::reserve(task, files.growth_to(new))?
+    let _room = if u64::from(new.0.unsigned_abs()) < limit(task) {
+        oom::reserve(task, files.growth_to(new.0))?
     } else {
         None
     };
-    if let Some(before) = files.replace(new, descriptor, limit(task))? {
+    if let Some(before) = files.replace(new.0, descriptor, limit(task))? {
         // As with close, but nobody is told (`man 2 dup2`, NOTES).
         let _ = files.ended(task, before);
     }
-    Ok(u64::from(new.unsigned_abs()))
+    Ok(u64::from(new.0.unsigned_abs()))
 }

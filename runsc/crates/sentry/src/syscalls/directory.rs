@@ -1,14 +1,14 @@
 //! Directories: `getdents(2)`, `mkdir(2)`, `rmdir(2)`, `chdir(2)`, `getcwd(2)`, `chroot(2)`, `umask(2)`.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::{DirFd, Fd, Mode, UserPath};
+use crate::syscalls::declare::calls;
 use crate::vfs::attr::FileType;
 use crate::vfs::edit;
 use crate::vfs::inode::{DirEntry, NewKind};
@@ -17,28 +17,32 @@ use crate::vfs::path::Path;
 use crate::vfs::permission;
 use crate::vfs::walk::{LastName, WalkFlags};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_getdents, "getdents", getdents),
-    Call::full(nr::__NR_getdents64, "getdents64", getdents64),
-    Call::full(nr::__NR_mkdir, "mkdir", mkdir),
-    Call::full(nr::__NR_mkdirat, "mkdirat", mkdirat),
-    Call::full(nr::__NR_rmdir, "rmdir", rmdir),
-    Call::full(nr::__NR_chdir, "chdir", chdir),
-    Call::full(nr::__NR_fchdir, "fchdir", fchdir),
-    Call::full(nr::__NR_getcwd, "getcwd", getcwd),
-    Call::full(nr::__NR_chroot, "chroot", chroot),
-    Call::full(nr::__NR_umask, "umask", umask),
-];
+calls! {
+    78 getdents(fd: Fd, buffer: UserPtr<u8>, size: u32 as Size) => full [
+            "forms::old_directory_entries_end_with_their_type",
+        ];
+    217 getdents64(fd: Fd, buffer: UserPtr<u8> as After(directory::entries), size: u32 as Size)
+        => full ["dup::getdents_errors"];
+    83 mkdir(path: UserPath, mode: Mode) => full ["link::mkdir_errors_and_modes"];
+    258 mkdirat(dirfd: DirFd, path: UserPath, mode: Mode) => full ["forms::names_relative_to_a_directory"];
+    84 rmdir(path: UserPath) => full ["link::rmdir_errors"];
+    80 chdir(path: UserPath) => full ["path::chdir_into_a_file_is_enotdir", "path::chdir_and_getcwd"];
+    81 fchdir(fd: Fd) => full ["path::fchdir_moves_too"];
+    79 getcwd(buffer: UserPtr<u8> as After(file::returned_string), size: usize)
+        => full ["path::getcwd_errors"];
+    161 chroot(path: UserPath) => full ["path::chroot_needs_the_capability", "path::chroot_hides_the_rest"];
+    95 umask(mask: Mode) -> Octal => full ["stat::umask_is_kept"];
+}
 
 /// Builds one record of `getdents` in a buffer.
 type Encode = fn(&DirEntry, &mut Vec<u8>);
 
-fn getdents64(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    entries(task, args, encode_64)
+fn getdents64(task: &Task, fd: Fd, buffer: UserPtr<u8>, size: u32) -> SyscallResult {
+    entries(task, fd, (buffer, size), encode_64)
 }
 
-fn getdents(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    entries(task, args, encode_old)
+fn getdents(task: &Task, fd: Fd, buffer: UserPtr<u8>, size: u32) -> SyscallResult {
+    entries(task, fd, (buffer, size), encode_old)
 }
 
 /// `struct linux_dirent64`
@@ -65,11 +69,16 @@ fn encode_old(entry: &DirEntry, record: &mut Vec<u8>) {
     record.push(entry.file_type.dirent_type());
 }
 
-fn entries(task: &Task, args: &SyscallArgs, encode: Encode) -> SyscallResult {
+fn entries(
+    task: &Task,
+    fd: Fd,
+    (buffer, size): (UserPtr<u8>, u32),
+    encode: Encode,
+) -> SyscallResult {
     /// Larger buffers are filled in several calls.
     const MOST: usize = 256 << 10;
-    let open = task.files().get(args.i32(0))?;
-    let room = usize::try_from(args.u32(2)).unwrap_or(MOST).min(MOST);
+    let open = task.files().get(fd)?;
+    let room = usize::try_from(size).unwrap_or(MOST).min(MOST);
     let mut records: Vec<u8> = Vec::new();
     let mut record = Vec::new();
     let mut too_small = false;
@@ -86,31 +95,31 @@ fn entries(task: &Task, args: &SyscallArgs, encode: Encode) -> SyscallResult {
     if too_small {
         return Err(Errno::EINVAL.into());
     }
-    task.mm().write_bytes(args.usize(1), &records)?;
+    buffer.write_array(&task.mm(), &records)?;
     Ok(records.len() as u64)
 }
 
-fn mkdir(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    make_directory(task, nr::AT_FDCWD, args.usize(0), args.u32(1))
+fn mkdir(task: &Task, path: UserPath, mode: Mode) -> SyscallResult {
+    make_directory(task, DirFd::CWD, path, mode.0)
 }
 
-fn mkdirat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    make_directory(task, args.i32(0), args.usize(1), args.u32(2))
+fn mkdirat(task: &Task, dirfd: DirFd, path: UserPath, mode: Mode) -> SyscallResult {
+    make_directory(task, dirfd, path, mode.0)
 }
 
-fn make_directory(task: &Task, dirfd: i32, address: usize, mode: u32) -> SyscallResult {
-    let entry = at::entry(task, dirfd, address, |_| Errno::EEXIST)?;
+fn make_directory(task: &Task, dirfd: DirFd, path: UserPath, mode: u32) -> SyscallResult {
+    let entry = at::entry(task, dirfd, path, |_| Errno::EEXIST)?;
     edit::make(task, &entry, NewKind::Directory, mode & 0o1777)?;
     Ok(0)
 }
 
-fn rmdir(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    remove_directory(task, nr::AT_FDCWD, args.usize(0))
+fn rmdir(task: &Task, path: UserPath) -> SyscallResult {
+    remove_directory(task, DirFd::CWD, path)
 }
 
 /// `rmdir(2)`, `unlinkat(2)` with `AT_REMOVEDIR`
-pub(super) fn remove_directory(task: &Task, dirfd: i32, address: usize) -> SyscallResult {
-    let entry = at::entry(task, dirfd, address, |name| match name {
+pub(super) fn remove_directory(task: &Task, dirfd: DirFd, path: UserPath) -> SyscallResult {
+    let entry = at::entry(task, dirfd, path, |name| match name {
         LastName::Dot => Errno::EINVAL,
         LastName::DotDot => Errno::ENOTEMPTY,
         LastName::Root | LastName::Name(_) => Errno::EBUSY,
@@ -128,27 +137,27 @@ fn check_enter(task: &Task, path: &Path) -> Result<()> {
     permission::check(&task.credentials(), &attr, permission::EXECUTE)
 }
 
-fn directory(task: &Task, address: usize) -> Result<Path> {
+fn directory(task: &Task, path: UserPath) -> Result<Path> {
     let flags = WalkFlags::FOLLOW | WalkFlags::DIRECTORY;
-    let path = at::resolve(task, nr::AT_FDCWD, address, flags)?;
+    let path = at::resolve(task, DirFd::CWD, path, flags)?;
     check_enter(task, &path)?;
     Ok(path)
 }
 
-fn chdir(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    task.fs().set_cwd(directory(task, args.usize(0))?);
+fn chdir(task: &Task, path: UserPath) -> SyscallResult {
+    task.fs().set_cwd(directory(task, path)?);
     Ok(0)
 }
 
-fn fchdir(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
+fn fchdir(task: &Task, fd: Fd) -> SyscallResult {
+    let open = task.files().get(fd)?;
     check_enter(task, open.path())?;
     task.fs().set_cwd(open.path().clone());
     Ok(0)
 }
 
-fn chroot(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = directory(task, args.usize(0))?;
+fn chroot(task: &Task, path: UserPath) -> SyscallResult {
+    let path = directory(task, path)?;
     if !task.credentials().has_own(Capability::SysChroot) {
         return Err(Errno::EPERM.into());
     }
@@ -156,16 +165,16 @@ fn chroot(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn getcwd(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn getcwd(task: &Task, buffer: UserPtr<u8>, size: usize) -> SyscallResult {
     let mut text = task.fs().cwd().text_for_cwd(task).ok_or(Errno::ENOENT)?;
     text.push(0);
-    if text.len() > args.usize(1) {
+    if text.len() > size {
         return Err(Errno::ERANGE.into());
     }
-    task.mm().write_bytes(args.usize(0), &text)?;
+    buffer.write_array(&task.mm(), &text)?;
     Ok(text.len() as u64)
 }
 
-fn umask(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    Ok(u64::from(task.fs().set_umask(args.u32(0))))
+fn umask(task: &Task, mask: Mode) -> SyscallResult {
+    Ok(u64::from(task.fs().set_umask(mask.0)))
 }

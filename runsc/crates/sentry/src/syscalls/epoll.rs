@@ -12,20 +12,44 @@ use crate::error::{Result, SyscallResult};
 use crate::fs::anon::Anonymous;
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::vfs::epoll::{self, Epoll};
 use crate::vfs::file::{OpenFile, OpenFlags};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_epoll_create, "epoll_create", epoll_create),
-    Call::full(nr::__NR_epoll_create1, "epoll_create1", epoll_create1),
-    Call::full(nr::__NR_epoll_ctl, "epoll_ctl", epoll_ctl),
-    Call::full(nr::__NR_epoll_wait, "epoll_wait", epoll_wait),
-    Call::full(nr::__NR_epoll_pwait, "epoll_pwait", epoll_pwait),
-    Call::full(nr::__NR_epoll_pwait2, "epoll_pwait2", epoll_pwait2),
-];
+calls! {
+    213 epoll_create(size: i32) => full ["poll::epoll_control_errors"];
+    291 epoll_create1(flags: OpenFlags as Flags(file::EPOLL_CREATE))
+        => full ["poll::epoll_control_errors", "eintr::epoll_wait_continues_not_after_stop"];
+    233 epoll_ctl(
+        epfd: Fd,
+        operation: i32 as OneOf(file::EPOLL_CTL),
+        fd: Fd,
+        event: UserPtr<EpollEvent> as In(event::epoll_event),
+    )
+        => full ["poll::epoll_control_errors"];
+    232 epoll_wait(epfd: Fd, events: UserPtr<EpollEvent> as After(event::epoll_events), max: i32, timeout_ms: i32)
+        => full ["poll::epoll_wait_errors", "eintr::epoll_wait_continues_not_after_stop"];
+    281 epoll_pwait(
+        epfd: Fd,
+        events: UserPtr<EpollEvent> as After(event::epoll_events),
+        max: i32,
+        timeout_ms: i32,
+        mask: UserPtr<u64> as In(signal::set),
+        mask_size: usize,
+    )
+        => full ["poll::epoll_pwait_swaps_the_mask"];
+    441 epoll_pwait2(
+        epfd: Fd,
+        events: UserPtr<EpollEvent> as After(event::epoll_events),
+        max: i32,
+        time: UserPtr<Timespec> as In(time::timespec),
+        mask: UserPtr<u64> as In(signal::set),
+        mask_size: usize,
+    )
+        => full ["poll::epoll_pwait2_has_nanoseconds"];
+}
 
 /// More events than this can't be asked for.
 const MAX_EVENTS: usize = i32::MAX as usize / size_of::<EpollEvent>();
@@ -33,15 +57,14 @@ const MAX_EVENTS: usize = i32::MAX as usize / size_of::<EpollEvent>();
 /// Watches of a user, as shown in `/proc/sys`.
 const MAX_WATCHES: &str = "fs/epoll/max_user_watches";
 
-fn epoll_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    if args.i32(0) <= 0 {
+fn epoll_create(task: &Task, size: i32) -> SyscallResult {
+    if size <= 0 {
         return Err(Errno::EINVAL.into());
     }
     create(task, OpenFlags::empty())
 }
 
-fn epoll_create1(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.open_flags(0);
+fn epoll_create1(task: &Task, flags: OpenFlags) -> SyscallResult {
     if !OpenFlags::CLOEXEC.contains(flags) {
         return Err(Errno::EINVAL.into());
     }
@@ -59,9 +82,13 @@ fn create(task: &Task, flags: OpenFlags) -> SyscallResult {
     )
 }
 
-fn epoll_ctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (operation, fd) = (args.i32(1), args.i32(2));
-    let event: UserPtr<EpollEvent> = args.ptr(3);
+fn epoll_ctl(
+    task: &Task,
+    epfd: Fd,
+    operation: i32,
+    fd: Fd,
+    event: UserPtr<EpollEvent>,
+) -> SyscallResult {
     let deletes = operation == nr::EPOLL_CTL_DEL.cast_signed();
     let event = if deletes {
         None
@@ -69,7 +96,7 @@ fn epoll_ctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
         Some(event.read(&task.mm())?)
     };
     let files = task.files();
-    let open = files.get(args.i32(0))?;
+    let open = files.get(epfd)?;
     let target = files.get(fd)?;
     if target.file().wait_queue().is_none() {
         return Err(Errno::EPERM.into());
@@ -82,10 +109,12 @@ fn epoll_ctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
     match (operation.cast_unsigned(), event) {
         (nr::EPOLL_CTL_ADD, Some(event)) => {
             let most = task.kernel().sysctl.number(MAX_WATCHES);
-            epoll.add(graph, most, &target, fd, event.events, event.data)?;
+            epoll.add(graph, most, &target, fd.0, event.events, event.data)?;
         }
-        (nr::EPOLL_CTL_MOD, Some(event)) => epoll.modify(&target, fd, event.events, event.data)?,
-        (nr::EPOLL_CTL_DEL, _) => epoll.remove(&target, fd)?,
+        (nr::EPOLL_CTL_MOD, Some(event)) => {
+            epoll.modify(&target, fd.0, event.events, event.data)?;
+        }
+        (nr::EPOLL_CTL_DEL, _) => epoll.remove(&target, fd.0)?,
         _ => return Err(Errno::EINVAL.into()),
     }
     Ok(0)
@@ -95,31 +124,56 @@ fn of(open: &OpenFile) -> Result<&Epoll> {
     epoll::of(open).ok_or(Errno::EINVAL)
 }
 
-fn epoll_wait(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let deadline = timeout::after_millis(task, args.i32(3));
-    wait(task, args, deadline)
+fn epoll_wait(
+    task: &Task,
+    epfd: Fd,
+    events: UserPtr<EpollEvent>,
+    max: i32,
+    timeout_ms: i32,
+) -> SyscallResult {
+    let deadline = timeout::after_millis(task, timeout_ms);
+    wait(task, epfd, (events, max), deadline)
 }
 
-fn epoll_pwait(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let mask = timeout::read_mask(task, args.usize(4), args.usize(5))?;
-    let deadline = timeout::after_millis(task, args.i32(3));
-    task.with_signal_mask(mask, || wait(task, args, deadline))
+fn epoll_pwait(
+    task: &Task,
+    epfd: Fd,
+    events: UserPtr<EpollEvent>,
+    max: i32,
+    timeout_ms: i32,
+    mask: UserPtr<u64>,
+    mask_size: usize,
+) -> SyscallResult {
+    let mask = timeout::read_mask(task, mask.address(), mask_size)?;
+    let deadline = timeout::after_millis(task, timeout_ms);
+    task.with_signal_mask(mask, || wait(task, epfd, (events, max), deadline))
 }
 
-fn epoll_pwait2(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let time: UserPtr<Timespec> = args.ptr(3);
+fn epoll_pwait2(
+    task: &Task,
+    epfd: Fd,
+    events: UserPtr<EpollEvent>,
+    max: i32,
+    time: UserPtr<Timespec>,
+    mask: UserPtr<u64>,
+    mask_size: usize,
+) -> SyscallResult {
     let deadline = timeout::read(task, time)?;
-    let mask = timeout::read_mask(task, args.usize(4), args.usize(5))?;
-    task.with_signal_mask(mask, || wait(task, args, deadline))
+    let mask = timeout::read_mask(task, mask.address(), mask_size)?;
+    task.with_signal_mask(mask, || wait(task, epfd, (events, max), deadline))
 }
 
-fn wait(task: &Task, args: &SyscallArgs, deadline: Option<Deadline>) -> SyscallResult {
-    let address = args.usize(1);
-    let max = usize::try_from(args.i32(2)).map_err(|_| Errno::EINVAL)?;
+fn wait(
+    task: &Task,
+    epfd: Fd,
+    (to, max): (UserPtr<EpollEvent>, i32),
+    deadline: Option<Deadline>,
+) -> SyscallResult {
+    let max = usize::try_from(max).map_err(|_| Errno::EINVAL)?;
     if max == 0 || max > MAX_EVENTS {
         return Err(Errno::EINVAL.into());
     }
-    let open = task.files().get(args.i32(0))?;
+    let open = task.files().get(epfd)?;
     let ready = of(&open)?.wait(task, max, deadline)?;
     let events: Vec<EpollEvent> = ready
         .iter()
@@ -129,8 +183,7 @@ fn wait(task: &Task, args: &SyscallArgs, deadline: Option<Deadline>) -> SyscallR
         })
         .collect();
     if !events.is_empty() {
-        task.mm()
-            .write_bytes(address, zerocopy::IntoBytes::as_bytes(events.as_slice()))?;
+        to.write_array(&task.mm(), &events)?;
     }
     Ok(events.len() as u64)
 }

@@ -1,30 +1,28 @@
 //! `man 2 eventfd`: eventfd, eventfd2.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use super::install;
 use crate::error::SyscallResult;
 use crate::fs::anon::Anonymous;
 use crate::fs::eventfd::{EventFd, Taking};
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_eventfd, "eventfd", eventfd),
-    Call::full(nr::__NR_eventfd2, "eventfd2", eventfd2),
-];
+calls! {
+    284 eventfd(initial: u32) => full ["forms::old_calls_make_descriptors"];
+    290 eventfd2(initial: u32, raw: u32 as Flags(file::EVENTFD))
+        => full ["aio::event_descriptors_are_told", "openat::files_that_are_opened_are_large"];
+}
 
 const EFD_SEMAPHORE: u32 = 1;
 
-fn eventfd(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    open(task, args.u32(0), Taking::All, OpenFlags::empty())
+fn eventfd(task: &Task, initial: u32) -> SyscallResult {
+    open(task, initial, Taking::All, OpenFlags::empty())
 }
 
-fn eventfd2(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let raw = args.u32(1);
+fn eventfd2(task: &Task, initial: u32, raw: u32) -> SyscallResult {
     let taking = if raw & EFD_SEMAPHORE == 0 {
         Taking::All
     } else {
@@ -34,7 +32,7 @@ fn eventfd2(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
         return Err(Errno::EINVAL.into());
     }
-    open(task, args.u32(0), taking, flags)
+    open(task, initial, taking, flags)
 }
 
 fn open(task: &Task, count: u32, taking: Taking, flags: OpenFlags) -> SyscallResult {

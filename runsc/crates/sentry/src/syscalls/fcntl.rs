@@ -11,25 +11,27 @@ use crate::error::{Result, SysError, SyscallResult};
 use crate::fs::pipe::PipeEnd;
 use crate::kernel::signal::Signal;
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::async_io;
 use crate::vfs::attr::FileType;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{OpenFile, OpenFlags};
 use crate::vfs::locks::{
     self, Attempt, Holder, HostLock, LockKind, LockOwner, LockRange, RecordLock,
 };
 use crate::vfs::owner::{FileOwner, OwnerTarget};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_fcntl,
-        "fcntl",
-        fcntl,
-        "leases, directory notifications and write hints are EINVAL",
-    ),
-    Call::full(nr::__NR_flock, "flock", flock),
-];
+calls! {
+    72 fcntl(
+        fd: Fd,
+        command: u32 as OneOf(file::FCNTL),
+        argument: CommandArg as After(fcntl::fcntl_argument),
+    ) -> Print(fcntl::fcntl_result)
+        => partial("leases, directory notifications and write hints are EINVAL") ["dup::fcntl_errors"];
+    73 flock(fd: Fd, operation: u32 as Flags(file::FLOCK))
+        => full ["lock::flock_errors", "eintr::flock_is_eintr_and_restarts"];
+}
 
 const FD_CLOEXEC: u32 = 1;
 
@@ -43,58 +45,55 @@ const WITH_PATH: &[u32] = &[
     nr::F_GETFL,
 ];
 
-fn fcntl(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (fd, command) = (args.i32(0), args.u32(1));
+fn fcntl(task: &Task, fd: Fd, command: u32, argument: CommandArg) -> SyscallResult {
     let descriptor = task.files().descriptor(fd)?;
     let open = &descriptor.file;
     if open.flags().contains(OpenFlags::PATH) && !WITH_PATH.contains(&command) {
         return Err(Errno::EBADF.into());
     }
     match command {
-        nr::F_DUPFD => duplicate(task, args, false),
-        nr::F_DUPFD_CLOEXEC => duplicate(task, args, true),
+        nr::F_DUPFD => duplicate(task, fd, argument, false),
+        nr::F_DUPFD_CLOEXEC => duplicate(task, fd, argument, true),
         nr::F_DUPFD_QUERY => {
-            let other = task.files().get(args.i32(2))?;
+            let other = task.files().get(argument.int())?;
             Ok(u64::from(Arc::ptr_eq(&other, open)))
         }
         nr::F_GETFD => Ok(u64::from(descriptor.close_on_exec)),
         nr::F_SETFD => {
-            let close_on_exec = args.u32(2) & FD_CLOEXEC != 0;
+            let close_on_exec = argument.unsigned() & FD_CLOEXEC != 0;
             task.files().set_close_on_exec(fd, close_on_exec)?;
             Ok(0)
         }
         nr::F_GETFL => Ok(u64::from(open.flags().bits())),
-        nr::F_SETFL => set_flags(task, open, fd, args.open_flags(2)),
-        nr::F_GETLK | nr::F_OFD_GETLK => get_lock(task, open, args),
+        nr::F_SETFL => {
+            let flags = OpenFlags::from_bits_retain(argument.unsigned());
+            set_flags(task, open, fd, flags)
+        }
+        nr::F_GETLK | nr::F_OFD_GETLK => get_lock(task, open, command, argument),
         nr::F_SETLK | nr::F_SETLKW | nr::F_OFD_SETLK | nr::F_OFD_SETLKW => {
-            change_lock(task, open, args)
+            change_lock(task, open, fd, (command, argument))
         }
         nr::F_GETOWN
         | nr::F_SETOWN
         | nr::F_GETOWN_EX
         | nr::F_SETOWN_EX
         | nr::F_GETSIG
-        | nr::F_SETSIG => owner(task, open, args),
-        nr::F_GETPIPE_SZ | nr::F_SETPIPE_SZ => pipe_size(task, open, args),
-        nr::F_ADD_SEALS | nr::F_GET_SEALS => seals(open, args),
+        | nr::F_SETSIG => owner(task, open, command, argument),
+        nr::F_GETPIPE_SZ | nr::F_SETPIPE_SZ => pipe_size(task, open, command, argument),
+        nr::F_ADD_SEALS | nr::F_GET_SEALS => seals(open, command, argument),
         _ => Err(Errno::EINVAL.into()),
     }
 }
 
-fn duplicate(task: &Task, args: &SyscallArgs, close_on_exec: bool) -> SyscallResult {
-    let lowest = usize::try_from(args.i32(2)).map_err(|_| Errno::EINVAL)?;
+fn duplicate(task: &Task, fd: Fd, lowest: CommandArg, close_on_exec: bool) -> SyscallResult {
+    let lowest = usize::try_from(lowest.int()).map_err(|_| Errno::EINVAL)?;
     if lowest as u64 >= descriptor::limit(task) {
         return Err(Errno::EINVAL.into());
     }
-    Ok(descriptor::duplicate(
-        task,
-        args.i32(0),
-        lowest,
-        close_on_exec,
-    )?)
+    Ok(descriptor::duplicate(task, fd, lowest, close_on_exec)?)
 }
 
-fn set_flags(task: &Task, open: &Arc<OpenFile>, fd: i32, flags: OpenFlags) -> SyscallResult {
+fn set_flags(task: &Task, open: &Arc<OpenFile>, fd: Fd, flags: OpenFlags) -> SyscallResult {
     let gains_no_atime =
         flags.contains(OpenFlags::NOATIME) && !open.flags().contains(OpenFlags::NOATIME);
     if gains_no_atime {
@@ -104,7 +103,7 @@ fn set_flags(task: &Task, open: &Arc<OpenFile>, fd: i32, flags: OpenFlags) -> Sy
         }
     }
     open.set_flags(flags);
-    async_io::update(task, open, fd);
+    async_io::update(task, open, fd.0);
     Ok(0)
 }
 
@@ -149,17 +148,26 @@ fn lock_owner(task: &Task, open: &OpenFile, command: u32) -> LockOwner {
     }
 }
 
-fn read_lock(task: &Task, open: &OpenFile, args: &SyscallArgs) -> Result<(Flock, LockOwner)> {
-    let lock: Flock = task.mm().read_value(args.usize(2))?;
-    let owner = lock_owner(task, open, args.u32(1));
+fn read_lock(
+    task: &Task,
+    open: &OpenFile,
+    (command, argument): (u32, CommandArg),
+) -> Result<(Flock, LockOwner)> {
+    let lock: Flock = task.mm().read_value(argument.address())?;
+    let owner = lock_owner(task, open, command);
     if matches!(owner, LockOwner::OpenFile(_)) && lock.pid != 0 {
         return Err(Errno::EINVAL);
     }
     Ok((lock, owner))
 }
 
-fn get_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
-    let (mut lock, owner) = read_lock(task, open, args)?;
+fn get_lock(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    command: u32,
+    argument: CommandArg,
+) -> SyscallResult {
+    let (mut lock, owner) = read_lock(task, open, (command, argument))?;
     let kind = lock_kind(&lock)?.ok_or(Errno::EINVAL)?;
     let wanted = RecordLock {
         kind,
@@ -189,7 +197,7 @@ fn get_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallRes
             lock.pid = pid;
         }
     }
-    task.mm().write_value(args.usize(2), &lock)?;
+    task.mm().write_value(argument.address(), &lock)?;
     Ok(0)
 }
 
@@ -221,8 +229,13 @@ fn raw(value: u32) -> i16 {
     i16::try_from(value).unwrap_or(0)
 }
 
-fn change_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
-    let (lock, owner) = read_lock(task, open, args)?;
+fn change_lock(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    fd: Fd,
+    (command, argument): (u32, CommandArg),
+) -> SyscallResult {
+    let (lock, owner) = read_lock(task, open, (command, argument))?;
     let range = lock_range(open, &lock)?;
     let Some(kind) = lock_kind(&lock)? else {
         open.inode().shared().locks.clear(owner, range);
@@ -241,14 +254,14 @@ fn change_lock(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> Syscall
         owner,
         by: Arc::downgrade(task.group()),
     };
-    set_lock(task, open, args, &wanted)?;
-    drop_if_closed(task, open, args.i32(0), owner)?;
+    set_lock(task, open, command, &wanted)?;
+    drop_if_closed(task, open, fd, owner)?;
     Ok(0)
 }
 
 /// Drops what another thread's `close` was too early to: a process has no record lock through a descriptor that it
 /// has no more, and nothing would ever take it away. EBADF, as on Linux.
-fn drop_if_closed(task: &Task, open: &Arc<OpenFile>, fd: i32, owner: LockOwner) -> Result<()> {
+fn drop_if_closed(task: &Task, open: &Arc<OpenFile>, fd: Fd, owner: LockOwner) -> Result<()> {
     let is_same = |now: &Arc<OpenFile>| Arc::ptr_eq(now, open);
     let is_open = task.files().get(fd).is_ok_and(|now| is_same(&now));
     if is_open || matches!(owner, LockOwner::OpenFile(_)) {
@@ -258,19 +271,14 @@ fn drop_if_closed(task: &Task, open: &Arc<OpenFile>, fd: i32, owner: LockOwner) 
     Err(Errno::EBADF)
 }
 
-fn set_lock(
-    task: &Task,
-    open: &OpenFile,
-    args: &SyscallArgs,
-    wanted: &RecordLock,
-) -> SyscallResult {
+fn set_lock(task: &Task, open: &OpenFile, command: u32, wanted: &RecordLock) -> SyscallResult {
     let locks = &open.inode().shared().locks;
     task.kernel().vfs.locked_inodes.note(open.inode());
     let host = open.inode().host_lock(open.flags().writable())?;
     let Some(holder) = locks.set(wanted.clone(), host.as_ref())? else {
         return Ok(0);
     };
-    if matches!(args.u32(1), nr::F_SETLK | nr::F_OFD_SETLK) {
+    if matches!(command, nr::F_SETLK | nr::F_OFD_SETLK) {
         return Err(Errno::EAGAIN.into());
     }
     wait_for_lock(task, open, wanted, holder, host.as_ref())
@@ -307,14 +315,14 @@ fn wait_for_lock(
     Ok(outcome??)
 }
 
-fn flock(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
+fn flock(task: &Task, fd: Fd, operation: u32) -> SyscallResult {
+    let open = task.files().get(fd)?;
     if open.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF.into());
     }
     let file_locks = &open.inode().shared().locks;
     let owner = open.lock_owner();
-    let kind = match args.u32(1) & !nr::LOCK_NB {
+    let kind = match operation & !nr::LOCK_NB {
         nr::LOCK_SH => LockKind::Read,
         nr::LOCK_EX => LockKind::Write,
         nr::LOCK_UN => {
@@ -334,7 +342,7 @@ fn flock(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if let Attempt::Done(outcome) = attempt() {
         return Ok(outcome?);
     }
-    if args.u32(1) & nr::LOCK_NB != 0 {
+    if operation & nr::LOCK_NB != 0 {
         return Err(Errno::EAGAIN.into());
     }
     Ok(locks::wait(task, file_locks, attempt)??)
@@ -345,15 +353,15 @@ const OWNER_TASK: i32 = 0;
 const OWNER_PROCESS: i32 = 1;
 const OWNER_GROUP: i32 = 2;
 
-fn owner(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
+fn owner(task: &Task, open: &Arc<OpenFile>, command: u32, argument: CommandArg) -> SyscallResult {
     let namespace = task.pid_namespace();
-    match args.u32(1) {
+    match command {
         nr::F_GETOWN => {
             let id = open.owner.lock().target.id_in(&namespace);
             Ok(i64::from(id).cast_unsigned())
         }
         nr::F_SETOWN => {
-            let id = args.i32(2);
+            let id = argument.int();
             if id == i32::MIN {
                 return Err(Errno::EINVAL.into());
             }
@@ -369,17 +377,17 @@ fn owner(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult
             };
             let pid = target.id_in(&namespace).abs();
             task.mm()
-                .write_value(args.usize(2), &OwnerEx { kind, pid })?;
+                .write_value(argument.address(), &OwnerEx { kind, pid })?;
             Ok(0)
         }
         nr::F_SETOWN_EX => {
-            let wanted: OwnerEx = task.mm().read_value(args.usize(2))?;
+            let wanted: OwnerEx = task.mm().read_value(argument.address())?;
             let id = u32::try_from(wanted.pid).map_err(|_| Errno::ESRCH)?;
             set_owner(task, open, wanted.kind, id)
         }
         nr::F_GETSIG => Ok(u64::from(open.owner.lock().signal)),
         _ => {
-            let signal = args.u64(2);
+            let signal = argument.0;
             if signal != 0 && Signal::new(signal).is_none() {
                 return Err(Errno::EINVAL.into());
             }
@@ -422,24 +430,29 @@ fn set_owner(task: &Task, open: &OpenFile, kind: i32, id: u32) -> SyscallResult 
     Ok(0)
 }
 
-fn pipe_size(task: &Task, open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
+fn pipe_size(
+    task: &Task,
+    open: &Arc<OpenFile>,
+    command: u32,
+    argument: CommandArg,
+) -> SyscallResult {
     let end = open.file_as::<PipeEnd>().ok_or(Errno::EBADF)?;
-    if args.u32(1) == nr::F_GETPIPE_SZ {
+    if command == nr::F_GETPIPE_SZ {
         return Ok(end.pipe().capacity() as u64);
     }
-    let size = usize::try_from(args.u32(2)).map_err(|_| Errno::EINVAL)?;
+    let size = usize::try_from(argument.unsigned()).map_err(|_| Errno::EINVAL)?;
     Ok(end.pipe().set_capacity_of(task, size)? as u64)
 }
 
-fn seals(open: &Arc<OpenFile>, args: &SyscallArgs) -> SyscallResult {
+fn seals(open: &Arc<OpenFile>, command: u32, argument: CommandArg) -> SyscallResult {
     if open.inode().kind()? != FileType::Regular {
         return Err(Errno::EINVAL.into());
     }
     let seals = open.inode().seals().ok_or(Errno::EINVAL)?;
-    if args.u32(1) == nr::F_GET_SEALS {
+    if command == nr::F_GET_SEALS {
         return Ok(u64::from(seals.get().bits()));
     }
-    let new = crate::vfs::seals::SealFlags::from_bits(args.u32(2)).ok_or(Errno::EINVAL)?;
+    let new = crate::vfs::seals::SealFlags::from_bits(argument.unsigned()).ok_or(Errno::EINVAL)?;
     if !open.flags().writable() {
         return Err(SysError::Errno(Errno::EPERM));
     }

@@ -15,52 +15,83 @@ use crate::kernel::futex::wait::{self, Expected};
 use crate::kernel::futex::wake::{self, Operation, Word};
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 use crate::time::Deadline;
+use crate::vfs::command::CommandArg;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_futex,
-        "futex",
-        futex,
-        "PI locks: no priority inheritance, no detection of deadlocks over several locks",
-    ),
-    Call::full(nr::__NR_futex_waitv, "futex_waitv", futex_waitv),
-    Call::full(nr::__NR_futex_wake, "futex_wake", futex_wake),
-    Call::full(nr::__NR_futex_wait, "futex_wait", futex_wait),
-    Call::full(nr::__NR_futex_requeue, "futex_requeue", futex_requeue),
-    Call::full(nr::__NR_set_robust_list, "set_robust_list", set_robust_list),
-    Call::full(nr::__NR_get_robust_list, "get_robust_list", get_robust_list),
-];
+calls! {
+    202 futex(
+        word: UserPtr<u32>,
+        flags: u32 as Before(process::futex_operation),
+        value: u32 as Before(process::futex_argument),
+        timeout: CommandArg as Before(process::futex_argument),
+        word2: UserPtr<u32> as Before(process::futex_argument),
+        value3: u32 as Before(process::futex_argument),
+    )
+        => partial("PI locks: no priority inheritance, no detection of deadlocks over several locks") [
+            "eintr::futex_wait_is_eintr_without_restart",
+            "eintr::futex_wait_restarts",
+        ];
+    449 futex_waitv(
+        at: UserPtr<u8> as Before(process::futex_vector),
+        count: u32,
+        flags: u32,
+        timeout: UserPtr<Timespec> as In(time::timespec),
+        clock: i32 as OneOf(time::CLOCK),
+    )
+        => full ["futex::waitv_waits_for_several"];
+    454 futex_wake(word: UserPtr<u8>, mask: u64, count: i32, flags: u32 as Flags(process::FUTEX2)) => full [
+            "futex::calls_of_their_own",
+        ];
+    455 futex_wait(
+        word: UserPtr<u8>,
+        value: u64,
+        mask: u64,
+        flags: u32 as Flags(process::FUTEX2),
+        timeout: UserPtr<Timespec> as In(time::timespec),
+        clock: i32 as OneOf(time::CLOCK),
+    )
+        => full ["futex::calls_of_their_own"];
+    456 futex_requeue(waiters: UserPtr<u8>, flags: u32, wake: i32, requeue: i32) => full [
+            "futex::calls_of_their_own",
+        ];
+    273 set_robust_list(head: UserPtr<u8>, size: usize) => full ["futex::robust_list_calls"];
+    274 get_robust_list(pid: i32, head: UserPtr<u64> as Out(id::pointer), len: UserPtr<u64> as Out(id::long))
+        => full ["futex::robust_list_calls"];
+}
 
 /// The operation of `futex(2)`, without its flags.
 struct Operands<'a> {
     task: &'a Task,
-    args: &'a SyscallArgs,
+    /// The futex, and the second one of calls with two.
+    words: [UserPtr<u32>; 2],
+    value: u32,
+    /// A time-out, or a second number.
+    timeout: CommandArg,
+    value3: u32,
     private: bool,
     realtime: bool,
 }
 
 impl Operands<'_> {
-    fn word(&self, argument: usize) -> Word {
+    fn word(&self, index: usize) -> Word {
         Word {
-            address: self.args.usize(argument),
+            address: self.words[index].address(),
             private: self.private,
         }
     }
 
     fn expected(&self) -> Expected {
         Expected {
-            address: self.args.usize(0),
-            value: self.args.u32(2),
+            address: self.words[0].address(),
+            value: self.value,
             private: self.private,
         }
     }
 
     /// The time-out argument in nanoseconds, none if it is NULL; EFAULT, EINVAL.
     fn timeout_ns(&self) -> Result<Option<u64>> {
-        read_timeout(self.task, self.args.ptr(3))
+        read_timeout(self.task, UserPtr::new(self.timeout.address()))
     }
 
     /// An absolute time-out.
@@ -99,12 +130,22 @@ fn absolute(ns: u64, realtime: bool) -> Deadline {
     }
 }
 
-fn futex(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(1);
+fn futex(
+    task: &Task,
+    word: UserPtr<u32>,
+    flags: u32,
+    value: u32,
+    timeout: CommandArg,
+    word2: UserPtr<u32>,
+    value3: u32,
+) -> SyscallResult {
     let command = flags & !(nr::FUTEX_PRIVATE_FLAG | nr::FUTEX_CLOCK_REALTIME);
     let on = Operands {
         task,
-        args,
+        words: [word, word2],
+        value,
+        timeout,
+        value3,
         private: flags & nr::FUTEX_PRIVATE_FLAG != 0,
         realtime: flags & nr::FUTEX_CLOCK_REALTIME != 0,
     };
@@ -121,21 +162,28 @@ fn futex(task: &Task, args: &SyscallArgs) -> SyscallResult {
             Ok(0)
         }
         nr::FUTEX_WAIT_BITSET => {
-            wait::wait(task, on.expected(), args.u32(5), on.deadline()?)?;
+            wait::wait(task, on.expected(), value3, on.deadline()?)?;
             Ok(0)
         }
-        nr::FUTEX_WAKE => {
-            Ok(wake::wake(task, on.word(0), at_least_one(args.i32(2)), BITSET_ANY)?.into())
-        }
+        nr::FUTEX_WAKE => Ok(wake::wake(
+            task,
+            on.word(0),
+            at_least_one(value.cast_signed()),
+            BITSET_ANY,
+        )?
+        .into()),
         nr::FUTEX_WAKE_BITSET => {
-            Ok(wake::wake(task, on.word(0), at_least_one(args.i32(2)), args.u32(5))?.into())
+            Ok(wake::wake(task, on.word(0), at_least_one(value.cast_signed()), value3)?.into())
         }
         nr::FUTEX_REQUEUE => requeue(&on, None),
-        nr::FUTEX_CMP_REQUEUE => requeue(&on, Some(args.u32(5))),
+        nr::FUTEX_CMP_REQUEUE => requeue(&on, Some(value3)),
         nr::FUTEX_WAKE_OP => {
-            let operation = Operation::decode(args.u32(5))?;
-            let (first, second) = (at_least_one(args.i32(2)), at_least_one(args.i32(3)));
-            Ok(wake::wake_op(task, on.word(0), on.word(4), first, second, operation)?.into())
+            let operation = Operation::decode(value3)?;
+            let (first, second) = (
+                at_least_one(value.cast_signed()),
+                at_least_one(timeout.int()),
+            );
+            Ok(wake::wake_op(task, on.word(0), on.word(1), first, second, operation)?.into())
         }
         _ => priority_inheriting(&on, command),
     }
@@ -147,15 +195,15 @@ fn at_least_one(count: i32) -> u32 {
 }
 
 fn requeue(on: &Operands<'_>, expected: Option<u32>) -> SyscallResult {
-    let wake = u32::try_from(on.args.i32(2)).map_err(|_| Errno::EINVAL)?;
-    let requeue = u32::try_from(on.args.i32(3)).map_err(|_| Errno::EINVAL)?;
-    let (woken, moved) = wake::requeue(on.task, on.word(0), on.word(4), expected, wake, requeue)?;
+    let wake = u32::try_from(on.value.cast_signed()).map_err(|_| Errno::EINVAL)?;
+    let requeue = u32::try_from(on.timeout.int()).map_err(|_| Errno::EINVAL)?;
+    let (woken, moved) = wake::requeue(on.task, on.word(0), on.word(1), expected, wake, requeue)?;
     // Both count what they moved, whatever the manual says of FUTEX_REQUEUE.
     Ok(u64::from(woken) + u64::from(moved))
 }
 
 fn priority_inheriting(on: &Operands<'_>, command: u32) -> SyscallResult {
-    let (task, args) = (on.task, on.args);
+    let task = on.task;
     match command {
         nr::FUTEX_LOCK_PI => {
             let deadline = on.timeout_ns()?.map(Deadline::Realtime);
@@ -175,15 +223,15 @@ fn priority_inheriting(on: &Operands<'_>, command: u32) -> SyscallResult {
             Ok(0)
         }
         nr::FUTEX_WAIT_REQUEUE_PI => {
-            pi::wait_requeue(task, on.expected(), on.word(4), on.deadline()?)?;
+            pi::wait_requeue(task, on.expected(), on.word(1), on.deadline()?)?;
             Ok(0)
         }
         nr::FUTEX_CMP_REQUEUE_PI => {
-            if args.i32(2) != 1 {
+            if on.value != 1 {
                 return Err(Errno::EINVAL.into());
             }
-            let count = u32::try_from(args.i32(3)).map_err(|_| Errno::EINVAL)?;
-            Ok(pi::requeue(task, on.word(0), on.word(4), args.u32(5), count)?.into())
+            let count = u32::try_from(on.timeout.int()).map_err(|_| Errno::EINVAL)?;
+            Ok(pi::requeue(task, on.word(0), on.word(1), on.value3, count)?.into())
         }
         _ => Err(Errno::ENOSYS.into()),
     }
@@ -233,13 +281,20 @@ fn read_waitv(task: &Task, at: usize, count: usize) -> Result<Vec<Expected>> {
         .collect()
 }
 
-fn futex_waitv(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (at, count, flags) = (args.usize(0), args.u32(1), args.u32(2));
+fn futex_waitv(
+    task: &Task,
+    at: UserPtr<u8>,
+    count: u32,
+    flags: u32,
+    timeout: UserPtr<Timespec>,
+    clock: i32,
+) -> SyscallResult {
+    let at = at.address();
     let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
     if flags != 0 || count == 0 || count > WAITV_MAX || at == 0 {
         return Err(Errno::EINVAL.into());
     }
-    let deadline = clock_deadline(task, args.ptr(3), args.i32(4))?;
+    let deadline = clock_deadline(task, timeout, clock)?;
     let words = read_waitv(task, at, count)?;
     Ok(wait::wait_many(task, &words, deadline)? as u64)
 }
@@ -252,54 +307,67 @@ fn bitset(raw: u64) -> Result<u32> {
         .ok_or(Errno::EINVAL)
 }
 
-fn futex_wake(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn futex_wake(task: &Task, word: UserPtr<u8>, mask: u64, count: i32, flags: u32) -> SyscallResult {
     let word = Word {
-        address: args.usize(0),
-        private: is_private(args.u32(3))?,
+        address: word.address(),
+        private: is_private(flags)?,
     };
-    let mask = bitset(args.u64(1))?;
-    let count = u32::try_from(args.i32(2)).unwrap_or(0);
+    let mask = bitset(mask)?;
+    let count = u32::try_from(count).unwrap_or(0);
     Ok(wake::wake(task, word, count, mask)?.into())
 }
 
-fn futex_wait(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn futex_wait(
+    task: &Task,
+    word: UserPtr<u8>,
+    value: u64,
+    mask: u64,
+    flags: u32,
+    timeout: UserPtr<Timespec>,
+    clock: i32,
+) -> SyscallResult {
     let expected = Expected {
-        address: args.usize(0),
-        value: u32::try_from(args.u64(1)).map_err(|_| Errno::EINVAL)?,
-        private: is_private(args.u32(3))?,
+        address: word.address(),
+        value: u32::try_from(value).map_err(|_| Errno::EINVAL)?,
+        private: is_private(flags)?,
     };
-    let mask = bitset(args.u64(2))?;
-    let deadline = clock_deadline(task, args.ptr(4), args.i32(5))?;
+    let mask = bitset(mask)?;
+    let deadline = clock_deadline(task, timeout, clock)?;
     wait::wait(task, expected, mask, deadline)?;
     Ok(0)
 }
 
-fn futex_requeue(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    if args.u32(1) != 0 || args.usize(0) == 0 {
+fn futex_requeue(
+    task: &Task,
+    waiters: UserPtr<u8>,
+    flags: u32,
+    wake: i32,
+    requeue: i32,
+) -> SyscallResult {
+    if flags != 0 || waiters.is_null() {
         return Err(Errno::EINVAL.into());
     }
-    let words = read_waitv(task, args.usize(0), 2)?;
+    let words = read_waitv(task, waiters.address(), 2)?;
     let word = |n: usize| Word {
         address: words[n].address,
         private: words[n].private,
     };
-    let wake = u32::try_from(args.i32(2)).map_err(|_| Errno::EINVAL)?;
-    let requeue = u32::try_from(args.i32(3)).map_err(|_| Errno::EINVAL)?;
+    let wake = u32::try_from(wake).map_err(|_| Errno::EINVAL)?;
+    let requeue = u32::try_from(requeue).map_err(|_| Errno::EINVAL)?;
     let (woken, moved) =
         wake::requeue(task, word(0), word(1), Some(words[0].value), wake, requeue)?;
     Ok(u64::from(woken) + u64::from(moved))
 }
 
-fn set_robust_list(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    if args.usize(1) != size_of::<RobustListHead>() {
+fn set_robust_list(task: &Task, head: UserPtr<u8>, size: usize) -> SyscallResult {
+    if size != size_of::<RobustListHead>() {
         return Err(Errno::EINVAL.into());
     }
-    task.own.lock().robust_list = args.usize(0);
+    task.own.lock().robust_list = head.address();
     Ok(0)
 }
 
-fn get_robust_list(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (pid, head, len): (_, UserPtr<u64>, UserPtr<u64>) = (args.i32(0), args.ptr(1), args.ptr(2));
+fn get_robust_list(task: &Task, pid: i32, head: UserPtr<u64>, len: UserPtr<u64>) -> SyscallResult {
     let list = if pid == 0 {
         task.own.lock().robust_list
     } else {

@@ -4,52 +4,57 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::pids::{PidNumbers, ProcessGroup, Session};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_getpid, "getpid", getpid),
-    Call::full(nr::__NR_gettid, "gettid", gettid),
-    Call::full(nr::__NR_getppid, "getppid", getppid),
-    Call::full(nr::__NR_getpgid, "getpgid", getpgid),
-    Call::full(nr::__NR_getpgrp, "getpgrp", getpgrp),
-    Call::full(nr::__NR_setpgid, "setpgid", setpgid),
-    Call::full(nr::__NR_getsid, "getsid", getsid),
-    Call::full(nr::__NR_setsid, "setsid", setsid),
-    Call::full(nr::__NR_set_tid_address, "set_tid_address", set_tid_address),
-];
+calls! {
+    39 getpid() => full ["limits::seccomp_strict_mode", "clone::clone_parent_makes_a_sibling"];
+    186 gettid() => full ["clone::fork_clears_pending_signals"];
+    110 getppid() => full [
+            "forms::old_fork_makes_a_process",
+            "seccomp::kill_thread_ends_the_only_thread_with_sigsys",
+        ];
+    121 getpgid(pid: i32) => full ["session::getpgid_and_getsid_errors"];
+    111 getpgrp() => full ["procfs::stat_fields", "session::setpgid_table"];
+    109 setpgid(pid: i32, pgid: i32)
+        => full ["session::setpgid_table", "session::setpgid_after_exec_is_eacces"];
+    124 getsid(pid: i32) => full ["procfs::stat_fields", "session::getpgid_and_getsid_errors"];
+    112 setsid()
+        => full ["session::session_of_a_group_leader_is_eperm", "session::tty_without_terminal_is_enxio"];
+    218 set_tid_address(word: UserPtr<u8>) => full ["clone::set_tid_address_returns_the_tid"];
+}
 
-fn getpid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn getpid(task: &Task) -> SyscallResult {
     Ok(u64::from(task.group().pid_in(&task.pid_namespace())))
 }
 
-fn gettid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn gettid(task: &Task) -> SyscallResult {
     Ok(u64::from(task.tid()))
 }
 
-fn getppid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn getppid(task: &Task) -> SyscallResult {
     Ok(task
         .group()
         .parent()
         .map_or(0, |parent| u64::from(parent.pid_in(&task.pid_namespace()))))
 }
 
-fn getpgrp(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn getpgrp(task: &Task) -> SyscallResult {
     Ok(group_id(task, task.group()))
 }
 
-fn getpgid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let group = find(task, args.i32(0))?;
+fn getpgid(task: &Task, pid: i32) -> SyscallResult {
+    let group = find(task, pid)?;
     Ok(group_id(task, &group))
 }
 
-fn getsid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let group = find(task, args.i32(0))?;
+fn getsid(task: &Task, pid: i32) -> SyscallResult {
+    let group = find(task, pid)?;
     let id = group
         .process_group()
         .map(|group| group.session.numbers.in_namespace(&task.pid_namespace()));
@@ -76,8 +81,7 @@ fn find(task: &Task, pid: i32) -> Result<Arc<ThreadGroup>> {
     }
 }
 
-fn setpgid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (pid, pgid) = (args.i32(0), args.i32(1));
+fn setpgid(task: &Task, pid: i32, pgid: i32) -> SyscallResult {
     if pid < 0 || pgid < 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -146,7 +150,7 @@ fn leader_numbers(group: &ThreadGroup) -> Result<PidNumbers> {
     Ok(group.leader().ok_or(Errno::ESRCH)?.numbers())
 }
 
-fn setsid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn setsid(task: &Task) -> SyscallResult {
     let _tree = task.kernel().task_set.lock();
     let group = task.group();
     let numbers = leader_numbers(group)?;
@@ -160,7 +164,7 @@ fn setsid(task: &Task, _args: &SyscallArgs) -> SyscallResult {
     Ok(u64::from(id))
 }
 
-fn set_tid_address(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    task.own.lock().clear_child_tid = args.usize(0);
+fn set_tid_address(task: &Task, word: UserPtr<u8>) -> SyscallResult {
+    task.own.lock().clear_child_tid = word.address();
     Ok(u64::from(task.tid()))
 }

@@ -8,10 +8,12 @@ use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
 use crate::vfs::fd_table::Descriptor;
 use crate::vfs::file::{File, OpenFile, OpenFlags};
+use crate::vfs::file_count;
 
-/// Puts `file` at the lowest free number; EMFILE.
+/// Puts `file` at the lowest free number; EMFILE, ENFILE.
 pub(super) fn descriptor(task: &Task, file: Arc<OpenFile>, flags: OpenFlags) -> Result<i32> {
     let limit = task.group().limits().get(Resource::OpenFiles).soft;
+    file_count::count(task, &file)?;
     let descriptor = Descriptor {
         file,
         close_on_exec: flags.contains(OpenFlags::CLOEXEC),
@@ -31,10 +33,11 @@ pub(super) fn anonymous(
     Ok(u64::from(fd.unsigned_abs()))
 }
 
-/// EMFILE if there is no room for a descriptor: for calls that should know before they do anything.
+/// EMFILE if there is no room for a descriptor, ENFILE if there is none for a file: for calls that should know before they do anything.
 pub(super) fn check_room(task: &Task) -> Result<()> {
     let limit = task.group().limits().get(Resource::OpenFiles).soft;
-    task.files().check_room(limit)
+    task.files().check_room(limit)?;
+    file_count::check(task)
 }
 
 /// Gives two files descriptors and stores the numbers at `address`; on failure neither stays.

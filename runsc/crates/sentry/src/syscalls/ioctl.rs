@@ -3,22 +3,27 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::async_io;
 use crate::vfs::attr::FileType;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{OpenFile, OpenFlags};
 
-pub(super) const CALLS: &[Call] = &[Call::partial(
-    nr::__NR_ioctl,
-    "ioctl",
-    ioctl,
-    "inode flags, cloning and encryption are ENOTTY or EOPNOTSUPP",
-)];
+calls! {
+    16 ioctl(
+        fd: Fd,
+        command: u32 as OneOf(terminal::IOCTL),
+        argument: CommandArg as After(terminal::argument),
+    )
+        => partial("inode flags, cloning and encryption are ENOTTY or EOPNOTSUPP") [
+            "dup::ioctl_errors",
+            "namespace::ioctls_tell_of_namespaces",
+        ];
+}
 
 const FIBMAP: u32 = 1;
 const FIGETBSZ: u32 = 2;
@@ -32,8 +37,7 @@ const FICLONE: u32 = 0x4004_9409;
 const FICLONERANGE: u32 = 0x4020_940d;
 const FIDEDUPERANGE: u32 = 0xc018_9436;
 
-fn ioctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (fd, command) = (args.i32(0), args.u32(1));
+fn ioctl(task: &Task, fd: Fd, command: u32, argument: CommandArg) -> SyscallResult {
     let open = task.files().get(fd)?;
     if open.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF.into());
@@ -43,11 +47,11 @@ fn ioctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
             task.files().set_close_on_exec(fd, command == FIOCLEX)?;
             Ok(0)
         }
-        FIONBIO => set_flag(task, &open, args, OpenFlags::NONBLOCK),
-        FIOASYNC => set_flag(task, &open, args, OpenFlags::ASYNC),
-        _ => match stored(task, &open, command, args)? {
+        FIONBIO => set_flag(task, &open, (fd, argument), OpenFlags::NONBLOCK),
+        FIOASYNC => set_flag(task, &open, (fd, argument), OpenFlags::ASYNC),
+        _ => match stored(task, &open, command, argument)? {
             Some(value) => Ok(value),
-            None => open.file().ioctl(task, &open, command, args),
+            None => open.file().ioctl(task, &open, command, argument),
         },
     }
 }
@@ -55,14 +59,14 @@ fn ioctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
 fn set_flag(
     task: &Task,
     open: &Arc<OpenFile>,
-    args: &SyscallArgs,
+    (fd, argument): (Fd, CommandArg),
     flag: OpenFlags,
 ) -> SyscallResult {
-    let on: i32 = task.mm().read_value(args.usize(2))?;
+    let on: i32 = task.mm().read_value(argument.address())?;
     let mut flags = open.flags();
     flags.set(flag, on != 0);
     open.set_flags(flags);
-    async_io::update(task, open, args.i32(0));
+    async_io::update(task, open, fd.0);
     Ok(0)
 }
 
@@ -71,7 +75,7 @@ fn stored(
     task: &Task,
     open: &Arc<OpenFile>,
     command: u32,
-    args: &SyscallArgs,
+    argument: CommandArg,
 ) -> Result<Option<u64>> {
     let kind = open.inode().kind()?;
     let regular = kind == FileType::Regular && open.file().is_seekable();
@@ -79,7 +83,7 @@ fn stored(
     if !regular && !directory {
         return Ok(None);
     }
-    let (mm, address) = (task.mm(), args.usize(2));
+    let (mm, address) = (task.mm(), argument.address());
     match command {
         FIGETBSZ => {
             let size = open.inode().attr()?.block_size;

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::ptrace::access;
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[Call::partial(nr::__NR_kcmp, "kcmp", kcmp, "KCMP_EPOLL_TFD")];
+calls! {
+    312 kcmp(pid1: i32, pid2: i32, kind: i32, index1: u64, index2: u64)
+        => partial("KCMP_EPOLL_TFD") ["limits::kcmp_compares"];
+}
 
 const FILE: i32 = 0;
 const VM: i32 = 1;
@@ -20,19 +22,15 @@ const SIGHAND: i32 = 4;
 const IO: i32 = 5;
 const SYSVSEM: i32 = 6;
 
-fn kcmp(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn kcmp(task: &Task, pid1: i32, pid2: i32, kind: i32, index1: u64, index2: u64) -> SyscallResult {
     let find = |pid: i32| -> Result<Arc<Task>> {
         let pid = u32::try_from(pid).map_err(|_| Errno::ESRCH)?;
         task.pid_namespace().task(pid).ok_or(Errno::ESRCH)
     };
-    let (one, two) = (find(args.i32(0))?, find(args.i32(1))?);
+    let (one, two) = (find(pid1)?, find(pid2)?);
     access::check(task, &one, access::Mode::Real)?;
     access::check(task, &two, access::Mode::Real)?;
-    let kind = args.i32(2);
-    let places = (
-        place(&one, kind, args.u64(3))?,
-        place(&two, kind, args.u64(4))?,
-    );
+    let places = (place(&one, kind, index1)?, place(&two, kind, index2)?);
     Ok(match places.0.cmp(&places.1) {
         std::cmp::Ordering::Equal => 0,
         std::cmp::Ordering::Less => 1,

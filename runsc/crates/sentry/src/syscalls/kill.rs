@@ -3,30 +3,33 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::signal::SIGINFO_LEN;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::signal::info::code;
 use crate::kernel::signal::{Signal, SignalInfo, permission};
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_kill, "kill", kill),
-    Call::full(nr::__NR_tkill, "tkill", tkill),
-    Call::full(nr::__NR_tgkill, "tgkill", tgkill),
-    Call::full(nr::__NR_rt_sigqueueinfo, "rt_sigqueueinfo", rt_sigqueueinfo),
-    Call::full(
-        nr::__NR_rt_tgsigqueueinfo,
-        "rt_tgsigqueueinfo",
-        rt_tgsigqueueinfo,
-    ),
-];
+calls! {
+    62 kill(pid: i32, raw: i32 as Signal)
+        => full ["signal::handler_gets_the_siginfo_of_kill", "session::kill_of_a_group"];
+    200 tkill(tid: i32, signal: i32 as Signal) => full ["signal::tgkill_and_tkill_codes"];
+    234 tgkill(tgid: i32, tid: i32, signal: i32 as Signal) => full ["signal::tgkill_and_tkill_codes"];
+    129 rt_sigqueueinfo(pid: i32, signal: i32 as Signal, info: UserPtr<u8> as In(siginfo::siginfo))
+        => full ["signal::sigqueueinfo_cannot_forge_the_kernel"];
+    297 rt_tgsigqueueinfo(
+        tgid: i32,
+        tid: i32,
+        signal: i32 as Signal,
+        info: UserPtr<u8> as In(siginfo::siginfo),
+    )
+        => full ["signal::tgsigqueueinfo_targets_a_thread"];
+}
 
 /// A signal number, none for 0, which only checks; EINVAL.
-fn signal(raw: i32) -> Result<Option<Signal>> {
+fn decode(raw: i32) -> Result<Option<Signal>> {
     let number = u64::try_from(raw).map_err(|_| Errno::EINVAL)?;
     match number {
         0 => Ok(None),
@@ -34,12 +37,11 @@ fn signal(raw: i32) -> Result<Option<Signal>> {
     }
 }
 
-fn kill(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (pid, raw) = (args.i32(0), args.i32(1));
+fn kill(task: &Task, pid: i32, raw: i32) -> SyscallResult {
     if pid == i32::MIN {
         return Err(Errno::ESRCH.into());
     }
-    permission::kill(task, pid, signal(raw)?)?;
+    permission::kill(task, pid, decode(raw)?)?;
     Ok(0)
 }
 
@@ -58,15 +60,15 @@ fn thread(task: &Task, tgid: Option<i32>, tid: i32) -> Result<Arc<Task>> {
     }
 }
 
-fn tkill(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let receiver = thread(task, None, args.i32(0))?;
-    permission::send_to_thread(task, &receiver, signal(args.i32(1))?, None)?;
+fn tkill(task: &Task, tid: i32, signal: i32) -> SyscallResult {
+    let receiver = thread(task, None, tid)?;
+    permission::send_to_thread(task, &receiver, decode(signal)?, None)?;
     Ok(0)
 }
 
-fn tgkill(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let receiver = thread(task, Some(args.i32(0)), args.i32(1))?;
-    permission::send_to_thread(task, &receiver, signal(args.i32(2))?, None)?;
+fn tgkill(task: &Task, tgid: i32, tid: i32, signal: i32) -> SyscallResult {
+    let receiver = thread(task, Some(tgid), tid)?;
+    permission::send_to_thread(task, &receiver, decode(signal)?, None)?;
     Ok(0)
 }
 
@@ -76,10 +78,10 @@ fn given(
     task: &Task,
     pid: i32,
     signal: Option<Signal>,
-    address: usize,
+    at: UserPtr<u8>,
 ) -> Result<Option<SignalInfo>> {
     let mut bytes = [0; SIGINFO_LEN];
-    task.mm().read_bytes(address, &mut bytes)?;
+    at.read_bytes(&task.mm(), &mut bytes)?;
     let any = signal.unwrap_or(Signal::SIGKILL);
     let info = SignalInfo::from_bytes(any, &bytes);
     let own = u64::from(task.group().pid()) == u64::from(pid.unsigned_abs());
@@ -89,9 +91,9 @@ fn given(
     Ok(signal.map(|_| info))
 }
 
-fn rt_sigqueueinfo(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (pid, signal) = (args.i32(0), signal(args.i32(1)));
-    let info = given(task, pid, signal.unwrap_or(None), args.usize(2))?;
+fn rt_sigqueueinfo(task: &Task, pid: i32, signal: i32, info: UserPtr<u8>) -> SyscallResult {
+    let signal = decode(signal);
+    let info = given(task, pid, signal.unwrap_or(None), info)?;
     let signal = signal?;
     let id = u32::try_from(pid).map_err(|_| Errno::ESRCH)?;
     let receiver = task.pid_namespace().group(id).ok_or(Errno::ESRCH)?;
@@ -99,12 +101,18 @@ fn rt_sigqueueinfo(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn rt_tgsigqueueinfo(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (tgid, tid, signal) = (args.i32(0), args.i32(1), signal(args.i32(2)));
+fn rt_tgsigqueueinfo(
+    task: &Task,
+    tgid: i32,
+    tid: i32,
+    signal: i32,
+    info: UserPtr<u8>,
+) -> SyscallResult {
+    let signal = decode(signal);
     if tgid <= 0 || tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    let info = given(task, tgid, signal.unwrap_or(None), args.usize(3))?;
+    let info = given(task, tgid, signal.unwrap_or(None), info)?;
     let signal = signal?;
     let receiver = thread(task, Some(tgid), tid)?;
     permission::send_to_thread(task, &receiver, signal, info)?;

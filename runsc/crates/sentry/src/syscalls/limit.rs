@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{Result, SyscallResult};
@@ -13,13 +12,21 @@ use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::timers::cpu_limit;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_getrlimit, "getrlimit", getrlimit),
-    Call::full(nr::__NR_setrlimit, "setrlimit", setrlimit),
-    Call::full(nr::__NR_prlimit64, "prlimit64", prlimit64),
-];
+calls! {
+    97 getrlimit(resource: u32 as OneOf(process::RESOURCE), limit: UserPtr<Rlimit> as Out(process::rlimit))
+        => full ["limits::limits_are_set_and_read"];
+    160 setrlimit(resource: u32 as OneOf(process::RESOURCE), limit: UserPtr<Rlimit> as In(process::rlimit))
+        => full ["limits::limits_are_set_and_read"];
+    302 prlimit64(
+        pid: i32,
+        resource: u32 as OneOf(process::RESOURCE),
+        new: UserPtr<Rlimit> as In(process::rlimit),
+        old: UserPtr<Rlimit> as Out(process::rlimit),
+    )
+        => full ["limits::limit_errors", "mmap::brk_stops_at_its_limit"];
+}
 
 /// `/proc/sys/fs/nr_open`: what `RLIMIT_NOFILE` can't exceed.
 const NR_OPEN: &str = "fs/nr_open";
@@ -41,21 +48,21 @@ fn index(resource: u32) -> Result<usize> {
     }
 }
 
-fn getrlimit(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let limit = task.group().limits().0[index(args.u32(0))?];
-    args.ptr(1).write(
+fn getrlimit(task: &Task, resource: u32, limit: UserPtr<Rlimit>) -> SyscallResult {
+    let present = task.group().limits().0[index(resource)?];
+    limit.write(
         &task.mm(),
         &Rlimit {
-            soft: limit.soft,
-            hard: limit.hard,
+            soft: present.soft,
+            hard: present.hard,
         },
     )?;
     Ok(0)
 }
 
-fn setrlimit(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let index = index(args.u32(0))?;
-    let new: Rlimit = args.ptr(1).read(&task.mm())?;
+fn setrlimit(task: &Task, resource: u32, limit: UserPtr<Rlimit>) -> SyscallResult {
+    let index = index(resource)?;
+    let new: Rlimit = limit.read(&task.mm())?;
     set(task, task.group(), index, new)?;
     Ok(0)
 }
@@ -79,11 +86,15 @@ fn set(task: &Task, group: &ThreadGroup, index: usize, new: Rlimit) -> Result<Li
     Ok(old)
 }
 
-fn prlimit64(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let index = index(args.u32(1))?;
-    let group = target(task, args.i32(0))?;
-    let new: UserPtr<Rlimit> = args.ptr(2);
-    let old: UserPtr<Rlimit> = args.ptr(3);
+fn prlimit64(
+    task: &Task,
+    pid: i32,
+    resource: u32,
+    new: UserPtr<Rlimit>,
+    old: UserPtr<Rlimit>,
+) -> SyscallResult {
+    let index = index(resource)?;
+    let group = target(task, pid)?;
     let mm = task.mm();
     let before = if new.is_null() {
         group.limits().0[index]

@@ -7,29 +7,33 @@ use platform::Access;
 use super::process_vm;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
+use crate::mm::user_ptr::UserPtr;
 use crate::mm::vma::VmaFlags;
 use crate::mm::{AddressSpace, Advice};
-use crate::syscalls::{Call, SyscallArgs};
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_madvise,
-        "madvise",
-        madvise,
-        "memory errors (MADV_HWPOISON, MADV_SOFT_OFFLINE), guard regions",
-    ),
-    Call::partial(
-        nr::__NR_process_madvise,
-        "process_madvise",
-        process_madvise,
-        "advice that changes contents of another process",
-    ),
-    Call::full(nr::__NR_msync, "msync", msync),
-    Call::full(nr::__NR_mincore, "mincore", mincore),
-];
+calls! {
+    28 madvise(address: UserPtr<u8>, len: usize, advice: u32 as OneOf(memory::MADVISE))
+        => partial("memory errors (MADV_HWPOISON, MADV_SOFT_OFFLINE), guard regions") [
+            "madvise::madvise_errors",
+        ];
+    440 process_madvise(
+        pidfd: Fd,
+        ranges: UserPtr<u8> as Before(file::ranges),
+        count: usize,
+        number: u32 as OneOf(memory::MADVISE),
+        flags: u32,
+    )
+        => partial("advice that changes contents of another process");
+    26 msync(address: UserPtr<u8>, len: usize, flags: u32 as Flags(memory::MSYNC))
+        => full ["madvise::msync_errors"];
+    27 mincore(address: UserPtr<u8>, len: usize, vector: UserPtr<u8>)
+        => full ["madvise::mincore_reports_residency"];
+}
 
 /// What a number of `madvise(2)` means; EINVAL.
-fn advice(number: u32) -> Result<Advice> {
+fn decode(number: u32) -> Result<Advice> {
     let flags = |set, clear| Advice::Flags { set, clear };
     let none = VmaFlags::empty();
     let order = VmaFlags::SEQUENTIAL | VmaFlags::RANDOM;
@@ -58,26 +62,32 @@ fn advice(number: u32) -> Result<Advice> {
     })
 }
 
-fn madvise(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let advice = advice(args.u32(2))?;
-    task.mm().advise(args.usize(0), args.usize(1), advice)?;
+fn madvise(task: &Task, address: UserPtr<u8>, len: usize, advice: u32) -> SyscallResult {
+    let advice = decode(advice)?;
+    task.mm().advise(address.address(), len, advice)?;
     Ok(0)
 }
 
-fn process_madvise(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (pidfd, number, flags) = (args.i32(0), args.u32(3), args.u32(4));
+fn process_madvise(
+    task: &Task,
+    pidfd: Fd,
+    ranges: UserPtr<u8>,
+    count: usize,
+    number: u32,
+    flags: u32,
+) -> SyscallResult {
     if flags != 0 {
         return Err(Errno::EINVAL.into());
     }
     let group = crate::fs::pidfd::group_of(&*task.files().get(pidfd)?)?.clone();
     let target = group.leader().ok_or(Errno::ESRCH)?;
     let own = std::sync::Arc::ptr_eq(task.group(), &group);
-    let advice = advice(number)?;
+    let advice = decode(number)?;
     if !own && !matches!(advice, Advice::Hint) {
         return Err(Errno::EINVAL.into());
     }
     let mm = process_vm::memory_of(task, &target)?;
-    let ranges = process_vm::ranges(&task.mm(), args.usize(1), args.usize(2))?;
+    let ranges = process_vm::ranges(&task.mm(), ranges.address(), count)?;
     advise_all(&mm, &ranges, advice)
 }
 
@@ -93,24 +103,23 @@ fn advise_all(mm: &AddressSpace, ranges: &[(usize, usize)], advice: Advice) -> S
     Ok(done)
 }
 
-fn msync(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(2);
+fn msync(task: &Task, address: UserPtr<u8>, len: usize, flags: u32) -> SyscallResult {
     let known = nr::MS_ASYNC | nr::MS_SYNC | nr::MS_INVALIDATE;
     let both = nr::MS_ASYNC | nr::MS_SYNC;
     if flags & !known != 0 || flags & both == both {
         return Err(Errno::EINVAL.into());
     }
     let (wait, invalidate) = (flags & nr::MS_SYNC != 0, flags & nr::MS_INVALIDATE != 0);
-    task.mm()
-        .sync(args.usize(0), args.usize(1), wait, invalidate)?;
+    task.mm().sync(address.address(), len, wait, invalidate)?;
     Ok(0)
 }
 
 /// Bytes of memory that `mincore` looks at between two stores of what it found.
 const MINCORE_STEP: usize = 1 << 30;
 
-fn mincore(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (address, len, vector) = (args.usize(0), args.usize(1), args.usize(2));
+fn mincore(task: &Task, address: UserPtr<u8>, len: usize, vector: UserPtr<u8>) -> SyscallResult {
+    let address = address.address();
+    let vector = vector.address();
     let mm = task.mm();
     let mut done = 0;
     loop {

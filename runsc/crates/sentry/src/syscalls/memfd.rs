@@ -1,23 +1,24 @@
 //! `memfd_create(2)`
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use super::descriptor;
 use crate::error::SyscallResult;
 use crate::fs::memfd;
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::UserText;
+use crate::syscalls::declare::calls;
 use crate::vfs::fd_table::Descriptor;
+use crate::vfs::file_count;
 use crate::vfs::seals::SealFlags;
 
-pub(super) const CALLS: &[Call] = &[Call::partial(
-    nr::__NR_memfd_create,
-    "memfd_create",
-    memfd_create,
-    "huge pages are an ordinary file",
-)];
+calls! {
+    319 memfd_create(name: UserText, flags: u32 as Flags(file::MEMFD))
+        => partial("huge pages are an ordinary file") [
+            "madvise::memfd_flags",
+            "openat::files_that_are_opened_are_large",
+        ];
+}
 
 /// `MFD_CLOEXEC` and the others of `man 2 memfd_create`.
 const CLOEXEC: u32 = 1;
@@ -30,8 +31,7 @@ const HUGE_SIZE: u32 = 0x3f << 26;
 /// Longest name: what is left of 255 bytes behind `memfd:`.
 const MOST_NAME: usize = 249;
 
-fn memfd_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(1);
+fn memfd_create(task: &Task, name: UserText, flags: u32) -> SyscallResult {
     let mut known = CLOEXEC | ALLOW_SEALING | HUGETLB | NOEXEC_SEAL | EXEC;
     if flags & HUGETLB != 0 {
         known |= HUGE_SIZE;
@@ -39,9 +39,8 @@ fn memfd_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if flags & !known != 0 || flags & (NOEXEC_SEAL | EXEC) == NOEXEC_SEAL | EXEC {
         return Err(Errno::EINVAL.into());
     }
-    let name = task
-        .mm()
-        .read_string(args.usize(0), MOST_NAME + 1)
+    let name = name
+        .read(task, MOST_NAME + 1)
         .map_err(|errno| match errno {
             Errno::ENAMETOOLONG => Errno::EINVAL,
             other => other,
@@ -56,8 +55,10 @@ fn memfd_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let limit = descriptor::limit(task);
     let files = task.files();
     files.check_room(limit)?;
+    let file = memfd::open(task, &name, permissions, seals)?;
+    file_count::count(task, &file)?;
     let descriptor = Descriptor {
-        file: memfd::open(task, &name, permissions, seals)?,
+        file,
         close_on_exec: flags & CLOEXEC != 0,
     };
     let fd = files.insert(descriptor, 0, limit)?;

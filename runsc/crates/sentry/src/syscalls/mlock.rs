@@ -6,43 +6,44 @@ use abi::raw::general as nr;
 use super::mmap::limits;
 use crate::error::SyscallResult;
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(nr::__NR_mlock, "mlock", mlock, LACKS),
-    Call::partial(nr::__NR_mlock2, "mlock2", mlock2, LACKS),
-    Call::full(nr::__NR_munlock, "munlock", munlock),
-    Call::partial(nr::__NR_mlockall, "mlockall", mlockall, LACKS),
-    Call::full(nr::__NR_munlockall, "munlockall", munlockall),
-];
+calls! {
+    149 mlock(address: UserPtr<u8>, len: usize)
+        => partial(LACKS) ["madvise::mlock_limits", "madvise::mlockall_and_status"];
+    325 mlock2(address: UserPtr<u8>, len: usize, flags: u32 as Flags(memory::MLOCK))
+        => partial(LACKS) ["madvise::mlockall_and_status"];
+    150 munlock(address: UserPtr<u8>, len: usize) => full ["madvise::mlock_limits"];
+    151 mlockall(flags: u32 as Flags(memory::MLOCKALL)) => partial(LACKS) ["madvise::mlockall_and_status"];
+    152 munlockall() => full ["madvise::mlockall_and_status"];
+}
 
 const LACKS: &str = "counted and populated, but the host may still swap";
 const MLOCK_ONFAULT: u32 = 1;
 
-fn mlock(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn mlock(task: &Task, address: UserPtr<u8>, len: usize) -> SyscallResult {
     task.mm()
-        .lock(args.usize(0), args.usize(1), false, &limits(task))?;
+        .lock(address.address(), len, false, &limits(task))?;
     Ok(0)
 }
 
-fn mlock2(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(2);
+fn mlock2(task: &Task, address: UserPtr<u8>, len: usize, flags: u32) -> SyscallResult {
     if flags & !MLOCK_ONFAULT != 0 {
         return Err(Errno::EINVAL.into());
     }
     let on_fault = flags & MLOCK_ONFAULT != 0;
     task.mm()
-        .lock(args.usize(0), args.usize(1), on_fault, &limits(task))?;
+        .lock(address.address(), len, on_fault, &limits(task))?;
     Ok(0)
 }
 
-fn munlock(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    task.mm().unlock(args.usize(0), args.usize(1))?;
+fn munlock(task: &Task, address: UserPtr<u8>, len: usize) -> SyscallResult {
+    task.mm().unlock(address.address(), len)?;
     Ok(0)
 }
 
-fn mlockall(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(0);
+fn mlockall(task: &Task, flags: u32) -> SyscallResult {
     let known = nr::MCL_CURRENT | nr::MCL_FUTURE | nr::MCL_ONFAULT;
     if flags & !known != 0 || flags & (nr::MCL_CURRENT | nr::MCL_FUTURE) == 0 {
         return Err(Errno::EINVAL.into());
@@ -57,7 +58,7 @@ fn mlockall(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn munlockall(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn munlockall(task: &Task) -> SyscallResult {
     task.mm().unlock_all();
     Ok(0)
 }

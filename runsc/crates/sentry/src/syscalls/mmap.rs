@@ -10,35 +10,46 @@ use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
 use crate::mm::RemapRequest;
 use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;
 use crate::vfs::seals::SealFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_mmap,
-        "mmap",
-        mmap,
-        "huge pages (MAP_HUGETLB is ENOMEM), MAP_SYNC",
-    ),
-    Call::full(nr::__NR_munmap, "munmap", munmap),
-    Call::full(nr::__NR_mprotect, "mprotect", mprotect),
-    Call::full(nr::__NR_mremap, "mremap", mremap),
-    Call::full(nr::__NR_brk, "brk", brk),
-    Call::full(nr::__NR_pkey_mprotect, "pkey_mprotect", pkey_mprotect),
-    Call::refused(
-        nr::__NR_pkey_alloc,
-        "pkey_alloc",
-        Errno::ENOSPC,
-        "no protection keys, as on processors without them",
-    ),
-    Call::refused(
-        nr::__NR_pkey_free,
-        "pkey_free",
-        Errno::EINVAL,
-        "no protection keys",
-    ),
-];
+calls! {
+    9 mmap(
+        address: UserPtr<u8>,
+        len: usize,
+        prot: u32 as Flags(memory::PROT),
+        flags: u32 as Before(memory::map_flags),
+        fd: Fd,
+        offset: u64 as Before(memory::hex_offset),
+    ) -> Hex
+        => partial("huge pages (MAP_HUGETLB is ENOMEM), MAP_SYNC") [
+            "mmap_place::hint_within_the_guard_of_a_stack_is_no_hint",
+            "mmap_place::hint_is_honoured_if_free",
+        ];
+    11 munmap(address: UserPtr<u8>, len: usize)
+        => full ["mmap::munmap_errors", "mmap::munmap_in_the_middle_splits"];
+    10 mprotect(address: UserPtr<u8>, len: usize, protection: u32 as Flags(memory::PROT))
+        => full ["mmap::execute_after_mprotect", "mmap::mprotect_splits_and_merges"];
+    25 mremap(
+        old: UserPtr<u8>,
+        old_len: usize,
+        new_len: usize,
+        flags: u32 as Flags(memory::MREMAP),
+        new: UserPtr<u8> as Before(memory::new_address),
+    ) -> Hex
+        => full ["madvise::mremap_of_zero_duplicates_shared_memory", "madvise::mremap_grows_in_place"];
+    12 brk(address: UserPtr<u8>) -> Hex => full ["mmap::brk_stops_at_its_limit", "mmap::brk_moves"];
+    329 pkey_mprotect(address: UserPtr<u8>, len: usize, protection: u32 as Flags(memory::PROT), key: i32)
+        => full ["forms::protection_with_the_default_key"];
+    330 pkey_alloc(flags: u64, rights: u32 as Flags(memory::PKEY_ACCESS))
+        => refused(ENOSPC, "no protection keys, as on processors without them");
+    331 pkey_free(key: i32) => refused(EINVAL, "no protection keys");
+    216 remap_file_pages(address: UserPtr<u8>, len: usize, protection: u64, page: usize, flags: u64)
+        => refused(ENOSYS, "deprecated; mmap does the same");
+}
 
 const PROT_GROWSDOWN: u32 = nr::PROT_GROWSDOWN;
 const PROT_GROWSUP: u32 = nr::PROT_GROWSUP;
@@ -67,9 +78,16 @@ pub(super) fn limits(task: &Task) -> MmLimits {
     }
 }
 
-fn mmap(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (address, len, prot, flags) = (args.usize(0), args.usize(1), args.u32(2), args.u32(3));
-    let offset = args.u64(5);
+fn mmap(
+    task: &Task,
+    address: UserPtr<u8>,
+    len: usize,
+    prot: u32,
+    flags: u32,
+    fd: Fd,
+    offset: u64,
+) -> SyscallResult {
+    let address = address.address();
     if !offset.is_multiple_of(4096) || len == 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -91,7 +109,7 @@ fn mmap(task: &Task, args: &SyscallArgs) -> SyscallResult {
         return Err(Errno::EINVAL.into());
     }
     if flags & nr::MAP_ANONYMOUS == 0 {
-        map_file(task, args.i32(4), offset, &mut request)?;
+        map_file(task, fd, offset, &mut request)?;
     } else if flags & nr::MAP_HUGETLB != 0 {
         return Err(Errno::ENOMEM.into());
     }
@@ -145,7 +163,7 @@ fn place(address: usize, flags: u32) -> MapAt {
     }
 }
 
-fn map_file(task: &Task, fd: i32, offset: u64, request: &mut MapRequest) -> Result<()> {
+fn map_file(task: &Task, fd: Fd, offset: u64, request: &mut MapRequest) -> Result<()> {
     let open = task.files().get(fd)?;
     let flags = open.flags();
     if flags.contains(OpenFlags::PATH) {
@@ -189,25 +207,30 @@ fn map_file(task: &Task, fd: i32, offset: u64, request: &mut MapRequest) -> Resu
     Ok(())
 }
 
-fn munmap(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    task.mm().unmap(args.usize(0), args.usize(1))?;
+fn munmap(task: &Task, address: UserPtr<u8>, len: usize) -> SyscallResult {
+    task.mm().unmap(address.address(), len)?;
     Ok(0)
 }
 
-fn mprotect(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    protect(task, args)
+fn mprotect(task: &Task, address: UserPtr<u8>, len: usize, protection: u32) -> SyscallResult {
+    protect(task, address, len, protection)
 }
 
-fn pkey_mprotect(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn pkey_mprotect(
+    task: &Task,
+    address: UserPtr<u8>,
+    len: usize,
+    protection: u32,
+    key: i32,
+) -> SyscallResult {
     // -1 is the default key; no other was ever handed out.
-    if args.i32(3) != -1 {
+    if key != -1 {
         return Err(Errno::EINVAL.into());
     }
-    protect(task, args)
+    protect(task, address, len, protection)
 }
 
-fn protect(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let prot = args.u32(2);
+fn protect(task: &Task, address: UserPtr<u8>, len: usize, prot: u32) -> SyscallResult {
     let known = 7 | PROT_SEM | PROT_GROWSDOWN | PROT_GROWSUP;
     // No area grows up on x86-64.
     if prot & !known != 0 || prot & PROT_GROWSUP != 0 {
@@ -215,27 +238,33 @@ fn protect(task: &Task, args: &SyscallArgs) -> SyscallResult {
     }
     let grows_down = prot & PROT_GROWSDOWN != 0;
     task.mm()
-        .protect(args.usize(0), args.usize(1), access(prot), grows_down)?;
+        .protect(address.address(), len, access(prot), grows_down)?;
     Ok(0)
 }
 
-fn mremap(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(3);
+fn mremap(
+    task: &Task,
+    old: UserPtr<u8>,
+    old_len: usize,
+    new_len: usize,
+    flags: u32,
+    new: UserPtr<u8>,
+) -> SyscallResult {
     let known = nr::MREMAP_MAYMOVE | nr::MREMAP_FIXED | nr::MREMAP_DONTUNMAP;
     if flags & !known != 0 {
         return Err(Errno::EINVAL.into());
     }
     let request = RemapRequest {
-        old: args.usize(0),
-        old_len: args.usize(1),
-        new_len: args.usize(2),
+        old: old.address(),
+        old_len,
+        new_len,
         may_move: flags & nr::MREMAP_MAYMOVE != 0,
-        fixed: (flags & nr::MREMAP_FIXED != 0).then(|| args.usize(4)),
+        fixed: (flags & nr::MREMAP_FIXED != 0).then(|| new.address()),
         keep_old: flags & nr::MREMAP_DONTUNMAP != 0,
     };
     Ok(task.mm().remap(&request, &limits(task))? as u64)
 }
 
-fn brk(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    Ok(task.mm().brk(args.usize(0), &limits(task)) as u64)
+fn brk(task: &Task, address: UserPtr<u8>) -> SyscallResult {
+    Ok(task.mm().brk(address.address(), &limits(task)) as u64)
 }

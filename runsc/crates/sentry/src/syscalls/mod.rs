@@ -1,7 +1,8 @@
 //! System calls: the table, and one file per subject.
 //!
-//! A handler decodes its arguments, checks them, makes one call into a kernel object, and encodes the
-//! result. Each file exports its `CALLS`; [`table`] puts them together.
+//! A file declares its calls with `calls!` (see [`declare`]) and has their handlers. A handler is given typed
+//! arguments ([`args`]), checks them, makes one call into a kernel object, and encodes the result. [`table`] puts
+//! the declarations together; `runsc help syscalls`, the strace printer and the arguments' types come from them.
 
 mod aio;
 pub mod args;
@@ -11,6 +12,7 @@ mod capability;
 mod clock;
 mod control_message;
 mod credential;
+mod declare;
 mod descriptor;
 mod directory;
 mod epoll;
@@ -71,39 +73,5 @@ mod timerfd;
 mod transfer;
 mod xattr;
 
-use abi::Errno;
-use abi::raw::general;
-
 pub use args::SyscallArgs;
 pub use table::{Call, Support};
-
-use crate::error::Result;
-use crate::kernel::task::Task;
-use crate::vfs::path::Path;
-
-/// The longest path with its NUL (`PATH_MAX`).
-const PATH_MAX: usize = 4096;
-
-/// Reads a path; ENOENT if it is empty, ENAMETOOLONG.
-fn read_path(task: &Task, address: usize) -> Result<Vec<u8>> {
-    let path = read_path_or_empty(task, address)?;
-    if path.is_empty() {
-        Err(Errno::ENOENT)
-    } else {
-        Ok(path)
-    }
-}
-
-/// Reads a path that may be empty (`AT_EMPTY_PATH`).
-fn read_path_or_empty(task: &Task, address: usize) -> Result<Vec<u8>> {
-    task.mm().read_string(address, PATH_MAX)
-}
-
-/// Where the resolution of `path` starts for a call with a directory descriptor: none for `AT_FDCWD` and
-/// absolute paths.
-fn start_directory(task: &Task, fd: i32, path: &[u8]) -> Result<Option<Path>> {
-    if fd == general::AT_FDCWD || path.first() == Some(&b'/') {
-        return Ok(None);
-    }
-    Ok(Some(task.files().get(fd)?.path().clone()))
-}

@@ -10,40 +10,38 @@ use crate::error::{Result, SyscallResult};
 use crate::fs::types;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::{DirFd, Fd, UserPath, UserText};
+use crate::syscalls::declare::calls;
 use crate::vfs::attr::FileType;
 use crate::vfs::mount::{MountFlags, MountNamespace, Propagation, Unmount};
 use crate::vfs::path::Path;
 use crate::vfs::walk::WalkFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_mount,
-        "mount",
-        mount,
-        "file systems in memory, proc and the like; no block devices",
-    ),
-    Call::partial(
-        nr::__NR_umount2,
-        "umount2",
-        umount,
-        "`MNT_EXPIRE` only ever marks",
-    ),
-    Call::full(nr::__NR_pivot_root, "pivot_root", pivot_root),
-    Call::refused(
-        nr::__NR_name_to_handle_at,
-        "name_to_handle_at",
-        Errno::EOPNOTSUPP,
-        "no file system here exports handles",
-    ),
-    Call::refused(
-        nr::__NR_open_by_handle_at,
-        "open_by_handle_at",
-        Errno::EPERM,
-        "no file system here exports handles",
-    ),
-];
+calls! {
+    165 mount(source: UserPath, target: UserPath, kind: UserText, flags: u32 as Hex, data: UserPtr<u8>)
+        => partial("file systems in memory, proc and the like; no block devices") [
+            "mount_lock::locked_mount_is_no_new_root",
+            "mount_lock::file_system_belongs_to_who_mounted_it",
+        ];
+    166 umount2(target: UserPath, flags: u32)
+        => partial("`MNT_EXPIRE` only ever marks") by umount [
+            "namespace::mounts_are_locked",
+            "mount_lock::places_are_locked",
+        ];
+    155 pivot_root(new_root: UserPath, put_old: UserPath)
+        => full ["killable::pivot_root_above_the_root_is_einval"];
+    303 name_to_handle_at(
+        dirfd: DirFd,
+        path: UserPath,
+        handle: UserPtr<u8>,
+        mount_id: UserPtr<u8>,
+        flags: u32,
+    )
+        => refused(EOPNOTSUPP, "no file system here exports handles");
+    304 open_by_handle_at(mount_fd: Fd, handle: UserPtr<u8>, flags: u32)
+        => refused(EPERM, "no file system here exports handles");
+}
 
 /// The old magic number in the upper half of the flags.
 const MAGIC: u32 = 0xc0ed_0000;
@@ -89,40 +87,47 @@ fn mount_flags(flags: u32, before: MountFlags) -> MountFlags {
     }
 }
 
-fn mount(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let mut flags = args.u32(3);
+fn mount(
+    task: &Task,
+    source: UserPath,
+    target: UserPath,
+    kind: UserText,
+    flags: u32,
+    data: UserPtr<u8>,
+) -> SyscallResult {
+    let mut flags = flags;
     if flags & MAGIC_MASK == MAGIC {
         flags &= !MAGIC_MASK;
     }
-    let target = at::follow(task, args.usize(1))?;
+    let target = at::follow(task, target)?;
     let namespace = namespace(task)?;
     if flags & nr::MS_REMOUNT != 0 {
-        return remount(task, &target, flags, args.usize(4));
+        return remount(task, &target, flags, data);
     }
     if flags & nr::MS_BIND != 0 {
-        return bind(task, &namespace, args.usize(0), &target, flags);
+        return bind(task, &namespace, source, &target, flags);
     }
     if flags & PROPAGATION != 0 {
         return propagate(task, &namespace, &target, flags);
     }
     if flags & nr::MS_MOVE != 0 {
-        let from = at::follow(task, args.usize(0))?;
+        let from = at::follow(task, source)?;
         check_types(&from, &target)?;
         namespace.move_to(&from, &target)?;
         return Ok(0);
     }
-    new_mount(task, &namespace, args, &target, flags)
+    new_mount(task, &namespace, (source, kind, data), &target, flags)
 }
 
 /// The option text, empty for NULL.
-fn options(task: &Task, address: usize) -> Result<Vec<u8>> {
-    if address == 0 {
+fn options(task: &Task, data: UserPtr<u8>) -> Result<Vec<u8>> {
+    if data.is_null() {
         return Ok(Vec::new());
     }
-    task.mm().read_string(address, OPTIONS_MAX)
+    task.mm().read_string(data.address(), OPTIONS_MAX)
 }
 
-fn remount(task: &Task, target: &Path, flags: u32, data: usize) -> SyscallResult {
+fn remount(task: &Task, target: &Path, flags: u32, data: UserPtr<u8>) -> SyscallResult {
     if !Arc::ptr_eq(&target.dentry, target.mount.root()) {
         return Err(Errno::EINVAL.into());
     }
@@ -156,7 +161,7 @@ fn check_types(from: &Path, to: &Path) -> Result<()> {
 fn bind(
     task: &Task,
     namespace: &Arc<MountNamespace>,
-    source: usize,
+    source: UserPath,
     target: &Path,
     flags: u32,
 ) -> SyscallResult {
@@ -189,19 +194,19 @@ fn propagate(
 fn new_mount(
     task: &Task,
     namespace: &Arc<MountNamespace>,
-    args: &SyscallArgs,
+    (source, kind, data): (UserPath, UserText, UserPtr<u8>),
     target: &Path,
     flags: u32,
 ) -> SyscallResult {
-    if args.u64(2) == 0 {
+    if kind.0.is_null() {
         return Err(Errno::EINVAL.into());
     }
-    let type_name = task.mm().read_string(args.usize(2), abi::PAGE_SIZE)?;
-    let text = options(task, args.usize(4))?;
-    let source = if args.u64(0) == 0 {
+    let type_name = kind.read(task, abi::PAGE_SIZE)?;
+    let text = options(task, data)?;
+    let source = if source.is_null() {
         b"none".to_vec()
     } else {
-        at::path_text(task, args.usize(0))?
+        source.read(task)?
     };
     let owner = types::owner(task, &type_name);
     if !task.credentials().has_in(&owner, Capability::SysAdmin) {
@@ -221,27 +226,27 @@ fn new_mount(
     Ok(0)
 }
 
-fn umount(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = Unmount::from_bits(args.u32(1)).ok_or(Errno::EINVAL)?;
+fn umount(task: &Task, target: UserPath, flags: u32) -> SyscallResult {
+    let flags = Unmount::from_bits(flags).ok_or(Errno::EINVAL)?;
     if flags.contains(Unmount::EXPIRE) && flags.intersects(Unmount::FORCE | Unmount::DETACH) {
         return Err(Errno::EINVAL.into());
     }
     let namespace = namespace(task)?;
     let mut walk = WalkFlags::FOLLOW;
     walk.set(WalkFlags::FOLLOW, !flags.contains(Unmount::NO_FOLLOW));
-    let path = at::resolve(task, nr::AT_FDCWD, args.usize(0), walk)?;
+    let path = at::resolve(task, DirFd::CWD, target, walk)?;
     namespace.unmount(&path, flags)?;
     Ok(0)
 }
 
-fn pivot_root(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn pivot_root(task: &Task, new_root: UserPath, put_old: UserPath) -> SyscallResult {
     let namespace = namespace(task)?;
     let directory = |address| {
         let flags = WalkFlags::FOLLOW | WalkFlags::DIRECTORY;
-        at::resolve(task, nr::AT_FDCWD, address, flags)
+        at::resolve(task, DirFd::CWD, address, flags)
     };
-    let new_root = directory(args.usize(0))?;
-    let put_old = directory(args.usize(1))?;
+    let new_root = directory(new_root)?;
+    let put_old = directory(put_old)?;
     let old_root = task.fs().root();
     namespace.pivot(&old_root, &new_root, &put_old)?;
     // Whoever was at the old root is at the new one (`man 2 pivot_root`).

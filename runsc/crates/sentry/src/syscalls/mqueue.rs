@@ -13,23 +13,36 @@ use crate::kernel::ipc::permission;
 use crate::kernel::signal::Signal;
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::syscalls::args::{Fd, UserText};
+use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::vfs::file::{OpenFile, OpenFlags};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_mq_open, "mq_open", mq_open),
-    Call::full(nr::__NR_mq_unlink, "mq_unlink", mq_unlink),
-    Call::full(nr::__NR_mq_timedsend, "mq_timedsend", mq_timedsend),
-    Call::full(nr::__NR_mq_timedreceive, "mq_timedreceive", mq_timedreceive),
-    Call::partial(
-        nr::__NR_mq_notify,
-        "mq_notify",
-        mq_notify,
-        "SIGEV_THREAD, which needs netlink sockets",
-    ),
-    Call::full(nr::__NR_mq_getsetattr, "mq_getsetattr", mq_getsetattr),
-];
+calls! {
+    240 mq_open(name: UserText, flags: OpenFlags as Hex, mode: u32 as Hex, attributes: UserPtr<Attributes>)
+        => full ["mqueue::opening_rules", "mqueue::time_outs"];
+    241 mq_unlink(name: UserText) => full ["mqueue::opening_rules", "mqueue::descriptors_are_files"];
+    242 mq_timedsend(
+        queue: Fd,
+        message: UserPtr<u8> as Buffer(2),
+        len: usize,
+        priority: u32,
+        timeout: UserPtr<Timespec>,
+    )
+        => full ["mqueue::limits_of_messages"];
+    243 mq_timedreceive(
+        queue: Fd,
+        message: UserPtr<u8> as Filled,
+        len: usize,
+        priority: UserPtr<u32>,
+        timeout: UserPtr<Timespec>,
+    )
+        => full ["mqueue::time_outs", "mqueue::limits_of_messages"];
+    244 mq_notify(queue: Fd, event: UserPtr<Event>)
+        => partial("SIGEV_THREAD, which needs netlink sockets") ["mqueue::notification_comes_once"];
+    245 mq_getsetattr(queue: Fd, new: UserPtr<Attributes>, old: UserPtr<Attributes>)
+        => full ["mqueue::attributes_are_shown_and_set", "mqueue::queues_are_files_of_a_file_system"];
+}
 
 /// `struct mq_attr`
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable)]
@@ -42,9 +55,14 @@ struct Attributes {
     reserved: [i64; 4],
 }
 
-fn mq_open(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let name = task.mm().read_string(args.usize(0), abi::PAGE_SIZE)?;
-    let flags = args.open_flags(1);
+fn mq_open(
+    task: &Task,
+    name: UserText,
+    flags: OpenFlags,
+    mode: u32,
+    attributes: UserPtr<Attributes>,
+) -> SyscallResult {
+    let name = name.read(task, abi::PAGE_SIZE)?;
     let wanted = match flags.bits() & nr::O_ACCMODE {
         nr::O_RDONLY => permission::READ,
         nr::O_WRONLY => permission::WRITE,
@@ -54,8 +72,8 @@ fn mq_open(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let create = if flags.bits() & nr::O_CREAT == 0 {
         None
     } else {
-        let mode = args.u32(2) & 0o777 & !task.fs().umask();
-        Some((mode, size(task, args.usize(3))?))
+        let mode = mode & 0o777 & !task.fs().umask();
+        Some((mode, size(task, attributes)?))
     };
     install::check_room(task)?;
     let request = OpenRequest {
@@ -72,11 +90,11 @@ fn mq_open(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(u64::from(fd.unsigned_abs()))
 }
 
-fn size(task: &Task, address: usize) -> Result<Option<Size>> {
-    if address == 0 {
+fn size(task: &Task, attributes: UserPtr<Attributes>) -> Result<Option<Size>> {
+    if attributes.is_null() {
         return Ok(None);
     }
-    let attributes: Attributes = task.mm().read_value(address)?;
+    let attributes = attributes.read(&task.mm())?;
     let positive = |value: i64| usize::try_from(value).map_err(|_| Errno::EINVAL);
     Ok(Some(Size {
         messages: positive(attributes.max_messages)?,
@@ -84,8 +102,8 @@ fn size(task: &Task, address: usize) -> Result<Option<Size>> {
     }))
 }
 
-fn mq_unlink(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let name = task.mm().read_string(args.usize(0), abi::PAGE_SIZE)?;
+fn mq_unlink(task: &Task, name: UserText) -> SyscallResult {
+    let name = name.read(task, abi::PAGE_SIZE)?;
     mq::unlink(task, &name)?;
     Ok(0)
 }
@@ -103,44 +121,56 @@ fn deadline(task: &Task, pointer: UserPtr<Timespec>) -> Result<Option<Deadline>>
     Ok(Some(Deadline::Realtime(nanos)))
 }
 
-fn mq_timedsend(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let priority = args.u32(3);
-    let deadline = deadline(task, args.ptr(4))?;
+fn mq_timedsend(
+    task: &Task,
+    queue: Fd,
+    message: UserPtr<u8>,
+    len: usize,
+    priority: u32,
+    timeout: UserPtr<Timespec>,
+) -> SyscallResult {
+    let deadline = deadline(task, timeout)?;
     if priority >= PRIORITIES {
         return Err(Errno::EINVAL.into());
     }
-    let open = task.files().get(args.i32(0))?;
+    let open = task.files().get(queue)?;
     let queue = queue_of(&open)?.queue();
     if !open.flags().writable() {
         return Err(Errno::EBADF.into());
     }
-    let len = args.usize(2);
     if len > queue.size().message_len {
         return Err(Errno::EMSGSIZE.into());
     }
-    let mut message = vec![0; len];
-    task.mm().read_bytes(args.usize(1), &mut message)?;
-    queue.send(task, message, priority, !open.is_nonblocking(), deadline)?;
+    let mut bytes = vec![0; len];
+    message.read_bytes(&task.mm(), &mut bytes)?;
+    queue.send(task, bytes, priority, !open.is_nonblocking(), deadline)?;
     Ok(0)
 }
 
-fn mq_timedreceive(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let deadline = deadline(task, args.ptr(4))?;
-    let open = task.files().get(args.i32(0))?;
+fn mq_timedreceive(
+    task: &Task,
+    queue: Fd,
+    message: UserPtr<u8>,
+    len: usize,
+    priority: UserPtr<u32>,
+    timeout: UserPtr<Timespec>,
+) -> SyscallResult {
+    let deadline = deadline(task, timeout)?;
+    let open = task.files().get(queue)?;
     let queue = queue_of(&open)?.queue();
     if !open.flags().readable() {
         return Err(Errno::EBADF.into());
     }
-    if args.usize(2) < queue.size().message_len {
+    if len < queue.size().message_len {
         return Err(Errno::EMSGSIZE.into());
     }
-    let (message, priority) = queue.receive(task, !open.is_nonblocking(), deadline)?;
+    let (bytes, taken_priority) = queue.receive(task, !open.is_nonblocking(), deadline)?;
     let mm = task.mm();
-    if args.usize(3) != 0 {
-        mm.write_value(args.usize(3), &priority)?;
+    if !priority.is_null() {
+        priority.write(&mm, &taken_priority)?;
     }
-    mm.write_bytes(args.usize(1), &message)?;
-    Ok(message.len() as u64)
+    message.write_array(&mm, &bytes)?;
+    Ok(bytes.len() as u64)
 }
 
 /// The start of `struct sigevent`.
@@ -155,12 +185,11 @@ struct Event {
 const SIGEV_SIGNAL: i32 = 0;
 const SIGEV_NONE: i32 = 1;
 
-fn mq_notify(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let address = args.usize(1);
-    let event = if address == 0 {
+fn mq_notify(task: &Task, queue: Fd, event: UserPtr<Event>) -> SyscallResult {
+    let event = if event.is_null() {
         None
     } else {
-        Some(task.mm().read_value::<Event>(address)?)
+        Some(event.read(&task.mm())?)
     };
     let signal = match &event {
         Some(event) if event.notify == SIGEV_SIGNAL => {
@@ -170,7 +199,7 @@ fn mq_notify(task: &Task, args: &SyscallArgs) -> SyscallResult {
         Some(event) if event.notify != SIGEV_NONE => return Err(Errno::EINVAL.into()),
         _ => None,
     };
-    let open = task.files().get(args.i32(0))?;
+    let open = task.files().get(queue)?;
     let queue = queue_of(&open)?.queue();
     match event {
         None => queue.unregister(task.group()),
@@ -179,21 +208,26 @@ fn mq_notify(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn mq_getsetattr(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn mq_getsetattr(
+    task: &Task,
+    queue: Fd,
+    new: UserPtr<Attributes>,
+    old: UserPtr<Attributes>,
+) -> SyscallResult {
     let mm = task.mm();
-    let new = if args.usize(1) == 0 {
+    let new = if new.is_null() {
         None
     } else {
-        Some(mm.read_value::<Attributes>(args.usize(1))?)
+        Some(new.read(&mm)?)
     };
     let nonblocking = i64::from(nr::O_NONBLOCK);
     if new.is_some_and(|new| new.flags & !nonblocking != 0) {
         return Err(Errno::EINVAL.into());
     }
-    let open = task.files().get(args.i32(0))?;
+    let open = task.files().get(queue)?;
     let queue = queue_of(&open)?.queue();
     let signed = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-    let old = Attributes {
+    let present = Attributes {
         flags: if open.is_nonblocking() {
             nonblocking
         } else {
@@ -209,8 +243,8 @@ fn mq_getsetattr(task: &Task, args: &SyscallArgs) -> SyscallResult {
         flags.set(OpenFlags::NONBLOCK, new.flags & nonblocking != 0);
         open.set_flags(flags);
     }
-    if args.usize(2) != 0 {
-        mm.write_value(args.usize(2), &old)?;
+    if !old.is_null() {
+        old.write(&mm, &present)?;
     }
     Ok(0)
 }

@@ -7,42 +7,85 @@ use super::{at, directory};
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::{DirFd, UserPath};
+use crate::syscalls::declare::calls;
 use crate::vfs::attr::{Device, FileType};
 use crate::vfs::edit;
 use crate::vfs::inode::{NewKind, RenameFlags};
 use crate::vfs::walk::{LastName, PATH_MAX, Resolver, WalkFlags};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_link, "link", link),
-    Call::full(nr::__NR_linkat, "linkat", linkat),
-    Call::full(nr::__NR_unlink, "unlink", unlink),
-    Call::full(nr::__NR_unlinkat, "unlinkat", unlinkat),
-    Call::full(nr::__NR_symlink, "symlink", symlink),
-    Call::full(nr::__NR_symlinkat, "symlinkat", symlinkat),
-    Call::full(nr::__NR_readlink, "readlink", readlink),
-    Call::full(nr::__NR_readlinkat, "readlinkat", readlinkat),
-    Call::full(nr::__NR_rename, "rename", rename),
-    Call::full(nr::__NR_renameat, "renameat", renameat),
-    Call::full(nr::__NR_renameat2, "renameat2", renameat2),
-    Call::full(nr::__NR_mknod, "mknod", mknod),
-    Call::full(nr::__NR_mknodat, "mknodat", mknodat),
-];
-
-fn link(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let cwd = nr::AT_FDCWD;
-    link_at(task, (cwd, args.usize(0)), (cwd, args.usize(1)), 0)
+calls! {
+    86 link(old: UserPath, new: UserPath) => full ["link::link_errors", "link::hard_link_shares_the_inode"];
+    265 linkat(
+        old_dirfd: DirFd,
+        old: UserPath,
+        new_dirfd: DirFd,
+        new: UserPath,
+        flags: u32 as Flags(file::AT),
+    )
+        => full ["link::linkat_follows_only_when_asked", "link::link_errors"];
+    87 unlink(path: UserPath) => full ["link::unlink_errors", "link::unlinked_open_file_lives_on"];
+    263 unlinkat(dirfd: DirFd, path: UserPath, flags: u32 as Flags(file::AT))
+        => full ["link::unlinkat_removes_directories_when_asked", "link::unlink_errors"];
+    88 symlink(target: UserPath, path: UserPath)
+        => full ["path::empty_symlink_target_is_refused", "openat::nofollow_on_a_symlink_is_eloop"];
+    266 symlinkat(target: UserPath, dirfd: DirFd, path: UserPath) => full [
+            "forms::names_relative_to_a_directory",
+        ];
+    89 readlink(path: UserPath, buffer: UserPtr<u8> as Filled, size: i32 as Size)
+        => full ["path::readlink_errors", "path::readlink_cuts_silently"];
+    267 readlinkat(dirfd: DirFd, path: UserPath, buffer: UserPtr<u8> as Filled, size: i32 as Size)
+        => full ["openat::path_nofollow_opens_the_symlink_itself"];
+    82 rename(old: UserPath, new: UserPath)
+        => full ["link::rename_into_its_own_descendant_is_einval", "link::rename_errors"];
+    264 renameat(old_dirfd: DirFd, old: UserPath, new_dirfd: DirFd, new: UserPath) => full [
+            "forms::names_relative_to_a_directory",
+        ];
+    316 renameat2(
+        old_dirfd: DirFd,
+        old: UserPath,
+        new_dirfd: DirFd,
+        new: UserPath,
+        flags: u32 as Flags(file::RENAME),
+    )
+        => full ["link::rename_flags_are_checked", "link::rename_exchange"];
+    133 mknod(path: UserPath, mode: u32 as Before(file::node_mode), device: u32 as Before(file::device))
+        => full ["link::mknod_kinds", "link::mknod_of_a_device_needs_the_capability"];
+    259 mknodat(
+        dirfd: DirFd,
+        path: UserPath,
+        mode: u32 as Before(file::node_mode),
+        device: u32 as Before(file::device),
+    )
+        => full ["forms::names_relative_to_a_directory"];
 }
 
-fn linkat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (old, new) = ((args.i32(0), args.usize(1)), (args.i32(2), args.usize(3)));
-    link_at(task, old, new, args.u32(4))
+fn link(task: &Task, old: UserPath, new: UserPath) -> SyscallResult {
+    let cwd = DirFd::CWD;
+    link_at(task, (cwd, old), (cwd, new), 0)
 }
 
-fn link_at(task: &Task, old: (i32, usize), new: (i32, usize), flags: u32) -> SyscallResult {
+fn linkat(
+    task: &Task,
+    old_dirfd: DirFd,
+    old: UserPath,
+    new_dirfd: DirFd,
+    new: UserPath,
+    flags: u32,
+) -> SyscallResult {
+    let (old, new) = ((old_dirfd, old), (new_dirfd, new));
+    link_at(task, old, new, flags)
+}
+
+fn link_at(
+    task: &Task,
+    old: (DirFd, UserPath),
+    new: (DirFd, UserPath),
+    flags: u32,
+) -> SyscallResult {
     let flags = at::flags_not_following(flags)?;
-    let text = at::path_text(task, old.1)?;
+    let text = old.1.read(task)?;
     let start = at::start(task, old.0, &text)?;
     // A descriptor may only be linked by who could have made it name a file (`man 2 linkat`).
     let by_descriptor = text.is_empty() && flags.contains(WalkFlags::EMPTY);
@@ -55,61 +98,67 @@ fn link_at(task: &Task, old: (i32, usize), new: (i32, usize), flags: u32) -> Sys
     Ok(0)
 }
 
-fn unlink(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    remove(task, nr::AT_FDCWD, args.usize(0))
+fn unlink(task: &Task, path: UserPath) -> SyscallResult {
+    remove(task, DirFd::CWD, path)
 }
 
-fn unlinkat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    match args.u32(2) {
-        0 => remove(task, args.i32(0), args.usize(1)),
-        nr::AT_REMOVEDIR => directory::remove_directory(task, args.i32(0), args.usize(1)),
+fn unlinkat(task: &Task, dirfd: DirFd, path: UserPath, flags: u32) -> SyscallResult {
+    match flags {
+        0 => remove(task, dirfd, path),
+        nr::AT_REMOVEDIR => directory::remove_directory(task, dirfd, path),
         _ => Err(Errno::EINVAL.into()),
     }
 }
 
-fn remove(task: &Task, dirfd: i32, address: usize) -> SyscallResult {
-    let entry = at::entry(task, dirfd, address, |_| Errno::EISDIR)?;
+fn remove(task: &Task, dirfd: DirFd, path: UserPath) -> SyscallResult {
+    let entry = at::entry(task, dirfd, path, |_| Errno::EISDIR)?;
     edit::unlink(task, &entry)?;
     Ok(0)
 }
 
-fn symlink(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    make_symlink(task, args.usize(0), nr::AT_FDCWD, args.usize(1))
+fn symlink(task: &Task, target: UserPath, path: UserPath) -> SyscallResult {
+    make_symlink(task, target, DirFd::CWD, path)
 }
 
-fn symlinkat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    make_symlink(task, args.usize(0), args.i32(1), args.usize(2))
+fn symlinkat(task: &Task, target: UserPath, dirfd: DirFd, path: UserPath) -> SyscallResult {
+    make_symlink(task, target, dirfd, path)
 }
 
-fn make_symlink(task: &Task, target: usize, dirfd: i32, address: usize) -> SyscallResult {
-    let target = at::path_text(task, target)?;
+fn make_symlink(task: &Task, target: UserPath, dirfd: DirFd, path: UserPath) -> SyscallResult {
+    let target = target.read(task)?;
     if target.is_empty() {
         return Err(Errno::ENOENT.into());
     }
-    let entry = at::entry(task, dirfd, address, |_| Errno::EEXIST)?;
+    let entry = at::entry(task, dirfd, path, |_| Errno::EEXIST)?;
     edit::make(task, &entry, NewKind::Symlink(&target), 0o777)?;
     Ok(0)
 }
 
-fn readlink(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let buffer = (args.usize(1), args.i32(2));
-    read_link(task, nr::AT_FDCWD, args.usize(0), buffer)
+fn readlink(task: &Task, path: UserPath, buffer: UserPtr<u8>, size: i32) -> SyscallResult {
+    let buffer = (buffer.address(), size);
+    read_link(task, DirFd::CWD, path, buffer)
 }
 
-fn readlinkat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let buffer = (args.usize(2), args.i32(3));
-    read_link(task, args.i32(0), args.usize(1), buffer)
+fn readlinkat(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    buffer: UserPtr<u8>,
+    size: i32,
+) -> SyscallResult {
+    let buffer = (buffer.address(), size);
+    read_link(task, dirfd, path, buffer)
 }
 
-fn read_link(task: &Task, dirfd: i32, address: usize, buffer: (usize, i32)) -> SyscallResult {
+fn read_link(task: &Task, dirfd: DirFd, path: UserPath, buffer: (usize, i32)) -> SyscallResult {
     let room = usize::try_from(buffer.1).map_err(|_| Errno::EINVAL)?;
     if room == 0 {
         return Err(Errno::EINVAL.into());
     }
-    let text = at::path_text(task, address)?;
+    let text = path.read(task)?;
     let start = at::start(task, dirfd, &text)?;
     let path = Resolver::of(task, start.as_ref()).resolve(&text, WalkFlags::EMPTY)?;
-    if text.is_empty() && dirfd == nr::AT_FDCWD {
+    if text.is_empty() && dirfd == DirFd::CWD {
         return Err(Errno::ENOENT.into());
     }
     if path.inode().kind()? != FileType::Symlink {
@@ -126,22 +175,40 @@ fn read_link(task: &Task, dirfd: i32, address: usize, buffer: (usize, i32)) -> S
     Ok(target.len() as u64)
 }
 
-fn rename(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let cwd = nr::AT_FDCWD;
-    rename_at(task, (cwd, args.usize(0)), (cwd, args.usize(1)), 0)
+fn rename(task: &Task, old: UserPath, new: UserPath) -> SyscallResult {
+    let cwd = DirFd::CWD;
+    rename_at(task, (cwd, old), (cwd, new), 0)
 }
 
-fn renameat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (old, new) = ((args.i32(0), args.usize(1)), (args.i32(2), args.usize(3)));
+fn renameat(
+    task: &Task,
+    old_dirfd: DirFd,
+    old: UserPath,
+    new_dirfd: DirFd,
+    new: UserPath,
+) -> SyscallResult {
+    let (old, new) = ((old_dirfd, old), (new_dirfd, new));
     rename_at(task, old, new, 0)
 }
 
-fn renameat2(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (old, new) = ((args.i32(0), args.usize(1)), (args.i32(2), args.usize(3)));
-    rename_at(task, old, new, args.u32(4))
+fn renameat2(
+    task: &Task,
+    old_dirfd: DirFd,
+    old: UserPath,
+    new_dirfd: DirFd,
+    new: UserPath,
+    flags: u32,
+) -> SyscallResult {
+    let (old, new) = ((old_dirfd, old), (new_dirfd, new));
+    rename_at(task, old, new, flags)
 }
 
-fn rename_at(task: &Task, old: (i32, usize), new: (i32, usize), flags: u32) -> SyscallResult {
+fn rename_at(
+    task: &Task,
+    old: (DirFd, UserPath),
+    new: (DirFd, UserPath),
+    flags: u32,
+) -> SyscallResult {
     let flags = RenameFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     if flags.contains(RenameFlags::EXCHANGE)
         && flags.intersects(RenameFlags::NOREPLACE | RenameFlags::WHITEOUT)
@@ -164,23 +231,18 @@ fn rename_at(task: &Task, old: (i32, usize), new: (i32, usize), flags: u32) -> S
     Ok(0)
 }
 
-fn mknod(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    make_node(
-        task,
-        nr::AT_FDCWD,
-        args.usize(0),
-        (args.u32(1), args.u32(2)),
-    )
+fn mknod(task: &Task, path: UserPath, mode: u32, device: u32) -> SyscallResult {
+    make_node(task, DirFd::CWD, path, (mode, device))
 }
 
-fn mknodat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    make_node(task, args.i32(0), args.usize(1), (args.u32(2), args.u32(3)))
+fn mknodat(task: &Task, dirfd: DirFd, path: UserPath, mode: u32, device: u32) -> SyscallResult {
+    make_node(task, dirfd, path, (mode, device))
 }
 
-fn make_node(task: &Task, dirfd: i32, address: usize, node: (u32, u32)) -> SyscallResult {
+fn make_node(task: &Task, dirfd: DirFd, path: UserPath, node: (u32, u32)) -> SyscallResult {
     let (mode, device) = node;
     let kind = node_kind(mode, Device::decode(u64::from(device)))?;
-    let entry = at::entry(task, dirfd, address, |name| match name {
+    let entry = at::entry(task, dirfd, path, |name| match name {
         LastName::Root | LastName::Dot | LastName::DotDot | LastName::Name(_) => Errno::EEXIST,
     })?;
     let is_device = matches!(kind, NewKind::CharDevice(_) | NewKind::BlockDevice(_));

@@ -1,7 +1,6 @@
 //! Namespaces: unshare, and the names of the UTS namespace.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use std::sync::Arc;
 
@@ -13,14 +12,20 @@ use crate::kernel::namespaces;
 use crate::kernel::ptrace::access;
 use crate::kernel::setns::{self, Namespace};
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(nr::__NR_unshare, "unshare", unshare, "time namespaces"),
-    Call::partial(nr::__NR_setns, "setns", setns, "time namespaces"),
-    Call::full(nr::__NR_sethostname, "sethostname", sethostname),
-    Call::full(nr::__NR_setdomainname, "setdomainname", setdomainname),
-];
+calls! {
+    272 unshare(flags: u64 as Flags(process::CLONE))
+        => partial("time namespaces") ["clone::unshare_files", "killable::pid_namespaces_nest_32_deep"];
+    308 setns(fd: Fd, kind: u32 as Flags(process::CLONE))
+        => partial("time namespaces") ["namespace::setns_joins_uts_and_ipc", "namespace::setns_takes_a_pidfd"];
+    170 sethostname(name: UserPtr<u8> as Buffer(1), len: i32 as Size)
+        => full ["namespace::setns_joins_uts_and_ipc", "namespace::user_namespace_owns_what_is_made_with_it"];
+    171 setdomainname(name: UserPtr<u8> as Buffer(1), len: i32 as Size)
+        => full ["limits::setting_names_needs_privilege"];
+}
 
 /// The longest host or domain name (`__NEW_UTS_LEN`).
 const NAME_MAX: usize = 64;
@@ -43,8 +48,8 @@ const SINGLE_THREADED: CloneFlags = CloneFlags::THREAD
     .union(CloneFlags::SIGHAND)
     .union(CloneFlags::VM);
 
-fn unshare(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = CloneFlags::from_bits_retain(args.u64(0));
+fn unshare(task: &Task, flags: u64) -> SyscallResult {
+    let flags = CloneFlags::from_bits_retain(flags);
     if !UNSHARED.union(SINGLE_THREADED).contains(flags) {
         return Err(Errno::EINVAL.into());
     }
@@ -83,9 +88,9 @@ fn unshare(task: &Task, args: &SyscallArgs) -> SyscallResult {
 /// What a pidfd's process may be asked for.
 const JOINABLE: CloneFlags = NAMESPACES.union(CloneFlags::NEWUSER);
 
-fn setns(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
-    let kind = CloneFlags::from_bits_retain(u64::from(args.u32(1)));
+fn setns(task: &Task, fd: Fd, kind: u32) -> SyscallResult {
+    let open = task.files().get(fd)?;
+    let kind = CloneFlags::from_bits_retain(u64::from(kind));
     if let Some(namespace) = nsfs::namespace_of(&open) {
         if !kind.is_empty() && kind != namespace.kind() {
             return Err(Errno::EINVAL.into());
@@ -117,28 +122,28 @@ fn setns(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn read_name(task: &Task, args: &SyscallArgs) -> Result<Vec<u8>> {
+fn read_name(task: &Task, address: UserPtr<u8>, len: i32) -> Result<Vec<u8>> {
     let owner = task.namespaces().uts.user_ns.clone();
     if !task.credentials().has_in(&owner, Capability::SysAdmin) {
         return Err(Errno::EPERM);
     }
-    let len = usize::try_from(args.i32(1)).map_err(|_| Errno::EINVAL)?;
+    let len = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
     if len > NAME_MAX {
         return Err(Errno::EINVAL);
     }
     let mut name = vec![0; len];
-    task.mm().read_bytes(args.usize(0), &mut name)?;
+    address.read_bytes(&task.mm(), &mut name)?;
     Ok(name)
 }
 
-fn sethostname(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let name = read_name(task, args)?;
+fn sethostname(task: &Task, name: UserPtr<u8>, len: i32) -> SyscallResult {
+    let name = read_name(task, name, len)?;
     task.namespaces().uts.names.lock().host = name;
     Ok(0)
 }
 
-fn setdomainname(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let name = read_name(task, args)?;
+fn setdomainname(task: &Task, name: UserPtr<u8>, len: i32) -> SyscallResult {
+    let name = read_name(task, name, len)?;
     task.namespaces().uts.names.lock().domain = name;
     Ok(0)
 }

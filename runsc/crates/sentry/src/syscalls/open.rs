@@ -8,38 +8,49 @@ use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::{DirFd, Mode, UserPath};
+use crate::syscalls::declare::calls;
 use crate::vfs::fd_table::Descriptor;
 use crate::vfs::file::OpenFlags;
+use crate::vfs::file_count;
 use crate::vfs::open::{self, OpenHow};
 use crate::vfs::walk::WalkFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_open, "open", open_),
-    Call::full(nr::__NR_openat, "openat", openat),
-    Call::full(nr::__NR_openat2, "openat2", openat2),
-    Call::full(nr::__NR_creat, "creat", creat),
-];
-
-fn open_(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let how = how(args.open_flags(1), args.u32(2));
-    open_at(task, nr::AT_FDCWD, args.usize(0), &how)
+calls! {
+    2 open(path: UserPath, flags: OpenFlags, mode: u32 as Before(file::open_mode))
+        => full by open_ ["openat::files_that_are_opened_are_large", "openat::bad_path_address_is_efault"];
+    257 openat(dirfd: DirFd, path: UserPath, flags: OpenFlags, mode: u32 as Before(file::open_mode))
+        => full ["link::rename_moves_an_open_directory", "openat::bad_path_address_is_efault"];
+    437 openat2(dirfd: DirFd, path: UserPath, how: UserPtr<UserHow> as In(file::open_how), size: usize)
+        => full ["openat::openat2_checks_its_argument", "openat::openat2_resolve_flags"];
+    85 creat(path: UserPath, mode: Mode) => full ["openat::creat_on_a_directory_is_eisdir"];
 }
 
-fn creat(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn open_(task: &Task, path: UserPath, flags: OpenFlags, mode: u32) -> SyscallResult {
+    let how = how(flags, mode);
+    open_at(task, DirFd::CWD, path, &how)
+}
+
+fn creat(task: &Task, path: UserPath, mode: Mode) -> SyscallResult {
     let flags = OpenFlags::CREAT | OpenFlags::WRONLY | OpenFlags::TRUNC;
-    open_at(task, nr::AT_FDCWD, args.usize(0), &how(flags, args.u32(1)))
+    open_at(task, DirFd::CWD, path, &how(flags, mode.0))
 }
 
-fn openat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let how = how(args.open_flags(2), args.u32(3));
-    open_at(task, args.i32(0), args.usize(1), &how)
+fn openat(task: &Task, dirfd: DirFd, path: UserPath, flags: OpenFlags, mode: u32) -> SyscallResult {
+    let how = how(flags, mode);
+    open_at(task, dirfd, path, &how)
 }
 
-fn openat2(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let how = strict_how(&user_how(task, args.usize(2), args.usize(3))?)?;
-    open_at(task, args.i32(0), args.usize(1), &how)
+fn openat2(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    how: UserPtr<UserHow>,
+    size: usize,
+) -> SyscallResult {
+    let how = strict_how(&user_how(task, how, size)?)?;
+    open_at(task, dirfd, path, &how)
 }
 
 /// Unknown flags of the old calls are ignored (`man 2 open`).
@@ -53,7 +64,7 @@ fn how(flags: OpenFlags, mode: u32) -> OpenHow {
 }
 
 /// `struct open_how` of any size that starts as ours does; E2BIG if more is set.
-fn user_how(task: &Task, address: usize, size: usize) -> Result<UserHow> {
+fn user_how(task: &Task, how: UserPtr<UserHow>, size: usize) -> Result<UserHow> {
     const SIZE: usize = size_of::<UserHow>();
     if size < SIZE {
         return Err(Errno::EINVAL);
@@ -63,12 +74,12 @@ fn user_how(task: &Task, address: usize, size: usize) -> Result<UserHow> {
     }
     let mm = task.mm();
     let mut tail = vec![0; size - SIZE];
-    let tail_at = address.checked_add(SIZE).ok_or(Errno::EFAULT)?;
+    let tail_at = how.address().checked_add(SIZE).ok_or(Errno::EFAULT)?;
     mm.read_bytes(tail_at, &mut tail)?;
     if tail.iter().any(|&byte| byte != 0) {
         return Err(Errno::E2BIG);
     }
-    mm.read_value(address)
+    how.read(&mm)
 }
 
 fn strict_how(user: &UserHow) -> Result<OpenHow> {
@@ -122,8 +133,8 @@ fn resolve_flags(resolve: u64) -> Result<WalkFlags> {
     Ok(flags)
 }
 
-fn open_at(task: &Task, dirfd: i32, address: usize, how: &OpenHow) -> SyscallResult {
-    let text = at::path_text(task, address)?;
+fn open_at(task: &Task, dirfd: DirFd, path: UserPath, how: &OpenHow) -> SyscallResult {
+    let text = path.read(task)?;
     let start = if how.resolve.contains(WalkFlags::IN_ROOT) {
         at::start(task, dirfd, b"")?
     } else {
@@ -132,7 +143,9 @@ fn open_at(task: &Task, dirfd: i32, address: usize, how: &OpenHow) -> SyscallRes
     let limit = task.group().limits().get(Resource::OpenFiles).soft;
     let files = task.files();
     files.check_room(limit)?;
+    file_count::check(task)?;
     let file = open::open(task, start.as_ref(), &text, how)?;
+    file_count::count(task, &file)?;
     let descriptor = Descriptor {
         file,
         close_on_exec: how.flags.contains(OpenFlags::CLOEXEC),

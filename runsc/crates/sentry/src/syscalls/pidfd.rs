@@ -1,7 +1,6 @@
 //! Process descriptors: `man 2 pidfd_open`, `man 2 pidfd_send_signal`, `man 2 pidfd_getfd`.
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::signal::SIGINFO_LEN;
 
 use super::install;
@@ -10,28 +9,28 @@ use crate::fs::pidfd;
 use crate::kernel::signal::info::code;
 use crate::kernel::signal::{Signal, SignalInfo, permission};
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_pidfd_open,
-        "pidfd_open",
-        pidfd_open,
-        "PIDFD_THREAD is EINVAL",
-    ),
-    Call::partial(
-        nr::__NR_pidfd_send_signal,
-        "pidfd_send_signal",
-        pidfd_send_signal,
-        "flags are EINVAL, and so is a directory of /proc as descriptor (EBADF)",
-    ),
-    Call::full(nr::__NR_pidfd_getfd, "pidfd_getfd", pidfd_getfd),
-];
+calls! {
+    434 pidfd_open(pid: i32, flags: OpenFlags as Flags(process::PIDFD))
+        => partial("PIDFD_THREAD is EINVAL") ["wait::waitid_pidfd", "signal::pidfd_send_signal_works"];
+    424 pidfd_send_signal(
+        fd: Fd,
+        number: i32 as Signal,
+        info: UserPtr<u8> as In(siginfo::siginfo),
+        flags: u32,
+    )
+        => partial("flags are EINVAL, and so is a directory of /proc as descriptor (EBADF)") [
+            "signal::pidfd_send_signal_works",
+        ];
+    438 pidfd_getfd(pidfd: Fd, target: i32, flags: u32)
+        => full ["security::other_user_namespace_is_not_looked_into"];
+}
 
-fn pidfd_open(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (pid, flags) = (args.i32(0), args.open_flags(1));
+fn pidfd_open(task: &Task, pid: i32, flags: OpenFlags) -> SyscallResult {
     if !OpenFlags::NONBLOCK.contains(flags) {
         return Err(Errno::EINVAL.into());
     }
@@ -47,8 +46,13 @@ fn pidfd_open(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(u64::from(fd.unsigned_abs()))
 }
 
-fn pidfd_send_signal(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (fd, number, address, flags) = (args.i32(0), args.i32(1), args.usize(2), args.u32(3));
+fn pidfd_send_signal(
+    task: &Task,
+    fd: Fd,
+    number: i32,
+    info: UserPtr<u8>,
+    flags: u32,
+) -> SyscallResult {
     if flags != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -59,10 +63,10 @@ fn pidfd_send_signal(task: &Task, args: &SyscallArgs) -> SyscallResult {
         0 => None,
         number => Some(Signal::new(number).ok_or(Errno::EINVAL)?),
     };
-    let info = if address == 0 {
+    let info = if info.is_null() {
         None
     } else {
-        given(task, group.pid(), signal, address)?
+        given(task, group.pid(), signal, info)?
     };
     if group.pid() == 0 {
         return Err(Errno::ESRCH.into());
@@ -76,10 +80,10 @@ fn given(
     task: &Task,
     receiver: u32,
     signal: Option<Signal>,
-    address: usize,
+    at: UserPtr<u8>,
 ) -> Result<Option<SignalInfo>> {
     let mut bytes = [0; SIGINFO_LEN];
-    task.mm().read_bytes(address, &mut bytes)?;
+    at.read_bytes(&task.mm(), &mut bytes)?;
     let named = i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     if named != signal.map_or(0, |signal| i32::from(signal.number())) {
         return Err(Errno::EINVAL);
@@ -95,13 +99,13 @@ fn given(
     Ok(Some(info))
 }
 
-fn pidfd_getfd(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    if args.u32(2) != 0 {
+fn pidfd_getfd(task: &Task, pidfd: Fd, target: i32, flags: u32) -> SyscallResult {
+    if flags != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let open = task.files().get(args.i32(0))?;
+    let open = task.files().get(pidfd)?;
     let group = pidfd::group_of(&open)?;
-    let file = pidfd::take_file(task, group, args.i32(1))?;
+    let file = pidfd::take_file(task, group, target)?;
     let fd = install::descriptor(task, file, OpenFlags::CLOEXEC)?;
     Ok(u64::from(fd.unsigned_abs()))
 }

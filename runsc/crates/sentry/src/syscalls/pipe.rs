@@ -3,38 +3,32 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use super::install;
 use crate::error::SyscallResult;
 use crate::fs::anon::{self, Anonymous};
 use crate::fs::pipe::Pipe;
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::{OpenFile, OpenFlags};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_pipe, "pipe", pipe),
-    Call::partial(
-        nr::__NR_pipe2,
-        "pipe2",
-        pipe2,
-        "O_NOTIFICATION_PIPE is EINVAL",
-    ),
-];
-
-fn pipe(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    open(task, args.usize(0), OpenFlags::empty())
+calls! {
+    22 pipe(fds: UserPtr<[i32; 2]> as Out(id::pair)) => full ["forms::old_calls_make_descriptors"];
+    293 pipe2(fds: UserPtr<[i32; 2]> as Out(id::pair), flags: OpenFlags as Flags(file::OPEN))
+        => partial("O_NOTIFICATION_PIPE is EINVAL") ["pipe::flags_of_pipe2"];
 }
 
-fn pipe2(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.open_flags(1);
+fn pipe(task: &Task, fds: UserPtr<[i32; 2]>) -> SyscallResult {
+    open(task, fds.address(), OpenFlags::empty())
+}
+
+fn pipe2(task: &Task, fds: UserPtr<[i32; 2]>, flags: OpenFlags) -> SyscallResult {
     let known = OpenFlags::CLOEXEC | OpenFlags::NONBLOCK | OpenFlags::DIRECT;
     if !known.contains(flags) {
         return Err(Errno::EINVAL.into());
     }
-    open(task, args.usize(0), flags)
+    open(task, fds.address(), flags)
 }
 
 fn open(task: &Task, address: usize, flags: OpenFlags) -> SyscallResult {

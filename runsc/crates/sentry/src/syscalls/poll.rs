@@ -2,7 +2,6 @@
 
 use abi::Errno;
 use abi::poll::PollFd;
-use abi::raw::general as nr;
 use abi::time::Timespec;
 
 use super::timeout;
@@ -11,19 +10,26 @@ use crate::kernel::limits::Resource;
 use crate::kernel::task::{RestartBlock, Task};
 use crate::kernel::wait_queue::Events;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::vfs::poll::{self, Polled};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_poll, "poll", poll),
-    Call::full(nr::__NR_ppoll, "ppoll", ppoll),
-];
+calls! {
+    7 poll(fds: UserPtr<u8> as Before(event::poll_fds), count: u32, timeout_ms: i32) -> Print(event::polled)
+        => full ["poll::poll_of_a_closed_descriptor_is_nval", "poll::poll_reports_each_descriptor"];
+    271 ppoll(
+        fds: UserPtr<u8> as Before(event::poll_fds),
+        count: u32,
+        left: UserPtr<Timespec> as In(time::timespec),
+        mask: UserPtr<u64> as In(signal::set),
+        mask_size: usize,
+    ) -> Print(event::polled)
+        => full ["poll::ppoll_swaps_the_mask"];
+}
 
-fn poll(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (fds, count) = (args.usize(0), u64::from(args.u32(1)));
-    let deadline = timeout::after_millis(task, args.i32(2));
+fn poll(task: &Task, fds: UserPtr<u8>, count: u32, timeout_ms: i32) -> SyscallResult {
+    let (fds, count) = (fds.address(), u64::from(count));
+    let deadline = timeout::after_millis(task, timeout_ms);
     restarted(task, fds, count, deadline)
 }
 
@@ -46,11 +52,17 @@ pub(super) fn restarted(
     result
 }
 
-fn ppoll(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (fds, count) = (args.usize(0), u64::from(args.u32(1)));
-    let left: UserPtr<Timespec> = args.ptr(2);
+fn ppoll(
+    task: &Task,
+    fds: UserPtr<u8>,
+    count: u32,
+    left: UserPtr<Timespec>,
+    mask: UserPtr<u64>,
+    mask_size: usize,
+) -> SyscallResult {
+    let (fds, count) = (fds.address(), u64::from(count));
     let deadline = timeout::read(task, left)?;
-    let mask = timeout::read_mask(task, args.usize(3), args.usize(4))?;
+    let mask = timeout::read_mask(task, mask.address(), mask_size)?;
     let result = task.with_signal_mask(mask, || poll_descriptors(task, fds, count, deadline));
     timeout::finish(task, result, deadline, |nanos| {
         left.write(&task.mm(), &Timespec::from_nanos(nanos))

@@ -3,70 +3,77 @@
 use std::sync::atomic::Ordering;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::raw::prctl as pr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::{CAP_LAST, Capability, CapabilitySet, SecureBits};
 use crate::kernel::signal::Signal;
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::syscalls::declare::calls;
+use crate::vfs::command::CommandArg;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_prctl,
-        "prctl",
-        prctl,
-        "PR_SET_MM, speculation and core scheduling",
-    ),
-    Call::partial(
-        nr::__NR_arch_prctl,
-        "arch_prctl",
-        arch_prctl,
-        "CPUID faulting, XSTATE permissions, shadow stacks",
-    ),
-];
+calls! {
+    157 prctl(
+        option: u32 as OneOf(process::PRCTL),
+        first: CommandArg as After(process::prctl_argument),
+        second: CommandArg as After(process::prctl_argument),
+        third: CommandArg as After(process::prctl_argument),
+        fourth: CommandArg as After(process::prctl_argument),
+    )
+        => partial("PR_SET_MM, speculation and core scheduling") ["limits::prctl_errors"];
+    158 arch_prctl(code: u32 as OneOf(process::ARCH), base: CommandArg as After(process::arch_argument))
+        => partial("CPUID faulting, XSTATE permissions, shadow stacks") [
+            "clone::thread_local_base_is_set",
+            "exception::bases_of_fs_and_gs_survive",
+        ];
+}
 
 /// The default of `PR_SET_TIMERSLACK`, in nanoseconds.
 const DEFAULT_SLACK_NS: u64 = 50_000;
 /// `comm` with its NUL (`TASK_COMM_LEN`).
 const NAME_LEN: usize = 16;
 
-fn prctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    match args.u32(0) {
-        pr::PR_SET_PDEATHSIG => set_parent_death_signal(task, args.u64(1)),
+fn prctl(
+    task: &Task,
+    option: u32,
+    first: CommandArg,
+    second: CommandArg,
+    third: CommandArg,
+    fourth: CommandArg,
+) -> SyscallResult {
+    let rest = [first, second, third, fourth];
+    match option {
+        pr::PR_SET_PDEATHSIG => set_parent_death_signal(task, first.0),
         pr::PR_GET_PDEATHSIG => {
             let signal = u32::from(task.own.lock().parent_death_signal);
-            write(task, args.usize(1), signal)
+            write(task, first.address(), signal)
         }
         pr::PR_GET_DUMPABLE => Ok(u64::from(task.mm().dumpable())),
-        pr::PR_SET_DUMPABLE => set_dumpable(task, args.u64(1)),
+        pr::PR_SET_DUMPABLE => set_dumpable(task, first.0),
         pr::PR_GET_KEEPCAPS => Ok(u64::from(
             task.credentials()
                 .secure_bits
                 .contains(SecureBits::KEEP_CAPS),
         )),
-        pr::PR_SET_KEEPCAPS => set_keep_caps(task, args.u64(1)),
-        pr::PR_SET_NAME => set_name(task, args.usize(1)),
-        pr::PR_GET_NAME => get_name(task, args.usize(1)),
+        pr::PR_SET_KEEPCAPS => set_keep_caps(task, first.0),
+        pr::PR_SET_NAME => set_name(task, first.address()),
+        pr::PR_GET_NAME => get_name(task, first.address()),
         pr::PR_GET_TIMING => Ok(0),
         // A task in strict mode does not get here.
         pr::PR_GET_SECCOMP => Ok(task.seccomp().mode().into()),
-        pr::PR_SET_SECCOMP => super::seccomp::from_prctl(task, args.u64(1), args.usize(2)),
-        pr::PR_GET_TSC => write(task, args.usize(1), pr::PR_TSC_ENABLE),
+        pr::PR_SET_SECCOMP => super::seccomp::from_prctl(task, first.0, second.address()),
+        pr::PR_GET_TSC => write(task, first.address(), pr::PR_TSC_ENABLE),
         pr::PR_CAPBSET_READ => Ok(u64::from(
-            task.credentials()
-                .bounding
-                .has_number(capability(args.u64(1))?),
+            task.credentials().bounding.has_number(capability(first.0)?),
         )),
-        pr::PR_CAPBSET_DROP => drop_bounding(task, args.u64(1)),
+        pr::PR_CAPBSET_DROP => drop_bounding(task, first.0),
         pr::PR_GET_SECUREBITS => Ok(task.credentials().secure_bits.bits().into()),
-        pr::PR_SET_SECUREBITS => set_secure_bits(task, args.u64(1)),
+        pr::PR_SET_SECUREBITS => set_secure_bits(task, first.0),
         pr::PR_SET_TIMERSLACK => {
-            let slack = if args.i64(1) <= 0 {
+            let slack = if first.0.cast_signed() <= 0 {
                 DEFAULT_SLACK_NS
             } else {
-                args.u64(1)
+                first.0
             };
             task.own.lock().timer_slack_ns = slack;
             Ok(0)
@@ -75,27 +82,27 @@ fn prctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
         pr::PR_SET_CHILD_SUBREAPER => {
             task.group()
                 .subreaper
-                .store(args.u64(1) != 0, Ordering::Relaxed);
+                .store(first.0 != 0, Ordering::Relaxed);
             Ok(0)
         }
         pr::PR_GET_CHILD_SUBREAPER => write(
             task,
-            args.usize(1),
+            first.address(),
             u32::from(task.group().subreaper.load(Ordering::Relaxed)),
         ),
-        pr::PR_SET_NO_NEW_PRIVS => set_no_new_privs(task, args),
+        pr::PR_SET_NO_NEW_PRIVS => set_no_new_privs(task, rest),
         pr::PR_GET_NO_NEW_PRIVS => {
-            check_unused(args, 1)?;
+            check_unused(&rest)?;
             Ok(u64::from(task.credentials().no_new_privs))
         }
         pr::PR_GET_TID_ADDRESS => {
             let address = task.own.lock().clear_child_tid as u64;
-            write(task, args.usize(1), address)
+            write(task, first.address(), address)
         }
-        pr::PR_CAP_AMBIENT => ambient(task, args),
-        pr::PR_SET_THP_DISABLE => set_thp(task, args),
+        pr::PR_CAP_AMBIENT => ambient(task, rest),
+        pr::PR_SET_THP_DISABLE => set_thp(task, rest),
         pr::PR_GET_THP_DISABLE => {
-            check_unused(args, 1)?;
+            check_unused(&rest)?;
             Ok(u64::from(task.mm().huge_pages_disabled()))
         }
         _ => Err(Errno::EINVAL.into()),
@@ -111,9 +118,9 @@ fn write<T: zerocopy::IntoBytes + zerocopy::Immutable>(
     Ok(0)
 }
 
-/// Arguments from `first` on must be zero (`man 2 prctl`, EINVAL).
-fn check_unused(args: &SyscallArgs, first: usize) -> Result<()> {
-    if (first..5).any(|n| args.u64(n) != 0) {
+/// Unused arguments must be zero (`man 2 prctl`, EINVAL).
+fn check_unused(unused: &[CommandArg]) -> Result<()> {
+    if unused.iter().any(|argument| argument.0 != 0) {
         Err(Errno::EINVAL)
     } else {
         Ok(())
@@ -216,29 +223,29 @@ fn set_secure_bits(task: &Task, value: u64) -> SyscallResult {
     Ok(0)
 }
 
-fn set_no_new_privs(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    if args.u64(1) != 1 {
+fn set_no_new_privs(task: &Task, rest: [CommandArg; 4]) -> SyscallResult {
+    if rest[0].0 != 1 {
         return Err(Errno::EINVAL.into());
     }
-    check_unused(args, 2)?;
+    check_unused(&rest[1..])?;
     let mut new = (*task.credentials()).clone();
     new.no_new_privs = true;
     task.set_credentials(new);
     Ok(0)
 }
 
-fn ambient(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn ambient(task: &Task, rest: [CommandArg; 4]) -> SyscallResult {
     let old = task.credentials();
-    check_unused(args, 3)?;
-    let operation = args.u32(1);
+    check_unused(&rest[2..])?;
+    let operation = rest[0].unsigned();
     if operation == pr::PR_CAP_AMBIENT_CLEAR_ALL {
-        check_unused(args, 2)?;
+        check_unused(&rest[1..])?;
         let mut new = (*old).clone();
         new.ambient = CapabilitySet::EMPTY;
         task.set_credentials(new);
         return Ok(0);
     }
-    let number = capability(args.u64(2))?;
+    let number = capability(rest[1].0)?;
     let mut new = (*old).clone();
     match operation {
         pr::PR_CAP_AMBIENT_IS_SET => return Ok(u64::from(old.ambient.has_number(number))),
@@ -256,9 +263,9 @@ fn ambient(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn set_thp(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    check_unused(args, 2)?;
-    task.mm().disable_huge_pages(args.u64(1) != 0);
+fn set_thp(task: &Task, rest: [CommandArg; 4]) -> SyscallResult {
+    check_unused(&rest[1..])?;
+    task.mm().disable_huge_pages(rest[0].0 != 0);
     Ok(0)
 }
 
@@ -268,24 +275,22 @@ const ARCH_GET_FS: u32 = 0x1003;
 const ARCH_GET_GS: u32 = 0x1004;
 const ARCH_GET_CPUID: u32 = 0x1011;
 
-fn arch_prctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let code = args.u32(0);
-    let base = args.u64(1);
+fn arch_prctl(task: &Task, code: u32, base: CommandArg) -> SyscallResult {
     match code {
         ARCH_SET_FS | ARCH_SET_GS
-            if base >= task.kernel().platform().limits().user_range.end as u64 =>
+            if base.0 >= task.kernel().platform().limits().user_range.end as u64 =>
         {
             return Err(Errno::EPERM.into());
         }
-        ARCH_SET_FS => task.registers.lock().fs_base = base,
-        ARCH_SET_GS => task.registers.lock().gs_base = base,
+        ARCH_SET_FS => task.registers.lock().fs_base = base.0,
+        ARCH_SET_GS => task.registers.lock().gs_base = base.0,
         ARCH_GET_FS => {
-            let base = task.registers.lock().fs_base;
-            return write(task, args.usize(1), base);
+            let present = task.registers.lock().fs_base;
+            return write(task, base.address(), present);
         }
         ARCH_GET_GS => {
-            let base = task.registers.lock().gs_base;
-            return write(task, args.usize(1), base);
+            let present = task.registers.lock().gs_base;
+            return write(task, base.address(), present);
         }
         // CPUID does not fault.
         ARCH_GET_CPUID => return Ok(1),

@@ -3,35 +3,23 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_getpriority,
-        "getpriority",
-        getpriority,
-        "nothing; the values do not reach the host's scheduler",
-    ),
-    Call::partial(
-        nr::__NR_setpriority,
-        "setpriority",
-        setpriority,
-        "the values do not reach the host's scheduler",
-    ),
-    Call::partial(
-        nr::__NR_ioprio_get,
-        "ioprio_get",
-        ioprio_get,
-        "groups and users",
-    ),
-    Call::hint(nr::__NR_ioprio_set, "ioprio_set", ioprio_set),
-];
+calls! {
+    140 getpriority(which: i32 as OneOf(process::PRIORITY), who: u32 as Int)
+        => partial("nothing; the values do not reach the host's scheduler") ["creds::setpriority_and_nice"];
+    141 setpriority(which: i32 as OneOf(process::PRIORITY), who: u32 as Int, nice: i32)
+        => partial("the values do not reach the host's scheduler") ["creds::setpriority_and_nice"];
+    252 ioprio_get(which: i32 as OneOf(process::IO_PRIORITY), who: u32 as Int)
+        => partial("groups and users") ["limits::ioprio"];
+    251 ioprio_set(which: i32 as OneOf(process::IO_PRIORITY), who: u32 as Int, priority: i32 as Hex)
+        => hint ["limits::ioprio"];
+}
 
 const PRIO_PROCESS: i32 = 0;
 const PRIO_PGRP: i32 = 1;
@@ -76,8 +64,8 @@ fn select(task: &Task, which: i32, who: u32) -> Result<Vec<Arc<Task>>> {
     }
 }
 
-fn getpriority(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let tasks = select(task, args.i32(0), args.u32(1))?;
+fn getpriority(task: &Task, which: i32, who: u32) -> SyscallResult {
+    let tasks = select(task, which, who)?;
     let lowest = tasks
         .iter()
         .map(|task| task.own.lock().nice)
@@ -87,9 +75,9 @@ fn getpriority(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(u64::from((20 - i16::from(lowest)).unsigned_abs()))
 }
 
-fn setpriority(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let wanted = i8::try_from(args.i32(2).clamp(-20, 19)).unwrap_or(0);
-    let tasks = select(task, args.i32(0), args.u32(1))?;
+fn setpriority(task: &Task, which: i32, who: u32, nice: i32) -> SyscallResult {
+    let wanted = i8::try_from(nice.clamp(-20, 19)).unwrap_or(0);
+    let tasks = select(task, which, who)?;
     let mine = task.credentials();
     let privileged = mine.has(Capability::SysNice);
     // RLIMIT_NICE n allows nice values down to 20 − n.
@@ -113,28 +101,23 @@ const IOPRIO_WHO_PROCESS: i32 = 1;
 /// Classes none, real time, best effort, idle.
 const IOPRIO_CLASSES: i32 = 4;
 
-fn io_target(task: &Task, args: &SyscallArgs) -> Result<Arc<Task>> {
-    if !(IOPRIO_WHO_PROCESS..=3).contains(&args.i32(0)) {
+fn io_target(task: &Task, which: i32, who: u32) -> Result<Arc<Task>> {
+    if !(IOPRIO_WHO_PROCESS..=3).contains(&which) {
         return Err(Errno::EINVAL);
     }
-    let who = if args.i32(1) == 0 {
-        task.tid()
-    } else {
-        args.u32(1)
-    };
+    let who = if who == 0 { task.tid() } else { who };
     task.pid_namespace().task(who).ok_or(Errno::ESRCH)
 }
 
-fn ioprio_get(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let priority = io_target(task, args)?.own.lock().io_priority;
+fn ioprio_get(task: &Task, which: i32, who: u32) -> SyscallResult {
+    let priority = io_target(task, which, who)?.own.lock().io_priority;
     Ok(u64::from(priority.unsigned_abs()))
 }
 
-fn ioprio_set(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let priority = args.i32(2);
+fn ioprio_set(task: &Task, which: i32, who: u32, priority: i32) -> SyscallResult {
     if !(0..IOPRIO_CLASSES).contains(&(priority >> 13)) {
         return Err(Errno::EINVAL.into());
     }
-    io_target(task, args)?.own.lock().io_priority = priority;
+    io_target(task, which, who)?.own.lock().io_priority = priority;
     Ok(0)
 }

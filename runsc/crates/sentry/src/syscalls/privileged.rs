@@ -1,7 +1,6 @@
 //! Calls of those who run the machine: reboot, and what nobody in a container may do.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::SyscallResult;
 use crate::kernel::credentials::Capability;
@@ -9,95 +8,38 @@ use crate::kernel::exit;
 use crate::kernel::signal::Signal;
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ExitStatus;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::{DirFd, Fd, UserPath, UserText};
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_reboot, "reboot", reboot),
-    Call::refused(
-        nr::__NR_acct,
-        "acct",
-        Errno::EPERM,
-        "there is no accounting",
-    ),
-    Call::refused(
-        nr::__NR_vhangup,
-        "vhangup",
-        Errno::EPERM,
-        "terminals are hung up from outside",
-    ),
-    Call::refused(
-        nr::__NR_quotactl,
-        "quotactl",
-        Errno::ENOSYS,
-        "as a kernel without CONFIG_QUOTA",
-    ),
-    Call::refused(
-        nr::__NR_quotactl_fd,
-        "quotactl_fd",
-        Errno::ENOSYS,
-        "as a kernel without CONFIG_QUOTA",
-    ),
-    Call::refused(
-        nr::__NR_add_key,
-        "add_key",
-        Errno::ENOSYS,
-        "as a kernel without CONFIG_KEYS",
-    ),
-    Call::refused(
-        nr::__NR_request_key,
-        "request_key",
-        Errno::ENOSYS,
-        "as a kernel without CONFIG_KEYS",
-    ),
-    Call::refused(
-        nr::__NR_keyctl,
-        "keyctl",
-        Errno::ENOSYS,
-        "as a kernel without CONFIG_KEYS",
-    ),
-    Call::refused(
-        nr::__NR_fanotify_init,
-        "fanotify_init",
-        Errno::ENOSYS,
-        "as a kernel without CONFIG_FANOTIFY",
-    ),
-    Call::refused(
-        nr::__NR_fanotify_mark,
-        "fanotify_mark",
-        Errno::ENOSYS,
-        "as a kernel without CONFIG_FANOTIFY",
-    ),
-    Call::refused(
-        nr::__NR_landlock_create_ruleset,
-        "landlock_create_ruleset",
-        Errno::EOPNOTSUPP,
-        "as a kernel that has landlock turned off",
-    ),
-    Call::refused(
-        nr::__NR_landlock_add_rule,
-        "landlock_add_rule",
-        Errno::EOPNOTSUPP,
-        "as a kernel that has landlock turned off",
-    ),
-    Call::refused(
-        nr::__NR_landlock_restrict_self,
-        "landlock_restrict_self",
-        Errno::EOPNOTSUPP,
-        "as a kernel that has landlock turned off",
-    ),
-    Call::refused(
-        nr::__NR_kexec_file_load,
-        "kexec_file_load",
-        Errno::EPERM,
-        "there is nothing to boot",
-    ),
-    Call::refused(
-        nr::__NR_memfd_secret,
-        "memfd_secret",
-        Errno::ENOSYS,
-        "as a kernel without secretmem.enable",
-    ),
-];
+calls! {
+    169 reboot(magic: u32 as Hex, magic2: u32, command: u32 as Hex, argument: UserPtr<u8>)
+        => full ["limits::setting_names_needs_privilege"];
+    163 acct(path: UserPath) => refused(EPERM, "there is no accounting");
+    153 vhangup() => refused(EPERM, "terminals are hung up from outside");
+    179 quotactl(command: u64, special: UserPath, id: i32, address: UserPtr<u8>)
+        => refused(ENOSYS, "as a kernel without CONFIG_QUOTA");
+    443 quotactl_fd(fd: Fd, command: u64, id: i32, address: UserPtr<u8>)
+        => refused(ENOSYS, "as a kernel without CONFIG_QUOTA");
+    248 add_key(kind: UserText, description: UserText, payload: UserPtr<u8>, len: usize, keyring: i32)
+        => refused(ENOSYS, "as a kernel without CONFIG_KEYS");
+    249 request_key(kind: UserText, description: UserText, callout: UserText, keyring: i32)
+        => refused(ENOSYS, "as a kernel without CONFIG_KEYS");
+    250 keyctl(operation: i32, first: u64, second: u64, third: u64, fourth: u64)
+        => refused(ENOSYS, "as a kernel without CONFIG_KEYS");
+    300 fanotify_init(flags: u64, event_flags: u64) => refused(ENOSYS, "as a kernel without CONFIG_FANOTIFY");
+    301 fanotify_mark(fd: Fd, flags: u64, mask: u64, dirfd: DirFd, path: UserPath)
+        => refused(ENOSYS, "as a kernel without CONFIG_FANOTIFY");
+    444 landlock_create_ruleset(attributes: UserPtr<u8>, size: usize, flags: u64)
+        => refused(EOPNOTSUPP, "as a kernel that has landlock turned off");
+    445 landlock_add_rule(ruleset: Fd, kind: i32, attributes: UserPtr<u8>, flags: u64)
+        => refused(EOPNOTSUPP, "as a kernel that has landlock turned off");
+    446 landlock_restrict_self(ruleset: Fd, flags: u64)
+        => refused(EOPNOTSUPP, "as a kernel that has landlock turned off");
+    320 kexec_file_load(kernel_fd: Fd, initrd_fd: Fd, len: usize, command_line: UserText, flags: u64)
+        => refused(EPERM, "there is nothing to boot");
+    447 memfd_secret(flags: u64) => refused(ENOSYS, "as a kernel without secretmem.enable");
+}
 
 const MAGIC: u32 = 0xfee1_dead;
 /// Dates of birth, as Linux has them.
@@ -109,14 +51,20 @@ const POWER_OFF: u32 = 0x4321_fedc;
 
 /// In a pid namespace it ends the namespace's init as if by SIGHUP or SIGINT (`man 2 reboot`, *Behavior inside
 /// PID namespaces*).
-fn reboot(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn reboot(
+    task: &Task,
+    magic: u32,
+    magic2: u32,
+    command: u32,
+    _argument: UserPtr<u8>,
+) -> SyscallResult {
     if !task.has_capability(Capability::SysBoot) {
         return Err(Errno::EPERM.into());
     }
-    if args.u32(0) != MAGIC || !MAGIC_2.contains(&args.u32(1)) {
+    if magic != MAGIC || !MAGIC_2.contains(&magic2) {
         return Err(Errno::EINVAL.into());
     }
-    let signal = match args.u32(2) {
+    let signal = match command {
         RESTART | RESTART_2 => Signal::SIGHUP,
         HALT | POWER_OFF => Signal::SIGINT,
         _ => return Err(Errno::EINVAL.into()),

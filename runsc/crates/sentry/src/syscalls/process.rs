@@ -14,40 +14,84 @@ use crate::kernel::thread_group::ExitStatus;
 use crate::kernel::wait::{self, ChildState, Report, WaitOptions, Which};
 use crate::loader::arguments;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::resource_usage;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::syscalls::args::{DirFd, UserPath};
+use crate::syscalls::at;
+use crate::syscalls::declare::calls;
+use crate::syscalls::resource_usage::{self, Rusage};
 use crate::vfs::walk::WalkFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(nr::__NR_clone, "clone", clone, "user and time namespaces"),
-    Call::partial(
-        nr::__NR_clone3,
-        "clone3",
-        clone3,
-        "user and time namespaces, cgroup descriptors, chosen ids",
-    ),
-    Call::full(nr::__NR_fork, "fork", fork),
-    Call::full(nr::__NR_vfork, "vfork", vfork),
-    Call::full(nr::__NR_execve, "execve", execve),
-    Call::full(nr::__NR_execveat, "execveat", execveat),
-    Call::full(nr::__NR_exit, "exit", exit),
-    Call::full(nr::__NR_exit_group, "exit_group", exit_group),
-    Call::full(nr::__NR_wait4, "wait4", wait4),
-    Call::full(nr::__NR_waitid, "waitid", waitid),
-];
+calls! {
+    56 clone(
+        flags: u64 as Before(clone::clone_stack),
+        stack: u64 as Before(clone::clone_flags),
+        parent_tid: UserPtr<u8> as Before(clone::clone_parent_tid),
+        child_tid: UserPtr<u8> as Before(clone::clone_tls),
+        tls: u64 as Before(clone::clone_child_tid),
+    )
+        => partial("user and time namespaces") [
+            "clone::clone_flag_combinations_are_checked",
+            "clone::clone_stores_the_thread_ids",
+        ];
+    435 clone3(clone_args: UserPtr<u8> as Before(process::clone_args), size: usize)
+        => partial("user and time namespaces, cgroup descriptors, chosen ids") [
+            "clone::clone3_checks_its_argument",
+            "clone::clone3_exit_signal_and_pidfd",
+        ];
+    57 fork() => full ["forms::old_fork_makes_a_process"];
+    58 vfork() => full ["clone::vfork_itself_makes_a_process"];
+    59 execve(
+        path: UserPath,
+        argv: UserPtr<usize> as In(process::arguments),
+        envp: UserPtr<usize> as In(process::environment),
+    )
+        => full ["execve::bad_pointers_are_efault", "execve::argument_list_of_gibibytes_is_e2big"];
+    322 execveat(
+        dirfd: DirFd,
+        path: UserPath,
+        argv: UserPtr<usize> as In(process::arguments),
+        envp: UserPtr<usize> as In(process::environment),
+        flags: u32 as Flags(file::AT),
+    )
+        => full ["execve::execveat_errors", "execve::execveat_of_a_script_names_the_descriptor"];
+    60 exit(status: u64 as Int)
+        => full ["seccomp::strict_mode_allows_exit", "wait::exit_of_the_leader_leaves_threads"];
+    231 exit_group(status: u64 as Int) => full ["wait::exit_group_ends_all_threads"];
+    61 wait4(
+        pid: i32,
+        status: UserPtr<u32> as Out(process::wait_status),
+        options: u32 as Flags(process::WAIT4),
+        usage: UserPtr<Rusage> as Out(process::waited_usage),
+    )
+        => full ["eintr::wait4_is_eintr_and_restarts", "eintr::epoll_wait_continues_not_after_stop"];
+    247 waitid(
+        which: u32 as OneOf(process::WAIT_ID),
+        id: i32,
+        info: UserPtr<u8> as Out(siginfo::siginfo),
+        options: u32 as Flags(process::WAIT),
+        usage: UserPtr<Rusage> as Out(process::rusage),
+    )
+        => full ["wait::waitid_nohang_without_event_clears_pid"];
+}
 
 const EXIT_SIGNAL: u64 = 0xff;
 
-fn clone(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u64(0) & 0xffff_ffff;
+fn clone(
+    task: &Task,
+    flags: u64,
+    stack: u64,
+    parent_tid: UserPtr<u8>,
+    child_tid: UserPtr<u8>,
+    tls: u64,
+) -> SyscallResult {
+    let flags = flags & 0xffff_ffff;
     let request = CloneRequest {
         flags: CloneFlags::from_bits_retain(flags & !EXIT_SIGNAL),
-        stack: args.u64(1),
-        parent_tid: args.usize(2),
-        child_tid: args.usize(3),
-        tls: args.u64(4),
+        stack,
+        parent_tid: parent_tid.address(),
+        child_tid: child_tid.address(),
+        tls,
         exit_signal: u8::try_from(flags & EXIT_SIGNAL).unwrap_or(0),
-        pidfd: args.usize(2),
+        pidfd: parent_tid.address(),
     };
     // Both would be stored at the same address (man 2 clone, ERRORS).
     if request
@@ -59,11 +103,11 @@ fn clone(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(clone_task(task, &request)?)
 }
 
-fn fork(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn fork(task: &Task) -> SyscallResult {
     Ok(clone_task(task, &plain(CloneFlags::empty()))?)
 }
 
-fn vfork(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn vfork(task: &Task) -> SyscallResult {
     Ok(clone_task(
         task,
         &plain(CloneFlags::VFORK | CloneFlags::VM),
@@ -103,8 +147,8 @@ struct CloneArgs {
 /// The size of version 1 (`CLONE_ARGS_SIZE_VER0`).
 const CLONE_ARGS_MIN: usize = 64;
 
-fn clone3(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let given = read_clone_args(task, args.usize(0), args.usize(1))?;
+fn clone3(task: &Task, clone_args: UserPtr<u8>, size: usize) -> SyscallResult {
+    let given = read_clone_args(task, clone_args.address(), size)?;
     let bad_signal = given.exit_signal > EXIT_SIGNAL;
     let bad_stack = (given.stack == 0) != (given.stack_size == 0);
     let unsupported =
@@ -146,42 +190,56 @@ fn read_clone_args(task: &Task, address: usize, size: usize) -> Result<CloneArgs
     CloneArgs::read_from_bytes(known).map_err(|_| Errno::EINVAL)
 }
 
-fn execve(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = super::read_path(task, args.usize(0))?;
-    let (arguments, _room) = arguments::read(task, path.clone(), args.usize(1), args.usize(2))?;
+fn execve(
+    task: &Task,
+    path: UserPath,
+    argv: UserPtr<usize>,
+    envp: UserPtr<usize>,
+) -> SyscallResult {
+    let path = path.read(task)?;
+    if path.is_empty() {
+        return Err(Errno::ENOENT.into());
+    }
+    let (arguments, _room) = arguments::read(task, path.clone(), argv.address(), envp.address())?;
     exec::execute(task, None, &path, WalkFlags::FOLLOW, arguments)
 }
 
-fn execveat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(4);
+fn execveat(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    argv: UserPtr<usize>,
+    envp: UserPtr<usize>,
+    flags: u32,
+) -> SyscallResult {
     if flags & !(nr::AT_EMPTY_PATH | nr::AT_SYMLINK_NOFOLLOW) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let path = super::read_path_or_empty(task, args.usize(1))?;
+    let path = path.read(task)?;
     let mut walk = WalkFlags::empty();
     walk.set(WalkFlags::FOLLOW, flags & nr::AT_SYMLINK_NOFOLLOW == 0);
     walk.set(WalkFlags::EMPTY, flags & nr::AT_EMPTY_PATH != 0);
-    let start = super::start_directory(task, args.i32(0), &path)?;
+    let start = at::start(task, dirfd, &path)?;
     // The name that AT_EXECFN and scripts get (man 2 execveat, NOTES).
-    let filename = match (args.i32(0), path.first()) {
-        (nr::AT_FDCWD, _) | (_, Some(b'/')) => path.clone(),
-        (fd, None) => format!("/dev/fd/{fd}").into_bytes(),
-        (fd, Some(_)) => [format!("/dev/fd/{fd}/").as_bytes(), &path].concat(),
+    let filename = match (dirfd, path.first()) {
+        (DirFd::CWD, _) | (_, Some(b'/')) => path.clone(),
+        (fd, None) => format!("/dev/fd/{}", fd.0).into_bytes(),
+        (fd, Some(_)) => [format!("/dev/fd/{}/", fd.0).as_bytes(), &path].concat(),
     };
-    let (mut arguments, _room) = arguments::read(task, filename, args.usize(2), args.usize(3))?;
-    if args.i32(0) != nr::AT_FDCWD && path.first() != Some(&b'/') {
-        arguments.inaccessible = task.files().descriptor(args.i32(0))?.close_on_exec;
+    let (mut arguments, _room) = arguments::read(task, filename, argv.address(), envp.address())?;
+    if dirfd != DirFd::CWD && path.first() != Some(&b'/') {
+        arguments.inaccessible = task.files().descriptor(dirfd)?.close_on_exec;
     }
     exec::execute(task, start.as_ref(), &path, walk, arguments)
 }
 
-fn exit(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    ending::end_task(task, low_byte(args.u64(0)));
+fn exit(task: &Task, status: u64) -> SyscallResult {
+    ending::end_task(task, low_byte(status));
     Err(SysError::NoReturn)
 }
 
-fn exit_group(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    ending::end_group(task.group(), ExitStatus::Exited(low_byte(args.u64(0))));
+fn exit_group(task: &Task, status: u64) -> SyscallResult {
+    ending::end_group(task.group(), ExitStatus::Exited(low_byte(status)));
     Err(SysError::NoReturn)
 }
 
@@ -196,8 +254,14 @@ const WAIT4_OPTIONS: WaitOptions = WaitOptions::NOHANG
     .union(WaitOptions::ALL)
     .union(WaitOptions::CLONE);
 
-fn wait4(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let options = WaitOptions::from_bits(args.u32(2)).ok_or(Errno::EINVAL)?;
+fn wait4(
+    task: &Task,
+    pid: i32,
+    status: UserPtr<u32>,
+    options: u32,
+    usage: UserPtr<Rusage>,
+) -> SyscallResult {
+    let options = WaitOptions::from_bits(options).ok_or(Errno::EINVAL)?;
     if !WAIT4_OPTIONS.contains(options) {
         return Err(Errno::EINVAL.into());
     }
@@ -206,7 +270,7 @@ fn wait4(task: &Task, args: &SyscallArgs) -> SyscallResult {
             .process_group()
             .map_or(0, |group| group.numbers.in_namespace(&task.pid_namespace()))
     };
-    let which = match args.i32(0) {
+    let which = match pid {
         i32::MIN => return Err(Errno::ESRCH.into()),
         -1 => Which::Any,
         0 => Which::ProcessGroup(own_group()),
@@ -217,11 +281,10 @@ fn wait4(task: &Task, args: &SyscallArgs) -> SyscallResult {
         return Ok(0);
     };
     let mm = task.mm();
-    let status: UserPtr<u32> = args.ptr(1);
     if !status.is_null() {
         status.write(&mm, &wait_status(report.state))?;
     }
-    resource_usage::write_if_wanted(&mm, args.usize(3), &report.usage)?;
+    resource_usage::write_if_wanted(&mm, usage, &report.usage)?;
     Ok(u64::from(report.pid))
 }
 
@@ -243,31 +306,41 @@ const P_PID: u32 = 1;
 const P_PGID: u32 = 2;
 const P_PIDFD: u32 = 3;
 
-fn waitid(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let options = WaitOptions::from_bits(args.u32(3)).ok_or(Errno::EINVAL)?;
+fn waitid(
+    task: &Task,
+    which: u32,
+    id: i32,
+    info: UserPtr<u8>,
+    options: u32,
+    usage: UserPtr<Rusage>,
+) -> SyscallResult {
+    let options = WaitOptions::from_bits(options).ok_or(Errno::EINVAL)?;
     let awaited = WaitOptions::EXITED | WaitOptions::STOPPED | WaitOptions::CONTINUED;
     if !WAITID_OPTIONS.contains(options) || !options.intersects(awaited) {
         return Err(Errno::EINVAL.into());
     }
     let mut options = options;
-    let which = which_of_waitid(task, args, &mut options)?;
+    let which = which_of_waitid(task, (which, id), &mut options)?;
     let report = wait::wait(task, &which, options)?;
     let mm = task.mm();
-    if args.usize(2) != 0 {
+    if !info.is_null() {
         mm.write_value(
-            args.usize(2),
+            info.address(),
             &report.map_or_else(WaitInfo::new_zeroed, WaitInfo::from),
         )?;
     }
     if let Some(report) = report {
-        resource_usage::write_if_wanted(&mm, args.usize(4), &report.usage)?;
+        resource_usage::write_if_wanted(&mm, usage, &report.usage)?;
     }
     Ok(0)
 }
 
-fn which_of_waitid(task: &Task, args: &SyscallArgs, options: &mut WaitOptions) -> Result<Which> {
-    let id = args.i32(1);
-    Ok(match args.u32(0) {
+fn which_of_waitid(
+    task: &Task,
+    (which, id): (u32, i32),
+    options: &mut WaitOptions,
+) -> Result<Which> {
+    Ok(match which {
         P_ALL => Which::Any,
         P_PID if id > 0 => Which::Process(id.unsigned_abs()),
         P_PGID if id > 0 => Which::ProcessGroup(id.unsigned_abs()),

@@ -3,41 +3,66 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::ptrace::access;
 use crate::kernel::task::Task;
 use crate::mm::AddressSpace;
 use crate::mm::user_io::UserIo;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::Iovec;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(
-        nr::__NR_process_vm_readv,
-        "process_vm_readv",
-        process_vm_readv,
-    ),
-    Call::full(
-        nr::__NR_process_vm_writev,
-        "process_vm_writev",
-        process_vm_writev,
-    ),
-];
+calls! {
+    310 process_vm_readv(
+        pid: i32,
+        local: UserPtr<Iovec> as Before(file::ranges),
+        local_count: usize,
+        remote: UserPtr<Iovec> as Before(file::ranges),
+        remote_count: usize,
+        flags: u64 as Unsigned,
+    )
+        => full ["madvise::process_vm_reads_and_writes", "security::other_user_namespace_is_not_looked_into"];
+    311 process_vm_writev(
+        pid: i32,
+        local: UserPtr<Iovec> as Before(file::vector_in),
+        local_count: usize,
+        remote: UserPtr<Iovec> as Before(file::ranges),
+        remote_count: usize,
+        flags: u64 as Unsigned,
+    )
+        => full ["madvise::process_vm_reads_and_writes"];
+}
 
 /// Most entries of an iovec (`UIO_MAXIOV`).
 const MAX_VECTORS: usize = 1024;
 
-fn process_vm_readv(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (own, other, remote) = decode(task, args)?;
-    let mut local = UserIo::from_iovec(&own, args.usize(1), args.usize(2))?;
+fn process_vm_readv(
+    task: &Task,
+    pid: i32,
+    local: UserPtr<Iovec>,
+    local_count: usize,
+    remote: UserPtr<Iovec>,
+    remote_count: usize,
+    flags: u64,
+) -> SyscallResult {
+    let (own, other, remote) = decode(task, pid, (remote, remote_count), flags)?;
+    let mut local = UserIo::from_iovec(&own, local.address(), local_count)?;
     let moved = UserIo::from_ranges(&other, &remote).copy_to(&mut local)?;
     Ok(moved as u64)
 }
 
-fn process_vm_writev(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (own, other, remote) = decode(task, args)?;
-    let mut local = UserIo::from_iovec(&own, args.usize(1), args.usize(2))?;
+fn process_vm_writev(
+    task: &Task,
+    pid: i32,
+    local: UserPtr<Iovec>,
+    local_count: usize,
+    remote: UserPtr<Iovec>,
+    remote_count: usize,
+    flags: u64,
+) -> SyscallResult {
+    let (own, other, remote) = decode(task, pid, (remote, remote_count), flags)?;
+    let mut local = UserIo::from_iovec(&own, local.address(), local_count)?;
     let moved = local.copy_to(&mut UserIo::from_ranges(&other, &remote))?;
     Ok(moved as u64)
 }
@@ -45,13 +70,18 @@ fn process_vm_writev(task: &Task, args: &SyscallArgs) -> SyscallResult {
 type Decoded = (Arc<AddressSpace>, Arc<AddressSpace>, Vec<(usize, usize)>);
 
 /// The caller's memory, the other process's, and the ranges in that.
-fn decode(task: &Task, args: &SyscallArgs) -> Result<Decoded> {
-    if args.u64(5) != 0 {
+fn decode(
+    task: &Task,
+    pid: i32,
+    (remote, count): (UserPtr<Iovec>, usize),
+    flags: u64,
+) -> Result<Decoded> {
+    if flags != 0 {
         return Err(Errno::EINVAL);
     }
     let own = task.mm();
-    let remote = ranges(&own, args.usize(3), args.usize(4))?;
-    let pid = u32::try_from(args.i32(0)).map_err(|_| Errno::ESRCH)?;
+    let remote = ranges(&own, remote.address(), count)?;
+    let pid = u32::try_from(pid).map_err(|_| Errno::ESRCH)?;
     let target = task.pid_namespace().task(pid).ok_or(Errno::ESRCH)?;
     Ok((own, memory_of(task, &target)?, remote))
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::signal::SIGINFO_LEN;
 use platform::ThreadState;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -14,14 +13,15 @@ use crate::kernel::ptrace::{Event, Mode, Options, StopKind, attach};
 use crate::kernel::seccomp::AUDIT_ARCH_X86_64;
 use crate::kernel::signal::{Signal, SignalInfo, SignalSet};
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[Call::partial(
-    nr::__NR_ptrace,
-    "ptrace",
-    ptrace,
-    "PTRACE_SYSEMU, PTRACE_PEEKSIGINFO, debug registers (hardware breakpoints)",
-)];
+calls! {
+    101 ptrace(request: u64 as Long, pid: i32, address: u64 as Pointer, data: u64 as Pointer)
+        => partial("PTRACE_SYSEMU, PTRACE_PEEKSIGINFO, debug registers (hardware breakpoints)") [
+            "ptrace::strangers_are_eperm",
+            "security::other_user_namespace_is_not_looked_into",
+        ];
+}
 
 /// Requests (`linux/ptrace.h`, `asm/ptrace-abi.h`).
 mod request {
@@ -68,15 +68,13 @@ const USER_DEBUG_AT: usize = 848;
 const FXSAVE_LEN: usize = 512;
 const FEATURES_AT: usize = 464;
 
-fn ptrace(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let request = args.u64(0);
+fn ptrace(task: &Task, request: u64, pid: i32, address: u64, data: u64) -> SyscallResult {
     if request == request::TRACEME {
         attach::trace_me(task)?;
         return Ok(0);
     }
-    let pid = u32::try_from(args.i32(1)).map_err(|_| Errno::ESRCH)?;
+    let pid = u32::try_from(pid).map_err(|_| Errno::ESRCH)?;
     let target = task.pid_namespace().task(pid).ok_or(Errno::ESRCH)?;
-    let (address, data) = (args.u64(2), args.u64(3));
     match request {
         request::ATTACH => attach::attach(task, &target, None)?,
         request::SEIZE => {
@@ -374,7 +372,7 @@ const INFO_SECCOMP_LEN: usize = INFO_ENTRY_LEN + 4;
 
 fn syscall_info(task: &Task, stopped: &Stopped, size: u64, pointer: usize) -> SyscallResult {
     let registers = stopped.registers();
-    let call = SyscallArgs::of(&registers);
+    let call = crate::syscalls::SyscallArgs::of(&registers);
     let [a, b, c, d, e, f] = call.raw;
     let mut detail = [call.number, a, b, c, d, e, f, 0];
     let (op, len) = match stopped.stop()?.kind {

@@ -1,26 +1,27 @@
 //! getrusage, and how its structure is filled.
 
 use abi::Errno;
-use abi::raw::general as nr;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::Usage;
 use crate::mm::AddressSpace;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[Call::partial(
-    nr::__NR_getrusage,
-    "getrusage",
-    getrusage,
-    "block I/O and involuntary switches are not counted",
-)];
+calls! {
+    98 getrusage(who: i32 as OneOf(process::RUSAGE), usage: UserPtr<Rusage> as Out(process::rusage))
+        => partial("block I/O and involuntary switches are not counted") [
+            "wait::rusage_is_filled",
+            "mmap::large_pages_flags_are_accepted_or_refused",
+        ];
+}
 
 /// `struct rusage`
 #[repr(C)]
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-struct Rusage {
+pub(super) struct Rusage {
     user_seconds: i64,
     user_microseconds: i64,
     system_seconds: i64,
@@ -60,11 +61,11 @@ impl From<&Usage> for Rusage {
 }
 
 /// Stores `usage` at `address` unless that is NULL.
-pub(super) fn write_if_wanted(mm: &AddressSpace, address: usize, usage: &Usage) -> Result<()> {
-    if address == 0 {
+pub(super) fn write_if_wanted(mm: &AddressSpace, to: UserPtr<Rusage>, usage: &Usage) -> Result<()> {
+    if to.is_null() {
         Ok(())
     } else {
-        mm.write_value(address, &Rusage::from(usage))
+        to.write(mm, &Rusage::from(usage))
     }
 }
 
@@ -72,8 +73,8 @@ const RUSAGE_SELF: i32 = 0;
 const RUSAGE_CHILDREN: i32 = -1;
 const RUSAGE_THREAD: i32 = 1;
 
-fn getrusage(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let usage = match args.i32(0) {
+fn getrusage(task: &Task, who: i32, usage: UserPtr<Rusage>) -> SyscallResult {
+    let used = match who {
         RUSAGE_SELF => task.group().usage(),
         RUSAGE_CHILDREN => task.group().children_usage(),
         RUSAGE_THREAD => {
@@ -86,7 +87,6 @@ fn getrusage(task: &Task, args: &SyscallArgs) -> SyscallResult {
         }
         _ => return Err(Errno::EINVAL.into()),
     };
-    task.mm()
-        .write_value(args.usize(1), &Rusage::from(&usage))?;
+    usage.write(&task.mm(), &Rusage::from(&used))?;
     Ok(0)
 }

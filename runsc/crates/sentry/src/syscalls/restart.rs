@@ -1,21 +1,21 @@
 //! `man 2 restart_syscall`: goes on with a call that a signal without handler interrupted.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::SyscallResult;
 use crate::kernel::futex::wait::{self, Expected};
 use crate::kernel::task::{RestartBlock, Task};
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[Call::full(
-    nr::__NR_restart_syscall,
-    "restart_syscall",
-    restart_syscall,
-)];
+calls! {
+    219 restart_syscall()
+        => full [
+            "eintr::nanosleep_continues_after_stop_and_continue",
+            "eintr::poll_continues_after_stop_and_continue",
+        ];
+}
 
-fn restart_syscall(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn restart_syscall(task: &Task) -> SyscallResult {
     let block = task.own.lock().restart_block.take();
     match block {
         Some(RestartBlock::Futex {

@@ -4,83 +4,51 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
+use abi::time::Timespec;
 
 const NOT_SCHEDULED: &str = "the values do not reach the host's scheduler";
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_sched_yield, "sched_yield", sched_yield),
-    Call::full(
-        nr::__NR_sched_getaffinity,
-        "sched_getaffinity",
-        sched_getaffinity,
-    ),
-    Call::full(
-        nr::__NR_sched_setaffinity,
-        "sched_setaffinity",
-        sched_setaffinity,
-    ),
-    Call::partial(
-        nr::__NR_sched_getscheduler,
-        "sched_getscheduler",
-        sched_getscheduler,
-        NOT_SCHEDULED,
-    ),
-    Call::partial(
-        nr::__NR_sched_setscheduler,
-        "sched_setscheduler",
-        sched_setscheduler,
-        NOT_SCHEDULED,
-    ),
-    Call::partial(
-        nr::__NR_sched_getparam,
-        "sched_getparam",
-        sched_getparam,
-        NOT_SCHEDULED,
-    ),
-    Call::partial(
-        nr::__NR_sched_setparam,
-        "sched_setparam",
-        sched_setparam,
-        NOT_SCHEDULED,
-    ),
-    Call::full(
-        nr::__NR_sched_get_priority_max,
-        "sched_get_priority_max",
-        sched_get_priority_max,
-    ),
-    Call::full(
-        nr::__NR_sched_get_priority_min,
-        "sched_get_priority_min",
-        sched_get_priority_min,
-    ),
-    Call::partial(
-        nr::__NR_sched_rr_get_interval,
-        "sched_rr_get_interval",
-        sched_rr_get_interval,
-        NOT_SCHEDULED,
-    ),
-    Call::full(nr::__NR_getcpu, "getcpu", getcpu),
-    Call::partial(
-        nr::__NR_sched_setattr,
-        "sched_setattr",
-        sched_setattr,
-        "SCHED_DEADLINE is EPERM; the values do not reach the host's scheduler",
-    ),
-    Call::partial(
-        nr::__NR_sched_getattr,
-        "sched_getattr",
-        sched_getattr,
-        NOT_SCHEDULED,
-    ),
-];
+calls! {
+    24 sched_yield() => full ["limits::yield_succeeds", "torture::dropped_page_is_zero_at_once"];
+    204 sched_getaffinity(pid: i32, room: usize, mask: UserPtr<u8> as After(id::mask_out))
+        => full ["limits::affinity_errors", "procfs::processors"];
+    203 sched_setaffinity(pid: i32, size: usize, mask: UserPtr<u8> as Before(id::mask_in))
+        => full ["limits::affinity_errors", "limits::affinity"];
+    145 sched_getscheduler(pid: i32)
+        => partial(NOT_SCHEDULED) ["limits::scheduling_policy", "limits::scheduling_errors"];
+    144 sched_setscheduler(
+        pid: i32,
+        policy: i32 as OneOf(process::SCHED),
+        priority: UserPtr<i32> as In(id::int),
+    )
+        => partial(NOT_SCHEDULED) ["limits::scheduling_policy", "limits::scheduling_errors"];
+    143 sched_getparam(pid: i32, priority: UserPtr<i32> as Out(id::int))
+        => partial(NOT_SCHEDULED) ["limits::scheduling_policy"];
+    142 sched_setparam(pid: i32, priority: UserPtr<i32> as In(id::int)) => partial(NOT_SCHEDULED);
+    146 sched_get_priority_max(policy: i32 as OneOf(process::SCHED))
+        => full ["limits::scheduling_policy", "limits::scheduling_errors"];
+    147 sched_get_priority_min(policy: i32 as OneOf(process::SCHED)) => full ["limits::scheduling_policy"];
+    148 sched_rr_get_interval(pid: i32, interval: UserPtr<Timespec> as Out(time::timespec))
+        => partial(NOT_SCHEDULED) ["limits::scheduling_policy"];
+    309 getcpu(
+        cpu: UserPtr<u32> as Out(id::unsigned),
+        node: UserPtr<u32> as Out(id::unsigned),
+        cache: UserPtr<u8>,
+    )
+        => full ["time::getcpu_is_plausible"];
+    314 sched_setattr(pid: i32, attributes: UserPtr<u8>, flags: u32 as Hex)
+        => partial("SCHED_DEADLINE is EPERM; the values do not reach the host's scheduler");
+    315 sched_getattr(pid: i32, attributes: UserPtr<u8>, size: u32, flags: u32 as Hex)
+        => partial(NOT_SCHEDULED) ["limits::scheduling_policy"];
+}
 
 const SCHED_FIFO: i32 = 1;
 const SCHED_RR: i32 = 2;
@@ -88,7 +56,7 @@ const SCHED_RESET_ON_FORK: i32 = 0x4000_0000;
 /// `SCHED_RR`'s time slice on Linux, in nanoseconds.
 const RR_INTERVAL_NS: i64 = 100_000_000;
 
-fn sched_yield(_task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn sched_yield(_task: &Task) -> SyscallResult {
     std::thread::yield_now();
     Ok(0)
 }
@@ -110,25 +78,27 @@ fn all_processors(task: &Task) -> Vec<u64> {
     (0..count.div_ceil(64)).map(word).collect()
 }
 
-fn sched_getaffinity(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let room = args.usize(1);
+fn sched_getaffinity(task: &Task, pid: i32, room: usize, mask: UserPtr<u8>) -> SyscallResult {
     let all = all_processors(task);
     if room < all.len() * 8 || !room.is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
-    let chosen = target(task, args.i32(0))?.own.lock().affinity.clone();
-    let mask = if chosen.is_empty() { all } else { chosen };
-    let bytes: Vec<u8> = mask.iter().flat_map(|word| word.to_le_bytes()).collect();
-    task.mm().write_bytes(args.usize(2), &bytes)?;
+    let chosen = target(task, pid)?.own.lock().affinity.clone();
+    let processors = if chosen.is_empty() { all } else { chosen };
+    let bytes: Vec<u8> = processors
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
+    task.mm().write_bytes(mask.address(), &bytes)?;
     Ok(bytes.len() as u64)
 }
 
-fn sched_setaffinity(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn sched_setaffinity(task: &Task, pid: i32, size: usize, mask: UserPtr<u8>) -> SyscallResult {
     let all = all_processors(task);
     let mut bytes = vec![0; all.len() * 8];
-    let given = args.usize(1).min(bytes.len());
-    task.mm().read_bytes(args.usize(2), &mut bytes[..given])?;
-    let target = target(task, args.i32(0))?;
+    let given = size.min(bytes.len());
+    mask.read_bytes(&task.mm(), &mut bytes[..given])?;
+    let target = target(task, pid)?;
     check_owner(task, &target)?;
     let words = bytes
         .chunks_exact(8)
@@ -155,27 +125,26 @@ fn check_owner(task: &Task, target: &Task) -> Result<()> {
     }
 }
 
-fn sched_getscheduler(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn sched_getscheduler(task: &Task, pid: i32) -> SyscallResult {
     Ok(u64::from(
-        target(task, args.i32(0))?.own.lock().policy.unsigned_abs(),
+        target(task, pid)?.own.lock().policy.unsigned_abs(),
     ))
 }
 
-fn sched_setscheduler(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let policy = args.i32(1);
-    if args.usize(2) == 0 || policy < 0 {
+fn sched_setscheduler(task: &Task, pid: i32, policy: i32, priority: UserPtr<i32>) -> SyscallResult {
+    if priority.is_null() || policy < 0 {
         return Err(Errno::EINVAL.into());
     }
-    let priority: i32 = args.ptr(2).read(&task.mm())?;
-    set_policy(task, args.i32(0), Some(policy), priority)
+    let priority: i32 = priority.read(&task.mm())?;
+    set_policy(task, pid, Some(policy), priority)
 }
 
-fn sched_setparam(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    if args.usize(1) == 0 {
+fn sched_setparam(task: &Task, pid: i32, priority: UserPtr<i32>) -> SyscallResult {
+    if priority.is_null() {
         return Err(Errno::EINVAL.into());
     }
-    let priority: i32 = args.ptr(1).read(&task.mm())?;
-    set_policy(task, args.i32(0), None, priority)
+    let priority: i32 = priority.read(&task.mm())?;
+    set_policy(task, pid, None, priority)
 }
 
 fn set_policy(task: &Task, pid: i32, policy: Option<i32>, priority: i32) -> SyscallResult {
@@ -198,12 +167,12 @@ fn set_policy(task: &Task, pid: i32, policy: Option<i32>, priority: i32) -> Sysc
     Ok(0)
 }
 
-fn sched_getparam(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    if args.usize(1) == 0 {
+fn sched_getparam(task: &Task, pid: i32, priority: UserPtr<i32>) -> SyscallResult {
+    if priority.is_null() {
         return Err(Errno::EINVAL.into());
     }
-    let priority = target(task, args.i32(0))?.own.lock().priority;
-    args.ptr(1).write(&task.mm(), &priority)?;
+    let present = target(task, pid)?.own.lock().priority;
+    priority.write(&task.mm(), &present)?;
     Ok(0)
 }
 
@@ -216,32 +185,36 @@ fn priorities(policy: i32) -> Option<std::ops::RangeInclusive<i32>> {
     }
 }
 
-fn sched_get_priority_max(_task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let range = priorities(args.i32(0)).ok_or(Errno::EINVAL)?;
+fn sched_get_priority_max(_task: &Task, policy: i32) -> SyscallResult {
+    let range = priorities(policy).ok_or(Errno::EINVAL)?;
     Ok(u64::from(range.end().unsigned_abs()))
 }
 
-fn sched_get_priority_min(_task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let range = priorities(args.i32(0)).ok_or(Errno::EINVAL)?;
+fn sched_get_priority_min(_task: &Task, policy: i32) -> SyscallResult {
+    let range = priorities(policy).ok_or(Errno::EINVAL)?;
     Ok(u64::from(range.start().unsigned_abs()))
 }
 
-fn sched_rr_get_interval(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let target = target(task, args.i32(0))?;
+fn sched_rr_get_interval(task: &Task, pid: i32, interval: UserPtr<Timespec>) -> SyscallResult {
+    let target = target(task, pid)?;
     let round_robin = target.own.lock().policy & !SCHED_RESET_ON_FORK == SCHED_RR;
-    let interval = [0, if round_robin { RR_INTERVAL_NS } else { 0 }];
-    args.ptr(1).write(&task.mm(), &interval)?;
+    let nsec = if round_robin { RR_INTERVAL_NS } else { 0 };
+    interval.write(&task.mm(), &Timespec { sec: 0, nsec })?;
     Ok(0)
 }
 
-fn getcpu(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let cpu = host::cpu::current();
+fn getcpu(
+    task: &Task,
+    cpu: UserPtr<u32>,
+    node: UserPtr<u32>,
+    _cache: UserPtr<u8>,
+) -> SyscallResult {
     let mm = task.mm();
-    if args.usize(0) != 0 {
-        args.ptr(0).write(&mm, &cpu)?;
+    if !cpu.is_null() {
+        cpu.write(&mm, &host::cpu::current())?;
     }
-    if args.usize(1) != 0 {
-        args.ptr(1).write(&mm, &0_u32)?;
+    if !node.is_null() {
+        node.write(&mm, &0_u32)?;
     }
     Ok(0)
 }
@@ -273,17 +246,23 @@ const FLAG_KEEP_PARAMS: u64 = 0x10;
 /// All flags, with RECLAIM, `DL_OVERRUN` and those for utilisation clamps.
 const FLAGS_KNOWN: u64 = 0x7f;
 
-fn sched_getattr(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let size = usize::try_from(args.u32(2)).unwrap_or(usize::MAX);
+fn sched_getattr(
+    task: &Task,
+    pid: i32,
+    attributes: UserPtr<u8>,
+    size: u32,
+    flags: u32,
+) -> SyscallResult {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
     let valid = (ATTRIBUTES_MIN..=abi::PAGE_SIZE).contains(&size);
-    if !valid || args.u32(3) != 0 || args.usize(1) == 0 {
+    if !valid || flags != 0 || attributes.is_null() {
         return Err(Errno::EINVAL.into());
     }
-    let target = target(task, args.i32(0))?;
+    let target = target(task, pid)?;
     let len = size.min(ATTRIBUTES_LEN);
     let own = target.own.lock().clone();
     let resets = own.policy & SCHED_RESET_ON_FORK != 0;
-    let attributes = Attributes {
+    let present = Attributes {
         size: u32::try_from(len).unwrap_or(0),
         policy: (own.policy & !SCHED_RESET_ON_FORK).unsigned_abs(),
         flags: if resets { FLAG_RESET_ON_FORK } else { 0 },
@@ -293,7 +272,7 @@ fn sched_getattr(task: &Task, args: &SyscallArgs) -> SyscallResult {
         ..Attributes::default()
     };
     task.mm()
-        .write_bytes(args.usize(1), &attributes.as_bytes()[..len])?;
+        .write_bytes(attributes.address(), &present.as_bytes()[..len])?;
     Ok(0)
 }
 
@@ -323,12 +302,11 @@ fn read_attributes(task: &Task, address: usize) -> Result<Attributes> {
     Ok(attributes)
 }
 
-fn sched_setattr(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let pid = args.i32(0);
-    if args.usize(1) == 0 || pid < 0 || args.u32(2) != 0 {
+fn sched_setattr(task: &Task, pid: i32, attributes: UserPtr<u8>, flags: u32) -> SyscallResult {
+    if attributes.is_null() || pid < 0 || flags != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let given = read_attributes(task, args.usize(1))?;
+    let given = read_attributes(task, attributes.address())?;
     if given.flags & !FLAGS_KNOWN != 0 || given.policy.cast_signed() < 0 {
         return Err(Errno::EINVAL.into());
     }

@@ -1,21 +1,22 @@
 //! seccomp.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::seccomp::filter::Action;
 use crate::kernel::seccomp::install::{self, FilterFlags};
 use crate::kernel::seccomp::program::{Instruction, MAX_LEN, Program};
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[Call::partial(
-    nr::__NR_seccomp,
-    "seccomp",
-    seccomp,
-    "listeners (SECCOMP_FILTER_FLAG_NEW_LISTENER)",
-)];
+calls! {
+    317 seccomp(operation: u32, flags: u32 as Hex, address: UserPtr<u8>)
+        => partial("listeners (SECCOMP_FILTER_FLAG_NEW_LISTENER)") [
+            "limits::seccomp_needs_no_new_privs",
+            "seccomp::notification_sizes",
+        ];
+}
 
 const SET_MODE_STRICT: u32 = 0;
 const SET_MODE_FILTER: u32 = 1;
@@ -27,9 +28,9 @@ const NOTIFICATION_SIZES: [u16; 3] = [80, 24, 64];
 /// Where `struct sock_fprog` has its pointer.
 const PROGRAM_POINTER_AT: usize = 8;
 
-fn seccomp(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (flags, address) = (u64::from(args.u32(1)), args.usize(2));
-    match args.u32(0) {
+fn seccomp(task: &Task, operation: u32, flags: u32, address: UserPtr<u8>) -> SyscallResult {
+    let (flags, address) = (u64::from(flags), address.address());
+    match operation {
         SET_MODE_STRICT => {
             if flags != 0 || address != 0 {
                 return Err(Errno::EINVAL.into());

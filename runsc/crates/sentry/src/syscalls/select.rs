@@ -2,7 +2,6 @@
 
 use abi::Errno;
 use abi::poll::SizedSigset;
-use abi::raw::general as nr;
 use abi::time::{Timespec, Timeval};
 
 use super::timeout;
@@ -10,15 +9,29 @@ use crate::error::{Restart, Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::vfs::poll::{self, Polled};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_select, "select", select),
-    Call::full(nr::__NR_pselect6, "pselect6", pselect6),
-];
+calls! {
+    23 select(
+        count: i32,
+        readable: UserPtr<u8> as Before(event::fd_set),
+        writable: UserPtr<u8> as Before(event::fd_set),
+        exceptional: UserPtr<u8> as Before(event::fd_set),
+        left: UserPtr<Timeval> as In(time::timeval),
+    ) -> Print(event::selected)
+        => full ["poll::select_errors", "poll::select_writes_the_rest_of_the_timeout"];
+    270 pselect6(
+        count: i32,
+        readable: UserPtr<u8> as Before(event::fd_set),
+        writable: UserPtr<u8> as Before(event::fd_set),
+        exceptional: UserPtr<u8> as Before(event::fd_set),
+        left: UserPtr<Timespec> as In(time::timespec),
+        sized: UserPtr<SizedSigset> as In(signal::sized_set),
+    ) -> Print(event::selected)
+        => full ["poll::pselect_swaps_the_mask"];
+}
 
 /// What makes a descriptor readable, writable, exceptional (`fs/select.c` lists them in its documentation
 /// of `POLLIN_SET` and so on; `man 2 select`, *Correspondence between select and poll notifications*).
@@ -38,14 +51,21 @@ const SETS: [Events; 3] = [
 /// No descriptor is above this (`fs.nr_open`).
 const MAX_DESCRIPTORS: usize = 1 << 20;
 
-fn select(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let left: UserPtr<Timeval> = args.ptr(4);
+fn select(
+    task: &Task,
+    count: i32,
+    readable: UserPtr<u8>,
+    writable: UserPtr<u8>,
+    exceptional: UserPtr<u8>,
+    left: UserPtr<Timeval>,
+) -> SyscallResult {
+    let sets = [readable, writable, exceptional];
     let deadline = if left.is_null() {
         None
     } else {
         Some(timeout::after(task, timeval_nanos(left.read(&task.mm())?)?))
     };
-    let result = select_descriptors(task, args, deadline);
+    let result = select_descriptors(task, count, sets, deadline);
     timeout::finish(task, result, deadline, |nanos| {
         left.write(&task.mm(), &Timeval::from_nanos(nanos))
     })
@@ -61,9 +81,15 @@ fn timeval_nanos(time: Timeval) -> Result<u64> {
     time.to_nanos().ok_or(Errno::EINVAL)
 }
 
-fn pselect6(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let left: UserPtr<Timespec> = args.ptr(4);
-    let sized: UserPtr<SizedSigset> = args.ptr(5);
+fn pselect6(
+    task: &Task,
+    count: i32,
+    readable: UserPtr<u8>,
+    writable: UserPtr<u8>,
+    exceptional: UserPtr<u8>,
+    left: UserPtr<Timespec>,
+    sized: UserPtr<SizedSigset>,
+) -> SyscallResult {
     let mask = if sized.is_null() {
         None
     } else {
@@ -72,8 +98,9 @@ fn pselect6(task: &Task, args: &SyscallArgs) -> SyscallResult {
         let len = usize::try_from(sized.len).map_err(|_| Errno::EINVAL)?;
         timeout::read_mask(task, address, len)?
     };
+    let sets = [readable, writable, exceptional];
     let deadline = timeout::read(task, left)?;
-    let result = task.with_signal_mask(mask, || select_descriptors(task, args, deadline));
+    let result = task.with_signal_mask(mask, || select_descriptors(task, count, sets, deadline));
     timeout::finish(task, result, deadline, |nanos| {
         left.write(&task.mm(), &Timespec::from_nanos(nanos))
     })
@@ -81,13 +108,14 @@ fn pselect6(task: &Task, args: &SyscallArgs) -> SyscallResult {
 
 fn select_descriptors(
     task: &Task,
-    args: &SyscallArgs,
+    count: i32,
+    addresses: [UserPtr<u8>; 3],
     deadline: Option<Deadline>,
 ) -> SyscallResult {
-    let count = usize::try_from(args.i32(0)).map_err(|_| Errno::EINVAL)?;
+    let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
     let count = count.min(MAX_DESCRIPTORS);
     let words = count.div_ceil(64);
-    let addresses = [args.usize(1), args.usize(2), args.usize(3)];
+    let addresses = addresses.map(UserPtr::address);
     let mut sets: [Vec<u64>; 3] = [vec![0; words], vec![0; words], vec![0; words]];
     for (set, address) in sets.iter_mut().zip(addresses) {
         read_set(task, address, count, set)?;

@@ -2,7 +2,6 @@
 //! `man 2 sigsuspend`, `man 2 sigwaitinfo`, `man 2 sigaltstack`, `man 2 sigreturn`, `man 2 pause`.
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::signal::{KernelSigaction, SIGSET_LEN, SaFlags, StackT};
 use abi::time::Timespec;
 
@@ -10,39 +9,62 @@ use crate::error::{Restart, Result, SysError, SyscallResult};
 use crate::kernel::signal::{Action, Handler, Signal, SignalSet};
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_rt_sigaction, "rt_sigaction", rt_sigaction),
-    Call::full(nr::__NR_rt_sigprocmask, "rt_sigprocmask", rt_sigprocmask),
-    Call::full(nr::__NR_rt_sigpending, "rt_sigpending", rt_sigpending),
-    Call::full(nr::__NR_rt_sigsuspend, "rt_sigsuspend", rt_sigsuspend),
-    Call::full(nr::__NR_rt_sigtimedwait, "rt_sigtimedwait", rt_sigtimedwait),
-    Call::full(nr::__NR_sigaltstack, "sigaltstack", sigaltstack),
-    Call::partial(
-        nr::__NR_rt_sigreturn,
-        "rt_sigreturn",
-        rt_sigreturn,
-        "a frame with a 32-bit code segment is SIGSEGV",
-    ),
-    Call::full(nr::__NR_pause, "pause", pause),
-];
+calls! {
+    13 rt_sigaction(
+        signal: i32 as Signal,
+        new: UserPtr<KernelSigaction> as In(signal::action),
+        old: UserPtr<KernelSigaction> as Out(signal::action),
+        size: usize,
+    )
+        => full ["signal::sigaction_returns_the_old_action", "signal::sigaction_errors"];
+    14 rt_sigprocmask(
+        how: i32 as OneOf(signal::HOW),
+        set: UserPtr<u64> as In(signal::set),
+        old: UserPtr<u64> as Out(signal::set),
+        size: usize,
+    )
+        => full ["signal::sigprocmask_errors"];
+    127 rt_sigpending(set: UserPtr<u64> as Out(signal::set), len: usize)
+        => full ["signal::sigprocmask_errors"];
+    130 rt_sigsuspend(set: UserPtr<u64> as In(signal::set), size: usize)
+        => full ["signal::sigsuspend_waits_with_another_mask", "eintr::never_restarted_even_with_the_flag"];
+    128 rt_sigtimedwait(
+        set: UserPtr<u64> as In(signal::set),
+        info: UserPtr<u8> as Out(siginfo::siginfo),
+        timeout: UserPtr<Timespec> as In(time::timespec),
+        size: usize,
+    )
+        => full ["signal::sigtimedwait_times_out"];
+    131 sigaltstack(new: UserPtr<StackT> as In(signal::stack), old: UserPtr<StackT> as Out(signal::stack))
+        => full ["fault::alternate_stack_errors", "fault::autodisarm_disables_while_in_use"];
+    15 rt_sigreturn(frame: UserPtr<u8> as Before(signal::frame))
+        => partial("a frame with a 32-bit code segment is SIGSEGV") [
+            "fault::wide_vector_registers_survive",
+            "fault::single_step_trap",
+        ];
+    34 pause() => full ["signal::pause_returns_eintr"];
+}
 
 /// `sigset_t` sizes other than the kernel's own are EINVAL.
-fn check_set_len(args: &SyscallArgs, n: usize) -> Result<()> {
-    if args.usize(n) == SIGSET_LEN {
+fn check_set_len(len: usize) -> Result<()> {
+    if len == SIGSET_LEN {
         Ok(())
     } else {
         Err(Errno::EINVAL)
     }
 }
 
-fn rt_sigaction(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let signal = Signal::new(args.i32(0).max(0).unsigned_abs().into()).ok_or(Errno::EINVAL)?;
-    let (new, old): (UserPtr<KernelSigaction>, UserPtr<KernelSigaction>) =
-        (args.ptr(1), args.ptr(2));
-    check_set_len(args, 3)?;
+fn rt_sigaction(
+    task: &Task,
+    signal: i32,
+    new: UserPtr<KernelSigaction>,
+    old: UserPtr<KernelSigaction>,
+    size: usize,
+) -> SyscallResult {
+    let signal = Signal::new(signal.max(0).unsigned_abs().into()).ok_or(Errno::EINVAL)?;
+    check_set_len(size)?;
     let mm = task.mm();
     let action = if new.is_null() {
         None
@@ -77,12 +99,17 @@ fn from_action(action: &Action) -> KernelSigaction {
     }
 }
 
-fn rt_sigprocmask(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn rt_sigprocmask(
+    task: &Task,
+    how: i32,
+    set: UserPtr<u64>,
+    old: UserPtr<u64>,
+    size: usize,
+) -> SyscallResult {
     const BLOCK: i32 = 0;
     const UNBLOCK: i32 = 1;
     const SETMASK: i32 = 2;
-    let (how, set, old): (_, UserPtr<u64>, UserPtr<u64>) = (args.i32(0), args.ptr(1), args.ptr(2));
-    check_set_len(args, 3)?;
+    check_set_len(size)?;
     let mm = task.mm();
     let before = task.signal_mask();
     if !set.is_null() {
@@ -100,25 +127,23 @@ fn rt_sigprocmask(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn rt_sigpending(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (set, len) = (args.usize(0), args.usize(1));
+fn rt_sigpending(task: &Task, set: UserPtr<u64>, len: usize) -> SyscallResult {
     if len > SIGSET_LEN {
         return Err(Errno::EINVAL.into());
     }
     let pending = task.pending_signals().and(task.signal_mask());
     task.mm()
-        .write_bytes(set, &pending.0.to_ne_bytes()[..len])?;
+        .write_bytes(set.address(), &pending.0.to_ne_bytes()[..len])?;
     Ok(0)
 }
 
-fn rt_sigsuspend(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let set: UserPtr<u64> = args.ptr(0);
-    check_set_len(args, 1)?;
+fn rt_sigsuspend(task: &Task, set: UserPtr<u64>, size: usize) -> SyscallResult {
+    check_set_len(size)?;
     let mask = SignalSet(set.read(&task.mm())?);
     task.with_signal_mask(Some(mask), || wait_for_any(task))
 }
 
-fn pause(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn pause(task: &Task) -> SyscallResult {
     wait_for_any(task)
 }
 
@@ -130,10 +155,14 @@ fn wait_for_any(task: &Task) -> SyscallResult {
     }
 }
 
-fn rt_sigtimedwait(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (set, info, timeout): (UserPtr<u64>, _, UserPtr<Timespec>) =
-        (args.ptr(0), args.usize(1), args.ptr(2));
-    check_set_len(args, 3)?;
+fn rt_sigtimedwait(
+    task: &Task,
+    set: UserPtr<u64>,
+    info: UserPtr<u8>,
+    timeout: UserPtr<Timespec>,
+    size: usize,
+) -> SyscallResult {
+    check_set_len(size)?;
     let mm = task.mm();
     let wanted = SignalSet(set.read(&mm)?);
     let deadline = if timeout.is_null() {
@@ -143,14 +172,13 @@ fn rt_sigtimedwait(task: &Task, args: &SyscallArgs) -> SyscallResult {
         Some(task.kernel().clock().after(delay_ns))
     };
     let taken = task.wait_for_signal(wanted, deadline)?;
-    if info != 0 {
-        mm.write_bytes(info, &taken.to_bytes())?;
+    if !info.is_null() {
+        info.write_array(&mm, &taken.to_bytes())?;
     }
     Ok(taken.signal.number().into())
 }
 
-fn sigaltstack(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (new, old): (UserPtr<StackT>, UserPtr<StackT>) = (args.ptr(0), args.ptr(1));
+fn sigaltstack(task: &Task, new: UserPtr<StackT>, old: UserPtr<StackT>) -> SyscallResult {
     let mm = task.mm();
     let before = task.alt_stack();
     if !new.is_null() {
@@ -162,7 +190,7 @@ fn sigaltstack(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn rt_sigreturn(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn rt_sigreturn(task: &Task, _frame: UserPtr<u8>) -> SyscallResult {
     task.return_from_handler();
     Err(SysError::NoReturn)
 }

@@ -1,7 +1,6 @@
 //! `man 2 signalfd`: signalfd, signalfd4.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use super::install;
 use crate::error::SyscallResult;
@@ -10,38 +9,54 @@ use crate::fs::signalfd::SignalFd;
 use crate::kernel::signal::SignalSet;
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_signalfd, "signalfd", signalfd),
-    Call::full(nr::__NR_signalfd4, "signalfd4", signalfd4),
-];
-
-fn signalfd(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    open(task, args, OpenFlags::empty())
+calls! {
+    282 signalfd(fd: Fd, mask: UserPtr<u64> as In(signal::set), size: usize) => full [
+            "forms::old_calls_make_descriptors",
+        ];
+    289 signalfd4(
+        fd: Fd,
+        mask: UserPtr<u64> as In(signal::set),
+        size: usize,
+        flags: OpenFlags as Flags(signal::SIGNALFD),
+    )
+        => full ["eventfd::signalfd_errors", "eventfd::signalfd_changes_its_mask"];
 }
 
-fn signalfd4(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    open(task, args, args.open_flags(3))
+fn signalfd(task: &Task, fd: Fd, mask: UserPtr<u64>, size: usize) -> SyscallResult {
+    open(task, (fd, mask, size), OpenFlags::empty())
 }
 
-fn open(task: &Task, args: &SyscallArgs, flags: OpenFlags) -> SyscallResult {
-    let fd = args.i32(0);
-    let mask: UserPtr<u64> = args.ptr(1);
+fn signalfd4(
+    task: &Task,
+    fd: Fd,
+    mask: UserPtr<u64>,
+    size: usize,
+    flags: OpenFlags,
+) -> SyscallResult {
+    open(task, (fd, mask, size), flags)
+}
+
+fn open(
+    task: &Task,
+    (fd, mask, size): (Fd, UserPtr<u64>, usize),
+    flags: OpenFlags,
+) -> SyscallResult {
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
         return Err(Errno::EINVAL.into());
     }
-    if args.usize(2) != abi::signal::SIGSET_LEN {
+    if size != abi::signal::SIGSET_LEN {
         return Err(Errno::EINVAL.into());
     }
     let mask = SignalSet(mask.read(&task.mm())?).minus(SignalSet::UNBLOCKABLE);
-    if fd != -1 {
+    if fd.0 != -1 {
         let open = task.files().get(fd)?;
         let file = open.file_as::<SignalFd>().ok_or(Errno::EINVAL)?;
         file.set_mask(mask);
-        return Ok(u64::from(fd.unsigned_abs()));
+        return Ok(u64::from(fd.0.unsigned_abs()));
     }
     let file = SignalFd::new(task, mask);
     let what = Anonymous::Inode("[signalfd]");

@@ -8,35 +8,31 @@ use crate::error::{Result, SyscallResult};
 use crate::kernel::limits::{INFINITY, Resource};
 use crate::kernel::oom;
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::{Fd, UserPath};
+use crate::syscalls::declare::calls;
 use crate::vfs::attr::{FileType, SetAttr};
 use crate::vfs::attributes;
 use crate::vfs::file::OpenFlags;
 use crate::vfs::notify::{self, FileEvent};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_truncate, "truncate", truncate),
-    Call::full(nr::__NR_ftruncate, "ftruncate", ftruncate),
-    Call::partial(
-        nr::__NR_fallocate,
-        "fallocate",
-        fallocate,
-        "modes that move data depend on the file system, as on Linux",
-    ),
-    Call::full(nr::__NR_fsync, "fsync", fsync),
-    Call::full(nr::__NR_fdatasync, "fdatasync", fsync),
-    Call::partial(
-        nr::__NR_sync_file_range,
-        "sync_file_range",
-        sync_file_range,
-        "writes the whole file",
-    ),
-    Call::full(nr::__NR_syncfs, "syncfs", syncfs),
-    Call::full(nr::__NR_sync, "sync", sync),
-    Call::hint(nr::__NR_fadvise64, "fadvise64", fadvise),
-    Call::hint(nr::__NR_readahead, "readahead", readahead),
-];
+calls! {
+    76 truncate(path: UserPath, len: i64 as Size)
+        => full ["truncate::truncate_cuts_and_extends", "truncate::truncate_errors"];
+    77 ftruncate(fd: Fd, len: i64) => full ["truncate::truncate_errors"];
+    285 fallocate(fd: Fd, mode: u32 as Flags(file::FALLOCATE), offset: i64, len: i64)
+        => partial("modes that move data depend on the file system, as on Linux") [
+            "truncate::fallocate_errors",
+        ];
+    74 fsync(fd: Fd) => full ["pipe::pipe_status_is_a_fifo", "stat::blocks_and_sizes"];
+    75 fdatasync(fd: Fd) => full by fsync ["truncate::sync_calls"];
+    277 sync_file_range(fd: Fd, offset: i64, len: i64, flags: u32 as Flags(file::SYNC_RANGE))
+        => partial("writes the whole file") ["truncate::sync_calls"];
+    306 syncfs(fd: Fd) => full ["truncate::whole_file_systems_are_synced", "truncate::sync_calls"];
+    162 sync() => full ["truncate::whole_file_systems_are_synced"];
+    221 fadvise64(fd: Fd, start: i64, len: i64 as Size, advice: u32 as OneOf(file::FADVISE))
+        => hint by fadvise ["truncate::fadvise_and_readahead"];
+    187 readahead(fd: Fd, start: i64, len: usize) => hint;
+}
 
 /// A length that `RLIMIT_FSIZE` allows; EINVAL if negative, EFBIG and SIGXFSZ.
 fn length(task: &Task, raw: i64) -> Result<u64> {
@@ -57,17 +53,17 @@ fn check_file_size(task: &Task, len: u64) -> Result<()> {
     Ok(())
 }
 
-fn truncate(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let len = u64::try_from(args.i64(1)).map_err(|_| Errno::EINVAL)?;
-    let path = at::follow(task, args.usize(0))?;
+fn truncate(task: &Task, path: UserPath, len: i64) -> SyscallResult {
+    let len = u64::try_from(len).map_err(|_| Errno::EINVAL)?;
+    let path = at::follow(task, path)?;
     attributes::check_truncate(task, &path)?;
     check_file_size(task, len)?;
     attributes::truncate(task, &path, len)?;
     Ok(0)
 }
 
-fn ftruncate(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
+fn ftruncate(task: &Task, fd: Fd, len: i64) -> SyscallResult {
+    let open = task.files().get(fd)?;
     if open.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF.into());
     }
@@ -75,15 +71,14 @@ fn ftruncate(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if !regular || !open.flags().writable() {
         return Err(Errno::EINVAL.into());
     }
-    let len = length(task, args.i64(1))?;
+    let len = length(task, len)?;
     attributes::set_size(task, open.inode(), len)?;
     notify::happened(open.path(), FileEvent::MODIFY);
     Ok(0)
 }
 
-fn fallocate(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
-    let (mode, offset, len) = (args.u32(1), args.i64(2), args.i64(3));
+fn fallocate(task: &Task, fd: Fd, mode: u32, offset: i64, len: i64) -> SyscallResult {
+    let open = task.files().get(fd)?;
     let (Ok(offset), Ok(len)) = (u64::try_from(offset), u64::try_from(len)) else {
         return Err(Errno::EINVAL.into());
     };
@@ -129,8 +124,8 @@ fn check_fallocate_mode(mode: u32) -> Result<()> {
     }
 }
 
-fn fsync(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
+fn fsync(task: &Task, fd: Fd) -> SyscallResult {
+    let open = task.files().get(fd)?;
     if open.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF.into());
     }
@@ -138,25 +133,24 @@ fn fsync(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn sync_file_range(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
-    let (offset, len) = (args.i64(1), args.i64(2));
+fn sync_file_range(task: &Task, fd: Fd, offset: i64, len: i64, flags: u32) -> SyscallResult {
+    let open = task.files().get(fd)?;
     let fits = offset >= 0 && len >= 0 && offset.checked_add(len).is_some();
-    if !fits || args.u32(3) & !7 != 0 {
+    if !fits || flags & !7 != 0 {
         return Err(Errno::EINVAL.into());
     }
     match open.inode().kind()? {
         FileType::Regular | FileType::BlockDevice | FileType::Directory | FileType::Symlink => {}
         _ => return Err(Errno::ESPIPE.into()),
     }
-    if args.u32(3) != 0 {
+    if flags != 0 {
         open.file().sync()?;
     }
     Ok(0)
 }
 
-fn syncfs(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
+fn syncfs(task: &Task, fd: Fd) -> SyscallResult {
+    let open = task.files().get(fd)?;
     if open.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF.into());
     }
@@ -164,7 +158,7 @@ fn syncfs(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn sync(task: &Task, _args: &SyscallArgs) -> SyscallResult {
+fn sync(task: &Task) -> SyscallResult {
     let root = task.fs().root();
     if let Some(namespace) = root.mount.namespace() {
         for mount in namespace.mounts() {
@@ -175,27 +169,27 @@ fn sync(task: &Task, _args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn fadvise(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
+fn fadvise(task: &Task, fd: Fd, _start: i64, len: i64, advice: u32) -> SyscallResult {
+    let open = task.files().get(fd)?;
     if open.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF.into());
     }
     if matches!(open.inode().kind()?, FileType::Fifo) {
         return Err(Errno::ESPIPE.into());
     }
-    if args.i64(2) < 0 || args.u32(3) > 5 {
+    if len < 0 || advice > 5 {
         return Err(Errno::EINVAL.into());
     }
     Ok(0)
 }
 
-fn readahead(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
+fn readahead(task: &Task, fd: Fd, start: i64, _len: usize) -> SyscallResult {
+    let open = task.files().get(fd)?;
     if !open.flags().readable() {
         return Err(Errno::EBADF.into());
     }
     let regular = open.inode().kind()? == FileType::Regular;
-    if !regular || args.i64(1) < 0 {
+    if !regular || start < 0 {
         return Err(Errno::EINVAL.into());
     }
     Ok(0)

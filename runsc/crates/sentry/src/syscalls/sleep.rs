@@ -10,18 +10,24 @@ use crate::error::{Restart, SysError, SyscallResult};
 use crate::kernel::blocking::Unslept;
 use crate::kernel::task::{RestartBlock, Task};
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::time::clock_id::ClockId;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_nanosleep, "nanosleep", nanosleep),
-    Call::full(nr::__NR_clock_nanosleep, "clock_nanosleep", clock_nanosleep),
-];
+calls! {
+    35 nanosleep(request: UserPtr<Timespec> as In(time::timespec), remaining: UserPtr<u8>)
+        => full ["time::nanosleep_sleeps", "time::nanosleep_errors"];
+    230 clock_nanosleep(
+        raw_clock: i32 as OneOf(time::CLOCK),
+        flags: u32 as Flags(time::TIMER),
+        request: UserPtr<Timespec> as In(time::timespec),
+        remaining: UserPtr<u8>,
+    )
+        => full ["time::nanosleep_errors", "time::absolute_sleep_in_the_past"];
+}
 
-fn nanosleep(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (request, remaining): (UserPtr<Timespec>, _) = (args.ptr(0), args.usize(1));
+fn nanosleep(task: &Task, request: UserPtr<Timespec>, remaining: UserPtr<u8>) -> SyscallResult {
+    let remaining = remaining.address();
     let delay_ns = request.read(&task.mm())?.to_nanos().ok_or(Errno::EINVAL)?;
     sleep_on(task, task.kernel().clock().after(delay_ns), remaining)
 }
@@ -55,9 +61,14 @@ fn sleep(task: &Task, deadline: Deadline) -> Result<(), SysError> {
     }
 }
 
-fn clock_nanosleep(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (raw_clock, flags, request, remaining): (_, _, UserPtr<Timespec>, _) =
-        (args.i32(0), args.u32(1), args.ptr(2), args.usize(3));
+fn clock_nanosleep(
+    task: &Task,
+    raw_clock: i32,
+    flags: u32,
+    request: UserPtr<Timespec>,
+    remaining: UserPtr<u8>,
+) -> SyscallResult {
+    let remaining = remaining.address();
     let absolute = flags & nr::TIMER_ABSTIME != 0;
     let clock = ClockId::decode(raw_clock)?;
     let time_ns = request.read(&task.mm())?.to_nanos().ok_or(Errno::EINVAL)?;

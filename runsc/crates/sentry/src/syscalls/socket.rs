@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::socket::{
     ADDRESS_MAX, AF_INET, AF_INET6, AF_MAX, AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_MAX, SOCK_RAW,
     SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK,
@@ -15,33 +14,65 @@ use crate::error::{Restart, Result, SysError, SyscallResult};
 use crate::fs::anon::{self, Anonymous};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
+use crate::mm::user_ptr::UserPtr;
 use crate::socket::netlink::NetlinkSocket;
 use crate::socket::unix::UnixSocket;
 use crate::socket::{Shutdown, Socket, SocketType};
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::{File, OpenFile, OpenFlags};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_socket,
-        "socket",
-        socket,
-        "AF_UNIX and AF_NETLINK (route, uevent) only; others are EAFNOSUPPORT",
-    ),
-    Call::full(nr::__NR_socketpair, "socketpair", socketpair),
-    Call::full(nr::__NR_bind, "bind", bind),
-    Call::full(nr::__NR_listen, "listen", listen),
-    Call::full(nr::__NR_accept, "accept", accept),
-    Call::full(nr::__NR_accept4, "accept4", accept4),
-    Call::full(nr::__NR_connect, "connect", connect),
-    Call::full(nr::__NR_getsockname, "getsockname", getsockname),
-    Call::full(nr::__NR_getpeername, "getpeername", getpeername),
-    Call::full(nr::__NR_shutdown, "shutdown", shutdown),
-];
+calls! {
+    41 socket(
+        family: i32 as OneOf(socket::FAMILY),
+        kind: u32 as Before(socket::print_type),
+        protocol: i32 as Before(socket::print_protocol),
+    )
+        => partial("AF_UNIX and AF_NETLINK (route, uevent) only; others are EAFNOSUPPORT") [
+            "unix::socket_errors",
+        ];
+    53 socketpair(
+        family: i32 as OneOf(socket::FAMILY),
+        kind: u32 as Before(socket::print_type),
+        protocol: i32 as Before(socket::print_protocol),
+        fds: UserPtr<[i32; 2]> as Out(id::pair),
+    )
+        => full ["unix::socketpair_errors"];
+    49 bind(fd: Fd, address: UserPtr<u8> as Before(socket::address_in), len: i32 as Unsigned)
+        => full ["unix::autobind", "unix::path_errors"];
+    50 listen(fd: Fd, backlog: i32) => full ["unix::listen_connect_accept", "unix::backlog_is_limited"];
+    43 accept(
+        fd: Fd,
+        address: UserPtr<u8> as After(socket::address_out),
+        len: UserPtr<i32> as Out(socket::length),
+    )
+        => full ["unix::accept_flags_and_errors", "unix::listen_connect_accept"];
+    288 accept4(
+        fd: Fd,
+        address: UserPtr<u8> as After(socket::address_out),
+        len: UserPtr<i32> as Out(socket::length),
+        flags: OpenFlags as Flags(socket::SOCK_FLAGS),
+    )
+        => full ["unix::accept_flags_and_errors"];
+    42 connect(fd: Fd, address: UserPtr<u8> as Before(socket::address_in), len: i32 as Unsigned)
+        => full ["unix::connected_datagram_filters", "unix::path_errors"];
+    51 getsockname(
+        fd: Fd,
+        address: UserPtr<u8> as After(socket::address_out),
+        len: UserPtr<i32> as Out(socket::length),
+    )
+        => full ["unix::autobind", "unix::abstract_names"];
+    52 getpeername(
+        fd: Fd,
+        address: UserPtr<u8> as After(socket::address_out),
+        len: UserPtr<i32> as Out(socket::length),
+    )
+        => full ["unix::names_of_both_ends"];
+    48 shutdown(fd: Fd, how: i32 as OneOf(socket::SHUTDOWN)) => full ["unix::shutdown_directions"];
+}
 
 /// The open file behind a descriptor, which is a socket: EBADF, ENOTSOCK.
-pub(super) fn open_socket(task: &Task, fd: i32) -> Result<Arc<OpenFile>> {
+pub(super) fn open_socket(task: &Task, fd: Fd) -> Result<Arc<OpenFile>> {
     let open = task.files().get(fd)?;
     if open.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF);
@@ -105,7 +136,7 @@ fn unix_type(raw: i32, protocol: i32) -> Result<SocketType> {
     })
 }
 
-fn family(raw: i32) -> Result<u16> {
+fn decode_family(raw: i32) -> Result<u16> {
     if !(0..AF_MAX).contains(&raw) {
         return Err(Errno::EAFNOSUPPORT);
     }
@@ -116,10 +147,9 @@ fn open(task: &Task, file: Arc<dyn File>, flags: OpenFlags) -> SyscallResult {
     install::anonymous(task, Anonymous::Socket, file, flags | OpenFlags::RDWR)
 }
 
-fn socket(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (kind, flags) = decode_type(args.u32(1))?;
-    let protocol = args.i32(2);
-    let file: Arc<dyn File> = match family(args.i32(0))? {
+fn socket(task: &Task, family: i32, kind: u32, protocol: i32) -> SyscallResult {
+    let (kind, flags) = decode_type(kind)?;
+    let file: Arc<dyn File> = match decode_family(family)? {
         AF_UNIX => UnixSocket::new(task, unix_type(kind, protocol)?),
         AF_NETLINK => NetlinkSocket::new(socket_type(kind)?, protocol)?,
         _ => return Err(Errno::EAFNOSUPPORT.into()),
@@ -127,19 +157,24 @@ fn socket(task: &Task, args: &SyscallArgs) -> SyscallResult {
     open(task, file, flags)
 }
 
-fn socketpair(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (kind, flags) = decode_type(args.u32(1))?;
-    let address = args.usize(3);
-    match family(args.i32(0))? {
+fn socketpair(
+    task: &Task,
+    family: i32,
+    kind: u32,
+    protocol: i32,
+    fds: UserPtr<[i32; 2]>,
+) -> SyscallResult {
+    let (kind, flags) = decode_type(kind)?;
+    match decode_family(family)? {
         AF_UNIX => {}
         AF_INET | AF_INET6 | AF_NETLINK => return Err(Errno::EOPNOTSUPP.into()),
         _ => return Err(Errno::EAFNOSUPPORT.into()),
     }
-    let (one, two) = UnixSocket::pair(task, unix_type(kind, args.i32(2))?);
+    let (one, two) = UnixSocket::pair(task, unix_type(kind, protocol)?);
     let flags = flags | OpenFlags::RDWR;
     let first = anon::open(task, Anonymous::Socket, one, flags);
     let second = anon::open(task, Anonymous::Socket, two, flags);
-    install::pair(task, [first, second], flags, address)
+    install::pair(task, [first, second], flags, fds.address())
 }
 
 /// The bytes of an address: EINVAL for impossible lengths.
@@ -172,34 +207,43 @@ pub(super) fn write_address(
     mm.write_value(len_address, &u32::try_from(bytes.len()).unwrap_or(0))
 }
 
-fn bind(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    let address = read_address(task, args.usize(1), args.i32(2))?;
+fn bind(task: &Task, fd: Fd, address: UserPtr<u8>, len: i32) -> SyscallResult {
+    let open = open_socket(task, fd)?;
+    let address = read_address(task, address.address(), len)?;
     of(&open)?.bind(task, &address)?;
     Ok(0)
 }
 
-fn listen(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    of(&open)?.listen(task, args.i32(1))?;
+fn listen(task: &Task, fd: Fd, backlog: i32) -> SyscallResult {
+    let open = open_socket(task, fd)?;
+    of(&open)?.listen(task, backlog)?;
     Ok(0)
 }
 
-fn accept(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    accept_with(task, args, OpenFlags::empty())
+fn accept(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<i32>) -> SyscallResult {
+    accept_with(task, fd, (address, len), OpenFlags::empty())
 }
 
-fn accept4(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.open_flags(3);
+fn accept4(
+    task: &Task,
+    fd: Fd,
+    address: UserPtr<u8>,
+    len: UserPtr<i32>,
+    flags: OpenFlags,
+) -> SyscallResult {
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
         return Err(Errno::EINVAL.into());
     }
-    accept_with(task, args, flags)
+    accept_with(task, fd, (address, len), flags)
 }
 
-fn accept_with(task: &Task, args: &SyscallArgs, flags: OpenFlags) -> SyscallResult {
-    let (address, len_address) = (args.usize(1), args.usize(2));
-    let listener = open_socket(task, args.i32(0))?;
+fn accept_with(
+    task: &Task,
+    fd: Fd,
+    (address, len): (UserPtr<u8>, UserPtr<i32>),
+    flags: OpenFlags,
+) -> SyscallResult {
+    let listener = open_socket(task, fd)?;
     install::check_room(task)?;
     let socket = of(&listener)?;
     let timeout_ns = socket.common().lock().receive_timeout_ns;
@@ -208,16 +252,16 @@ fn accept_with(task: &Task, args: &SyscallArgs, flags: OpenFlags) -> SyscallResu
     })?;
     let flags = flags | OpenFlags::RDWR;
     let file = anon::open(task, Anonymous::Socket, accepted.file, flags);
-    if address != 0 {
-        write_address(task, address, len_address, &accepted.peer)?;
+    if !address.is_null() {
+        write_address(task, address.address(), len.address(), &accepted.peer)?;
     }
     let fd = install::descriptor(task, file, flags)?;
     Ok(u64::from(fd.unsigned_abs()))
 }
 
-fn connect(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    let address = read_address(task, args.usize(1), args.i32(2))?;
+fn connect(task: &Task, fd: Fd, address: UserPtr<u8>, len: i32) -> SyscallResult {
+    let open = open_socket(task, fd)?;
+    let address = read_address(task, address.address(), len)?;
     let socket = of(&open)?;
     let timeout_ns = socket.common().lock().send_timeout_ns;
     blocking(task, &open, Events::WRITABLE, timeout_ns, || {
@@ -226,23 +270,23 @@ fn connect(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn getsockname(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
+fn getsockname(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<i32>) -> SyscallResult {
+    let open = open_socket(task, fd)?;
     let name = of(&open)?.local_address()?;
-    write_address(task, args.usize(1), args.usize(2), &name)?;
+    write_address(task, address.address(), len.address(), &name)?;
     Ok(0)
 }
 
-fn getpeername(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
+fn getpeername(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<i32>) -> SyscallResult {
+    let open = open_socket(task, fd)?;
     let name = of(&open)?.peer_address()?;
-    write_address(task, args.usize(1), args.usize(2), &name)?;
+    write_address(task, address.address(), len.address(), &name)?;
     Ok(0)
 }
 
-fn shutdown(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    let how = match args.i32(1) {
+fn shutdown(task: &Task, fd: Fd, how: i32) -> SyscallResult {
+    let open = open_socket(task, fd)?;
+    let how = match how {
         0 => Shutdown::READ,
         1 => Shutdown::WRITE,
         2 => Shutdown::all(),

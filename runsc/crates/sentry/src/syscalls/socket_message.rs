@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::socket::{ADDRESS_MAX, Mmsghdr, Msghdr};
 use abi::time::Timespec;
 
@@ -16,19 +15,53 @@ use crate::mm::AddressSpace;
 use crate::mm::user_io::{MAX_BYTES, UserIo};
 use crate::mm::user_ptr::UserPtr;
 use crate::socket::{Control, Incoming, MessageFlags, Outgoing, SocketType};
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFile;
 use crate::vfs::io::{Sink, Source};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_sendto, "sendto", sendto),
-    Call::full(nr::__NR_sendmsg, "sendmsg", sendmsg),
-    Call::full(nr::__NR_sendmmsg, "sendmmsg", sendmmsg),
-    Call::full(nr::__NR_recvfrom, "recvfrom", recvfrom),
-    Call::full(nr::__NR_recvmsg, "recvmsg", recvmsg),
-    Call::full(nr::__NR_recvmmsg, "recvmmsg", recvmmsg),
-];
+calls! {
+    44 sendto(
+        fd: Fd,
+        buffer: UserPtr<u8> as Buffer(2),
+        size: usize,
+        flags: u32 as Flags(socket::MSG),
+        address: UserPtr<u8> as Before(socket::address_in),
+        name_len: u32,
+    )
+        => full ["unix::datagram_by_name", "unix::connected_datagram_filters"];
+    46 sendmsg(fd: Fd, header: UserPtr<Msghdr> as In(socket::message_in), flags: u32 as Flags(socket::MSG))
+        => full [
+            "unix_control::descriptors_stop_at_message_boundaries",
+            "unix_control::cloexec_of_received_descriptors",
+        ];
+    307 sendmmsg(
+        fd: Fd,
+        messages: UserPtr<u8> as Before(socket::messages_in),
+        count: u32,
+        flags: u32 as Flags(socket::MSG),
+    )
+        => full ["unix_control::sendmmsg_and_recvmmsg"];
+    45 recvfrom(
+        fd: Fd,
+        buffer: UserPtr<u8> as Filled,
+        size: usize,
+        flags: u32 as Flags(socket::MSG),
+        name: UserPtr<u8> as After(socket::address_out),
+        name_len: UserPtr<i32> as Out(socket::length),
+    )
+        => full ["unix::truncated_datagram_loses_its_rest", "unix::datagram_by_name"];
+    47 recvmsg(fd: Fd, header: UserPtr<Msghdr> as Out(socket::message_out), flags: u32 as Flags(socket::MSG))
+        => full ["unix_control::truncation_is_flagged", "unix_control::descriptors_stop_at_message_boundaries"];
+    299 recvmmsg(
+        fd: Fd,
+        messages: UserPtr<u8> as After(socket::messages_out),
+        count: u32,
+        flags: u32 as Flags(socket::MSG),
+        time: UserPtr<Timespec> as In(time::timespec),
+    )
+        => full ["unix_control::sendmmsg_and_recvmmsg"];
+}
 
 /// Most pieces of a vector, and messages of one call.
 const MAX_PIECES: u64 = 1024;
@@ -64,21 +97,24 @@ fn vector<'a>(mm: &'a AddressSpace, header: &Msghdr) -> Result<UserIo<'a>> {
     UserIo::from_iovec(mm, address(header.iov)?, count)
 }
 
-fn sendto(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    let flags = message_flags(args.u32(3));
-    let name_len = args.u32(5);
-    if args.usize(4) != 0 && usize::try_from(name_len).is_ok_and(|len| len > ADDRESS_MAX) {
+fn sendto(
+    task: &Task,
+    fd: Fd,
+    buffer: UserPtr<u8>,
+    size: usize,
+    flags: u32,
+    address: UserPtr<u8>,
+    name_len: u32,
+) -> SyscallResult {
+    let open = open_socket(task, fd)?;
+    let flags = message_flags(flags);
+    if !address.is_null() && usize::try_from(name_len).is_ok_and(|len| len > ADDRESS_MAX) {
         return Err(Errno::EINVAL.into());
     }
-    let name = read_name(task, args.usize(4), name_len)?;
+    let name = read_name(task, address.address(), name_len)?;
     let mm = task.mm();
     let message = Outgoing {
-        source: Source::User(UserIo::single(
-            &mm,
-            args.usize(1),
-            args.usize(2).min(MAX_BYTES),
-        )),
+        source: Source::User(UserIo::single(&mm, buffer.address(), size.min(MAX_BYTES))),
         address: name,
         control: Control::default(),
         flags,
@@ -86,10 +122,10 @@ fn sendto(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(send(task, &open, message)? as u64)
 }
 
-fn sendmsg(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    let header: Msghdr = args.ptr(1).read(&task.mm())?;
-    Ok(send_header(task, &open, &header, message_flags(args.u32(2)))? as u64)
+fn sendmsg(task: &Task, fd: Fd, header: UserPtr<Msghdr>, flags: u32) -> SyscallResult {
+    let open = open_socket(task, fd)?;
+    let header: Msghdr = header.read(&task.mm())?;
+    Ok(send_header(task, &open, &header, message_flags(flags))? as u64)
 }
 
 fn send_header(
@@ -140,14 +176,14 @@ fn send(task: &Task, open: &Arc<OpenFile>, mut message: Outgoing<'_>) -> Outcome
     }
 }
 
-fn sendmmsg(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    let flags = message_flags(args.u32(3));
-    let count = u64::from(args.u32(2)).min(MAX_PIECES);
+fn sendmmsg(task: &Task, fd: Fd, messages: UserPtr<u8>, count: u32, flags: u32) -> SyscallResult {
+    let open = open_socket(task, fd)?;
+    let flags = message_flags(flags);
+    let count = u64::from(count).min(MAX_PIECES);
     let mm = task.mm();
     let mut sent = 0;
     while sent < count {
-        let at = entry(args.usize(1), sent)?;
+        let at = entry(messages.address(), sent)?;
         let outcome = at.read(&mm).map_err(SysError::from).and_then(|mut entry| {
             let len = send_header(task, &open, &entry.header, flags)?;
             entry.len = u32::try_from(len).unwrap_or(u32::MAX);
@@ -168,13 +204,21 @@ fn entry(vector: usize, index: u64) -> Result<UserPtr<Mmsghdr>> {
     Ok(UserPtr::new(at))
 }
 
-fn recvfrom(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    let flags = message_flags(args.u32(3));
-    let (name, name_len) = (args.usize(4), args.usize(5));
+fn recvfrom(
+    task: &Task,
+    fd: Fd,
+    buffer: UserPtr<u8>,
+    size: usize,
+    flags: u32,
+    name: UserPtr<u8>,
+    name_len: UserPtr<i32>,
+) -> SyscallResult {
+    let open = open_socket(task, fd)?;
+    let flags = message_flags(flags);
+    let (name, name_len) = (name.address(), name_len.address());
     let mm = task.mm();
-    let len = args.usize(2).min(MAX_BYTES);
-    let mut sink = Sink::User(UserIo::single(&mm, args.usize(1), len));
+    let len = size.min(MAX_BYTES);
+    let mut sink = Sink::User(UserIo::single(&mm, buffer.address(), len));
     let incoming = receive(task, &open, &mut sink, flags)?;
     if name != 0 {
         let bytes = incoming.address.as_deref().unwrap_or_default();
@@ -192,10 +236,9 @@ fn reported_len(incoming: &Incoming, asked: MessageFlags) -> usize {
     }
 }
 
-fn recvmsg(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    let flags = message_flags(args.u32(2));
-    let header: UserPtr<Msghdr> = args.ptr(1);
+fn recvmsg(task: &Task, fd: Fd, header: UserPtr<Msghdr>, flags: u32) -> SyscallResult {
+    let open = open_socket(task, fd)?;
+    let flags = message_flags(flags);
     let mut message = header.read(&task.mm())?;
     let len = receive_header(task, &open, &mut message, flags)?;
     header.write(&task.mm(), &message)?;
@@ -277,16 +320,22 @@ fn receive(
     }
 }
 
-fn recvmmsg(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = open_socket(task, args.i32(0))?;
-    let time: UserPtr<Timespec> = args.ptr(4);
+fn recvmmsg(
+    task: &Task,
+    fd: Fd,
+    messages: UserPtr<u8>,
+    count: u32,
+    flags: u32,
+    time: UserPtr<Timespec>,
+) -> SyscallResult {
+    let open = open_socket(task, fd)?;
     let deadline = timeout::read(task, time)?;
-    let count = u64::from(args.u32(2)).min(MAX_PIECES);
-    let mut flags = message_flags(args.u32(3));
+    let count = u64::from(count).min(MAX_PIECES);
+    let mut flags = message_flags(flags);
     let mm = task.mm();
     let mut received = 0;
     while received < count {
-        let at = entry(args.usize(1), received)?;
+        let at = entry(messages.address(), received)?;
         let asked = flags - MessageFlags::WAITFORONE;
         let outcome = at.read(&mm).map_err(SysError::from).and_then(|mut entry| {
             let len = receive_header(task, &open, &mut entry.header, asked)?;

@@ -1,7 +1,7 @@
 //! `man 2 getsockopt`: getsockopt, setsockopt; the options of `man 7 socket`.
 
 use abi::Errno;
-use abi::raw::{general as nr, net};
+use abi::raw::net;
 use abi::socket::{Linger, SOL_SOCKET};
 use abi::time::Timeval;
 use zerocopy::{FromBytes, IntoBytes};
@@ -12,33 +12,49 @@ use crate::error::{Result, SyscallResult};
 use crate::fs::pidfd;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
+use crate::mm::user_ptr::UserPtr;
 use crate::socket::{CommonOptions, Socket};
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(
-        nr::__NR_getsockopt,
-        "getsockopt",
-        getsockopt,
-        "SO_MEMINFO, SO_COOKIE, SO_PEERSEC and the options of absent families are ENOPROTOOPT",
-    ),
-    Call::partial(
-        nr::__NR_setsockopt,
-        "setsockopt",
-        setsockopt,
-        "socket filters, SO_TXTIME, SO_ZEROCOPY and the options of absent families are ENOPROTOOPT",
-    ),
-];
+calls! {
+    55 getsockopt(
+        fd: Fd,
+        level: i32 as OneOf(socket::LEVEL),
+        name: u32 as Before(socket::print_option),
+        address: UserPtr<u8> as After(socket::option_out),
+        len_address: UserPtr<i32> as Out(socket::length),
+    )
+        => partial("SO_MEMINFO, SO_COOKIE, SO_PEERSEC and the options of absent families are ENOPROTOOPT") [
+            "unix_control::peer_credentials",
+        ];
+    54 setsockopt(
+        fd: Fd,
+        level: i32 as OneOf(socket::LEVEL),
+        name: u32 as Before(socket::print_option),
+        value: UserPtr<u8> as Before(socket::option_in),
+        len: i32 as Unsigned,
+    )
+        => partial("socket filters, SO_TXTIME, SO_ZEROCOPY and the options of absent families are ENOPROTOOPT") [
+            "unix::timeouts",
+            "unix::options",
+        ];
+}
 
 /// Longest value that is taken.
 const VALUE_MAX: usize = 4096;
 
-fn getsockopt(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (level, name) = (args.i32(1), args.u32(2));
-    let (address, len_address) = (args.usize(3), args.usize(4));
-    let open = open_socket(task, args.i32(0))?;
+fn getsockopt(
+    task: &Task,
+    fd: Fd,
+    level: i32,
+    name: u32,
+    address: UserPtr<u8>,
+    len_address: UserPtr<i32>,
+) -> SyscallResult {
+    let (address, len_address) = (address.address(), len_address.address());
+    let open = open_socket(task, fd)?;
     let socket = of(&open)?;
     let mm = task.mm();
     let room: i32 = mm.read_value(len_address)?;
@@ -123,19 +139,25 @@ fn timeval(nanos: u64) -> Vec<u8> {
     Timeval::from_nanos(nanos).as_bytes().to_vec()
 }
 
-fn setsockopt(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (level, name) = (args.i32(1), args.u32(2));
-    let len = usize::try_from(args.i32(4)).map_err(|_| Errno::EINVAL)?;
-    let open = open_socket(task, args.i32(0))?;
-    let mut value = vec![0; len.min(VALUE_MAX)];
-    if !value.is_empty() {
-        task.mm().read_bytes(args.usize(3), &mut value)?;
+fn setsockopt(
+    task: &Task,
+    fd: Fd,
+    level: i32,
+    name: u32,
+    value: UserPtr<u8>,
+    len: i32,
+) -> SyscallResult {
+    let len = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
+    let open = open_socket(task, fd)?;
+    let mut bytes = vec![0; len.min(VALUE_MAX)];
+    if !bytes.is_empty() {
+        value.read_bytes(&task.mm(), &mut bytes)?;
     }
     let socket = of(&open)?;
     if level == SOL_SOCKET {
-        set(task, socket, name, &value)?;
+        set(task, socket, name, &bytes)?;
     } else {
-        socket.set_option(task, level, name, &value)?;
+        socket.set_option(task, level, name, &bytes)?;
     }
     Ok(0)
 }
@@ -176,7 +198,7 @@ fn set(task: &Task, socket: &dyn Socket, name: u32, value: &[u8]) -> Result<()> 
             common.send_timeout_ns = timeout_ns(value)?;
             Ok(())
         }
-        _ if set_common(&mut common, name, number) => Ok(()),
+        _ if set_common(task, &mut common, name, number) => Ok(()),
         _ => {
             drop(common);
             socket.set_option(task, SOL_SOCKET, name, value)
@@ -193,13 +215,14 @@ fn check_net_admin(task: &Task) -> Result<()> {
 }
 
 /// Whether it is an option that all sockets have; set then.
-fn set_common(common: &mut CommonOptions, name: u32, number: i32) -> bool {
+fn set_common(task: &Task, common: &mut CommonOptions, name: u32, number: i32) -> bool {
+    let most = |path| Some(task.kernel().sysctl.number(path));
     let on = number != 0;
     match name {
-        net::SO_SNDBUF => common.set_send_buffer(number, false),
-        net::SO_SNDBUFFORCE => common.set_send_buffer(number, true),
-        net::SO_RCVBUF => common.set_receive_buffer(number, false),
-        net::SO_RCVBUFFORCE => common.set_receive_buffer(number, true),
+        net::SO_SNDBUF => common.set_send_buffer(number, most("net/core/wmem_max")),
+        net::SO_SNDBUFFORCE => common.set_send_buffer(number, None),
+        net::SO_RCVBUF => common.set_receive_buffer(number, most("net/core/rmem_max")),
+        net::SO_RCVBUFFORCE => common.set_receive_buffer(number, None),
         net::SO_RCVLOWAT => {
             common.receive_low_water = match number {
                 0 => 1,

@@ -11,68 +11,95 @@ use crate::error::{Result, SyscallResult};
 use crate::fs::anon;
 use crate::kernel::credentials::{CapabilitySet, Credentials, SecureBits};
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::{DirFd, Fd, UserPath};
+use crate::syscalls::declare::calls;
 use crate::vfs::attr::{Attr, FileType, Timestamp};
 use crate::vfs::mount::MountFlags;
 use crate::vfs::path::Path;
 use crate::vfs::permission;
 use crate::vfs::walk::{Resolver, WalkFlags};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_stat, "stat", stat),
-    Call::full(nr::__NR_lstat, "lstat", lstat),
-    Call::full(nr::__NR_fstat, "fstat", fstat),
-    Call::full(nr::__NR_newfstatat, "newfstatat", newfstatat),
-    Call::partial(
-        nr::__NR_statx,
-        "statx",
-        statx,
-        "no direct I/O alignment and no atomic writes",
-    ),
-    Call::full(nr::__NR_access, "access", access),
-    Call::full(nr::__NR_faccessat, "faccessat", faccessat),
-    Call::full(nr::__NR_faccessat2, "faccessat2", faccessat2),
-    Call::full(nr::__NR_statfs, "statfs", statfs),
-    Call::full(nr::__NR_fstatfs, "fstatfs", fstatfs),
-];
+calls! {
+    4 stat(path: UserPath, buffer: UserPtr<Stat> as Out(file::stat))
+        => full ["stat::fields_of_other_kinds", "stat::statx_fields"];
+    6 lstat(path: UserPath, buffer: UserPtr<Stat> as Out(file::stat))
+        => full ["forms::names_relative_to_a_directory"];
+    5 fstat(fd: Fd, buffer: UserPtr<Stat> as Out(file::stat))
+        => full ["stat::blocks_and_sizes"];
+    262 newfstatat(
+        dirfd: DirFd,
+        path: UserPath,
+        buffer: UserPtr<Stat> as Out(file::stat),
+        flags: u32 as Flags(file::AT),
+    )
+        => full ["stat::statfs_of_tmp_and_proc"];
+    332 statx(
+        dirfd: DirFd,
+        path: UserPath,
+        flags: u32 as Flags(file::AT_STATX),
+        wanted: u32 as Flags(file::STATX),
+        buffer: UserPtr<Statx> as Out(file::statx),
+    )
+        => partial("no direct I/O alignment and no atomic writes") ["stat::statx_errors"];
+    21 access(path: UserPath, wanted: u32 as Flags(file::ACCESS))
+        => full ["stat::access_errors", "stat::access_uses_the_real_id"];
+    269 faccessat(dirfd: DirFd, path: UserPath, wanted: u32 as Flags(file::ACCESS))
+        => full ["stat::access_errors"];
+    439 faccessat2(
+        dirfd: DirFd,
+        path: UserPath,
+        wanted: u32 as Flags(file::ACCESS),
+        flags: u32 as Flags(file::AT_ACCESS),
+    )
+        => full ["stat::access_errors", "stat::access_uses_the_real_id"];
+    137 statfs(path: UserPath, buffer: UserPtr<StatFs> as Out(file::statfs))
+        => full ["stat::statfs_of_tmp_and_proc"];
+    138 fstatfs(fd: Fd, buffer: UserPtr<StatFs> as Out(file::statfs)) => full ["stat::statfs_of_tmp_and_proc"];
+}
 
 /// Flags of `fstatat` and `statx` that say nothing to a file system without remote parts.
 const SYNC_FLAGS: u32 = nr::AT_NO_AUTOMOUNT | nr::AT_STATX_SYNC_TYPE;
 
-fn stat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = at::follow(task, args.usize(0))?;
-    store(task, args.usize(1), &path)
+fn stat(task: &Task, path: UserPath, buffer: UserPtr<Stat>) -> SyscallResult {
+    let path = at::follow(task, path)?;
+    store(task, buffer, &path)
 }
 
-fn lstat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = at::resolve(task, nr::AT_FDCWD, args.usize(0), WalkFlags::empty())?;
-    store(task, args.usize(1), &path)
+fn lstat(task: &Task, path: UserPath, buffer: UserPtr<Stat>) -> SyscallResult {
+    let path = at::resolve(task, DirFd::CWD, path, WalkFlags::empty())?;
+    store(task, buffer, &path)
 }
 
-fn fstat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
-    store(task, args.usize(1), open.path())
+fn fstat(task: &Task, fd: Fd, buffer: UserPtr<Stat>) -> SyscallResult {
+    let open = task.files().get(fd)?;
+    store(task, buffer, open.path())
 }
 
-fn newfstatat(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn newfstatat(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    buffer: UserPtr<Stat>,
+    flags: u32,
+) -> SyscallResult {
     let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH | SYNC_FLAGS;
-    let flags = at::flags_following(args.u32(3), allowed)?;
-    let path = lookup(task, args, flags)?;
-    store(task, args.usize(2), &path)
+    let flags = at::flags_following(flags, allowed)?;
+    let path = lookup(task, dirfd, path, flags)?;
+    store(task, buffer, &path)
 }
 
 /// A NULL path with `AT_EMPTY_PATH` is the descriptor too, as newer kernels have it.
-fn lookup(task: &Task, args: &SyscallArgs, flags: WalkFlags) -> Result<Path> {
-    if flags.contains(WalkFlags::EMPTY) && args.usize(1) == 0 {
-        let start = at::start(task, args.i32(0), b"")?;
+fn lookup(task: &Task, dirfd: DirFd, path: UserPath, flags: WalkFlags) -> Result<Path> {
+    if flags.contains(WalkFlags::EMPTY) && path.is_null() {
+        let start = at::start(task, dirfd, b"")?;
         return Resolver::of(task, start.as_ref()).resolve(b"", flags);
     }
-    at::resolve(task, args.i32(0), args.usize(1), flags)
+    at::resolve(task, dirfd, path, flags)
 }
 
-fn store(task: &Task, address: usize, path: &Path) -> SyscallResult {
-    task.mm().write_value(address, &encode(task, path)?)?;
+fn store(task: &Task, to: UserPtr<Stat>, path: &Path) -> SyscallResult {
+    to.write(&task.mm(), &encode(task, path)?)?;
     Ok(0)
 }
 
@@ -109,16 +136,23 @@ fn encode(task: &Task, path: &Path) -> Result<Stat> {
     })
 }
 
-fn statx(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn statx(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    flags: u32,
+    wanted: u32,
+    buffer: UserPtr<Statx>,
+) -> SyscallResult {
     let allowed = nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH | SYNC_FLAGS;
-    let flags = at::flags_following(args.u32(2), allowed)?;
-    let invalid_sync = args.u32(2) & nr::AT_STATX_SYNC_TYPE == nr::AT_STATX_SYNC_TYPE;
-    if invalid_sync || args.u32(3) & nr::STATX__RESERVED != 0 {
+    let walk = at::flags_following(flags, allowed)?;
+    let invalid_sync = flags & nr::AT_STATX_SYNC_TYPE == nr::AT_STATX_SYNC_TYPE;
+    if invalid_sync || wanted & nr::STATX__RESERVED != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let path = lookup(task, args, flags)?;
-    let value = encode_statx(task, &path, args.u32(3))?;
-    task.mm().write_value(args.usize(4), &value)?;
+    let path = lookup(task, dirfd, path, walk)?;
+    let value = encode_statx(task, &path, wanted)?;
+    buffer.write(&task.mm(), &value)?;
     Ok(0)
 }
 
@@ -171,25 +205,31 @@ fn statx_time(time: Timestamp) -> StatxTimestamp {
     }
 }
 
-fn access(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    check_access(task, nr::AT_FDCWD, args.usize(0), args.u32(1), 0)
+fn access(task: &Task, path: UserPath, wanted: u32) -> SyscallResult {
+    check_access(task, DirFd::CWD, path, wanted, 0)
 }
 
-fn faccessat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    check_access(task, args.i32(0), args.usize(1), args.u32(2), 0)
+fn faccessat(task: &Task, dirfd: DirFd, path: UserPath, wanted: u32) -> SyscallResult {
+    check_access(task, dirfd, path, wanted, 0)
 }
 
-fn faccessat2(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    check_access(task, args.i32(0), args.usize(1), args.u32(2), args.u32(3))
+fn faccessat2(task: &Task, dirfd: DirFd, path: UserPath, wanted: u32, flags: u32) -> SyscallResult {
+    check_access(task, dirfd, path, wanted, flags)
 }
 
-fn check_access(task: &Task, dirfd: i32, address: usize, wanted: u32, flags: u32) -> SyscallResult {
+fn check_access(
+    task: &Task,
+    dirfd: DirFd,
+    path: UserPath,
+    wanted: u32,
+    flags: u32,
+) -> SyscallResult {
     let allowed = nr::AT_EACCESS | nr::AT_SYMLINK_NOFOLLOW | nr::AT_EMPTY_PATH;
     let walk_flags = at::flags_following(flags, allowed)?;
     if wanted & !(permission::READ | permission::WRITE | permission::EXECUTE) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let text = at::path_text(task, address)?;
+    let text = path.read(task)?;
     let start = at::start(task, dirfd, &text)?;
     let credentials = if flags & nr::AT_EACCESS == 0 {
         Arc::new(with_real_ids(&task.credentials()))
@@ -234,17 +274,17 @@ fn with_real_ids(credentials: &Credentials) -> Credentials {
     real
 }
 
-fn statfs(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let path = at::follow(task, args.usize(0))?;
-    store_statfs(task, args.usize(1), &path)
+fn statfs(task: &Task, path: UserPath, buffer: UserPtr<StatFs>) -> SyscallResult {
+    let path = at::follow(task, path)?;
+    store_statfs(task, buffer, &path)
 }
 
-fn fstatfs(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let open = task.files().get(args.i32(0))?;
-    store_statfs(task, args.usize(1), open.path())
+fn fstatfs(task: &Task, fd: Fd, buffer: UserPtr<StatFs>) -> SyscallResult {
+    let open = task.files().get(fd)?;
+    store_statfs(task, buffer, open.path())
 }
 
-fn store_statfs(task: &Task, address: usize, path: &Path) -> SyscallResult {
+fn store_statfs(task: &Task, to: UserPtr<StatFs>, path: &Path) -> SyscallResult {
     /// Says that the flags are filled in (`ST_VALID`).
     const VALID: u64 = 0x20;
     let stat = path.mount.fs.stat()?;
@@ -262,6 +302,6 @@ fn store_statfs(task: &Task, address: usize, path: &Path) -> SyscallResult {
         flags: VALID | u64::from(path.mount.flags().difference(MountFlags::LOCKS).bits()),
         ..StatFs::default()
     };
-    task.mm().write_value(address, &value)?;
+    to.write(&task.mm(), &value)?;
     Ok(0)
 }

@@ -1,19 +1,17 @@
 //! The kernel's log (`man 2 syslog`): what `dmesg` prints.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[Call::partial(
-    nr::__NR_syslog,
-    "syslog",
-    syslog,
-    "the log can't be cleared or consumed",
-)];
+calls! {
+    103 syslog(action: i32, buffer: UserPtr<u8>, len: i32)
+        => partial("the log can't be cleared or consumed") ["creds::dmesg_restriction"];
+}
 
 const ACTION_CLOSE: i32 = 0;
 const ACTION_OPEN: i32 = 1;
@@ -43,11 +41,11 @@ fn check_restriction(task: &Task) -> Result<()> {
     }
 }
 
-fn syslog(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    match args.i32(0) {
+fn syslog(task: &Task, action: i32, buffer: UserPtr<u8>, len: i32) -> SyscallResult {
+    match action {
         ACTION_READ_ALL => {
             check_restriction(task)?;
-            read_all(task, args)
+            read_all(task, buffer, len)
         }
         ACTION_SIZE_BUFFER => {
             check_restriction(task)?;
@@ -65,13 +63,13 @@ fn syslog(task: &Task, args: &SyscallArgs) -> SyscallResult {
 }
 
 /// The newest whole bytes that fit.
-fn read_all(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let len = usize::try_from(args.i32(2)).map_err(|_| Errno::EINVAL)?;
-    if args.usize(1) == 0 {
+fn read_all(task: &Task, buffer: UserPtr<u8>, len: i32) -> SyscallResult {
+    let len = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
+    if buffer.is_null() {
         return Err(Errno::EINVAL.into());
     }
     let log = log(task);
     let newest = &log[log.len() - len.min(log.len())..];
-    task.mm().write_bytes(args.usize(1), newest)?;
+    buffer.write_array(&task.mm(), newest)?;
     Ok(newest.len() as u64)
 }

@@ -3,105 +3,50 @@
 use std::sync::atomic::Ordering;
 
 use abi::Errno;
-use abi::raw::general as nr;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::SyscallResult;
 use crate::kernel::task::Task;
-use crate::syscalls::{Call, SyscallArgs};
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::{Fd, UserPath, UserText};
+use crate::syscalls::declare::calls;
 use crate::vfs::io::Sink;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_uname, "uname", uname),
-    Call::full(nr::__NR_sysinfo, "sysinfo", sysinfo),
-    Call::full(nr::__NR_getrandom, "getrandom", getrandom),
-    Call::partial(
-        nr::__NR_membarrier,
-        "membarrier",
-        membarrier,
-        "rseq commands",
-    ),
-    Call::partial(
-        nr::__NR_personality,
-        "personality",
-        personality,
-        "the execution domains change nothing",
-    ),
-    Call::refused(
-        nr::__NR_rseq,
-        "rseq",
-        Errno::ENOSYS,
-        "the Sentry does not see when the host preempts a task",
-    ),
-    Call::refused(
-        nr::__NR_io_uring_setup,
-        "io_uring_setup",
-        Errno::ENOSYS,
-        "not there yet",
-    ),
-    Call::refused(
-        nr::__NR_bpf,
-        "bpf",
-        Errno::EPERM,
-        "programs for the kernel are not run",
-    ),
-    Call::refused(
-        nr::__NR_perf_event_open,
-        "perf_event_open",
-        Errno::ENODEV,
-        "there are no counters to read",
-    ),
-    Call::refused(
-        nr::__NR_init_module,
-        "init_module",
-        Errno::EPERM,
-        "there are no modules",
-    ),
-    Call::refused(
-        nr::__NR_finit_module,
-        "finit_module",
-        Errno::EPERM,
-        "there are no modules",
-    ),
-    Call::refused(
-        nr::__NR_delete_module,
-        "delete_module",
-        Errno::EPERM,
-        "there are no modules",
-    ),
-    Call::refused(
-        nr::__NR_kexec_load,
-        "kexec_load",
-        Errno::EPERM,
-        "there is nothing to boot",
-    ),
-    Call::refused(nr::__NR_iopl, "iopl", Errno::EPERM, "there are no ports"),
-    Call::refused(
-        nr::__NR_ioperm,
-        "ioperm",
-        Errno::EPERM,
-        "there are no ports",
-    ),
-    Call::refused(nr::__NR_swapon, "swapon", Errno::EPERM, "there is no swap"),
-    Call::refused(
-        nr::__NR_swapoff,
-        "swapoff",
-        Errno::EPERM,
-        "there is no swap",
-    ),
-    Call::refused(
-        nr::__NR_modify_ldt,
-        "modify_ldt",
-        Errno::ENOSYS,
-        "as a kernel without CONFIG_MODIFY_LDT_SYSCALL",
-    ),
-    Call::refused(
-        nr::__NR_userfaultfd,
-        "userfaultfd",
-        Errno::ENOSYS,
-        "as a kernel without CONFIG_USERFAULTFD",
-    ),
-];
+calls! {
+    63 uname(buffer: UserPtr<NewUtsname> as Out(system::utsname))
+        => full ["limits::names_of_the_machine", "procfs::version_and_kernel_settings"];
+    99 sysinfo(buffer: UserPtr<Sysinfo> as Out(system::sysinfo)) => full ["procfs::memory_of_the_machine"];
+    318 getrandom(buffer: UserPtr<u8> as Filled, count: usize, flags: u32 as Flags(process::GETRANDOM))
+        => full ["dup::random_devices"];
+    324 membarrier(command: i32 as OneOf(process::MEMBARRIER), flags: u32 as Hex, cpu: i32)
+        => partial("rseq commands") ["madvise::membarrier_and_caches"];
+    135 personality(wanted: u32 as Flags(process::PERSONALITY))
+        => partial("the execution domains change nothing") [
+            "procfs::auxv_and_personality",
+            "limits::personality_is_kept",
+        ];
+    334 rseq(area: UserPtr<u8>, size: u32, flags: u32 as Flags(process::RSEQ), signature: u64)
+        => refused(ENOSYS, "the Sentry does not see when the host preempts a task");
+    425 io_uring_setup(entries: u32, parameters: UserPtr<u8>) => refused(ENOSYS, "not there yet");
+    321 bpf(command: i32, attributes: UserPtr<u8>, size: u32)
+        => refused(EPERM, "programs for the kernel are not run");
+    298 perf_event_open(attributes: UserPtr<u8>, pid: i32, cpu: i32, group_fd: Fd, flags: u64)
+        => refused(ENODEV, "there are no counters to read");
+    175 init_module(image: UserPtr<u8>, len: usize, parameters: UserText)
+        => refused(EPERM, "there are no modules");
+    313 finit_module(fd: Fd, parameters: UserText, flags: u32) => refused(EPERM, "there are no modules");
+    176 delete_module(name: UserText, flags: u32) => refused(EPERM, "there are no modules");
+    246 kexec_load(entry: u64, count: usize, segments: UserPtr<u8>, flags: u64)
+        => refused(EPERM, "there is nothing to boot");
+    172 iopl(level: i32) => refused(EPERM, "there are no ports");
+    173 ioperm(start: u64, count: usize, allowed: i32) => refused(EPERM, "there are no ports");
+    167 swapon(path: UserPath, flags: u32) => refused(EPERM, "there is no swap");
+    168 swapoff(path: UserPath) => refused(EPERM, "there is no swap");
+    154 modify_ldt(function: i32, descriptor: UserPtr<u8> as Buffer(2), size: usize)
+        => refused(ENOSYS, "as a kernel without CONFIG_MODIFY_LDT_SYSCALL");
+    323 userfaultfd(flags: u32 as Flags(file::OPEN))
+        => refused(ENOSYS, "as a kernel without CONFIG_USERFAULTFD");
+}
 
 /// The release that `uname(2)` reports: a current long-term one.
 pub(crate) const RELEASE: &str = "6.12.0";
@@ -115,7 +60,7 @@ struct NewUtsname {
     fields: [[u8; 65]; 6],
 }
 
-fn uname(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn uname(task: &Task, buffer: UserPtr<NewUtsname>) -> SyscallResult {
     let names = task.namespaces().uts.names.lock().clone();
     let fields: [&[u8]; 6] = [
         b"Linux",
@@ -130,7 +75,7 @@ fn uname(task: &Task, args: &SyscallArgs) -> SyscallResult {
         let len = value.len().min(64);
         field[..len].copy_from_slice(&value[..len]);
     }
-    args.ptr(0).write(&task.mm(), &uts)?;
+    buffer.write(&task.mm(), &uts)?;
     Ok(0)
 }
 
@@ -154,7 +99,7 @@ struct Sysinfo {
     pad2: u32,
 }
 
-fn sysinfo(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn sysinfo(task: &Task, buffer: UserPtr<Sysinfo>) -> SyscallResult {
     let kernel = task.kernel();
     let total = kernel.total_memory();
     let used = kernel.memory().usage().total();
@@ -167,7 +112,7 @@ fn sysinfo(task: &Task, args: &SyscallArgs) -> SyscallResult {
         mem_unit: 1,
         ..Sysinfo::new_zeroed()
     };
-    args.ptr(0).write(&task.mm(), &info)?;
+    buffer.write(&task.mm(), &info)?;
     Ok(0)
 }
 
@@ -175,8 +120,7 @@ const GRND_NONBLOCK: u32 = 1;
 const GRND_RANDOM: u32 = 2;
 const GRND_INSECURE: u32 = 4;
 
-fn getrandom(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(2);
+fn getrandom(task: &Task, buffer: UserPtr<u8>, count: usize, flags: u32) -> SyscallResult {
     let contradictory = flags & (GRND_INSECURE | GRND_RANDOM) == GRND_INSECURE | GRND_RANDOM;
     if flags & !(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) != 0 || contradictory {
         return Err(Errno::EINVAL.into());
@@ -184,8 +128,8 @@ fn getrandom(task: &Task, args: &SyscallArgs) -> SyscallResult {
     let mm = task.mm();
     let mut sink = Sink::User(crate::mm::user_io::UserIo::single(
         &mm,
-        args.usize(0),
-        args.usize(1),
+        buffer.address(),
+        count,
     ));
     let done = fill_random(task, &mut sink)?;
     Ok(done as u64)
@@ -223,8 +167,7 @@ const MEMBARRIER_SUPPORTED: i32 = 1 | 2 | 4 | 8 | 16 | 32 | 64;
 
 /// Every task of another host thread makes a full barrier whenever the host switches it; where the host's
 /// own call works it is used, so that running tasks make one too.
-fn membarrier(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (command, flags) = (args.i32(0), args.u32(1));
+fn membarrier(task: &Task, command: i32, flags: u32, _cpu: i32) -> SyscallResult {
     if flags != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -250,8 +193,7 @@ fn membarrier(task: &Task, args: &SyscallArgs) -> SyscallResult {
     }
 }
 
-fn personality(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let wanted = args.u32(0);
+fn personality(task: &Task, wanted: u32) -> SyscallResult {
     let mut own = task.own.lock();
     let old = own.personality;
     if wanted != u32::MAX {

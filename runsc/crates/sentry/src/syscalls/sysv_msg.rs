@@ -1,22 +1,29 @@
 //! System V message queues: `man 2 msgget`, `man 2 msgop`, `man 2 msgctl`.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use super::sysv::{self, IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT};
 use crate::error::{Result, SyscallResult};
 use crate::kernel::ipc::msg::{self, MAX_MESSAGE, Message, Selection};
 use crate::kernel::ipc::{self, permission};
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_msgget, "msgget", msgget),
-    Call::full(nr::__NR_msgsnd, "msgsnd", msgsnd),
-    Call::full(nr::__NR_msgrcv, "msgrcv", msgrcv),
-    Call::full(nr::__NR_msgctl, "msgctl", msgctl),
-];
+calls! {
+    68 msgget(key: i32 as Hex, flags: u32 as Hex) => full ["sysv::messages_come_by_kind"];
+    69 msgsnd(id: i32, address: UserPtr<u8>, len: usize, flags: u32 as Hex) => full [
+            "sysv::messages_that_do_not_fit_stay",
+            "sysv::messages_come_by_kind",
+        ];
+    70 msgrcv(id: i32, address: UserPtr<u8>, max: usize, kind: i64 as Int, flags: u32 as Hex) => full [
+            "sysv::messages_that_do_not_fit_stay",
+            "sysv::messages_come_by_kind",
+        ];
+    71 msgctl(id: i32, command: i32, address: UserPtr<u8>) => full [
+            "sysv::message_queues_are_told_and_removed",
+        ];
+}
 
 const MSG_NOERROR: u32 = 0o10_000;
 const MSG_EXCEPT: u32 = 0o20_000;
@@ -25,12 +32,12 @@ const MSG_STAT: i32 = 11;
 const MSG_INFO: i32 = 12;
 const MSG_STAT_ANY: i32 = 13;
 
-fn msgget(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    sysv::id(msg::get(task, args.i32(0), args.u32(1))?)
+fn msgget(task: &Task, key: i32, flags: u32) -> SyscallResult {
+    sysv::id(msg::get(task, key, flags)?)
 }
 
-fn msgsnd(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (address, len) = (args.usize(1), args.usize(2));
+fn msgsnd(task: &Task, id: i32, address: UserPtr<u8>, len: usize, flags: u32) -> SyscallResult {
+    let address = address.address();
     if len > MAX_MESSAGE {
         return Err(Errno::EINVAL.into());
     }
@@ -43,20 +50,26 @@ fn msgsnd(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if len > 0 {
         mm.read_bytes(address.checked_add(8).ok_or(Errno::EFAULT)?, &mut text)?;
     }
-    let waits = args.u32(3) & sysv::IPC_NOWAIT == 0;
-    msg::find(task, args.i32(0))?.send(task, Message { kind, text }, waits)?;
+    let waits = flags & sysv::IPC_NOWAIT == 0;
+    msg::find(task, id)?.send(task, Message { kind, text }, waits)?;
     Ok(0)
 }
 
-fn msgrcv(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (address, max, kind) = (args.usize(1), args.usize(2), args.i64(3));
-    let flags = args.u32(4);
+fn msgrcv(
+    task: &Task,
+    id: i32,
+    address: UserPtr<u8>,
+    max: usize,
+    kind: i64,
+    flags: u32,
+) -> SyscallResult {
+    let address = address.address();
     if isize::try_from(max).is_err() {
         return Err(Errno::EINVAL.into());
     }
     let selection = selection(kind, flags)?;
     let waits = flags & sysv::IPC_NOWAIT == 0;
-    let queue = msg::find(task, args.i32(0))?;
+    let queue = msg::find(task, id)?;
     let cuts = flags & MSG_NOERROR != 0;
     let message = queue.receive(task, max, selection, cuts, waits)?;
     let mm = task.mm();
@@ -84,8 +97,8 @@ fn selection(kind: i64, flags: u32) -> Result<Selection> {
     })
 }
 
-fn msgctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (id, command, address) = (args.i32(0), args.i32(1), args.usize(2));
+fn msgctl(task: &Task, id: i32, command: i32, address: UserPtr<u8>) -> SyscallResult {
+    let address = address.address();
     match command {
         IPC_INFO | MSG_INFO => {
             let (bytes, highest) = msg::info(task, command == MSG_INFO);

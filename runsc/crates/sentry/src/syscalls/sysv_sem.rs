@@ -1,7 +1,6 @@
 //! System V semaphores: `man 2 semget`, `man 2 semop`, `man 2 semctl`.
 
 use abi::Errno;
-use abi::raw::general as nr;
 use abi::time::Timespec;
 use zerocopy::IntoBytes;
 
@@ -12,21 +11,25 @@ use crate::kernel::ipc::sem::{self, MAX_OPERATIONS, Operation};
 use crate::kernel::ipc::{self, permission};
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 use crate::time::Deadline;
+use crate::vfs::command::CommandArg;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_semget, "semget", semget),
-    Call::full(nr::__NR_semop, "semop", semop),
-    Call::partial(
-        nr::__NR_semtimedop,
-        "semtimedop",
-        semtimedop,
-        "SEM_UNDO is per process; CLONE_SYSVSEM shares it only between threads",
-    ),
-    Call::full(nr::__NR_semctl, "semctl", semctl),
-];
+calls! {
+    64 semget(key: i32 as Hex, count: i32, flags: u32 as Hex) => full ["sysv::semaphore_errors"];
+    65 semop(id: i32, operations: UserPtr<u8>, count: u32 as Size) => full [
+            "sysv::semaphores_change_together_or_not_at_all",
+            "sysv::semaphore_errors",
+        ];
+    220 semtimedop(id: i32, operations: UserPtr<u8>, count: u32 as Size, time: UserPtr<Timespec>)
+        => partial("SEM_UNDO is per process; CLONE_SYSVSEM shares it only between threads") [
+            "sysv::semaphore_time_outs_end",
+        ];
+    66 semctl(id: i32, number: i32, command: i32, argument: CommandArg as Hex) => full [
+            "sysv::semaphores_change_together_or_not_at_all",
+            "sysv::semaphore_errors",
+        ];
+}
 
 const SEM_UNDO: u16 = 0x1000;
 const GETPID: i32 = 11;
@@ -40,23 +43,33 @@ const SEM_STAT: i32 = 18;
 const SEM_INFO: i32 = 19;
 const SEM_STAT_ANY: i32 = 20;
 
-fn semget(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    sysv::id(sem::get(task, args.i32(0), args.i32(1), args.u32(2))?)
+fn semget(task: &Task, key: i32, count: i32, flags: u32) -> SyscallResult {
+    sysv::id(sem::get(task, key, count, flags)?)
 }
 
-fn semop(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    operate(task, args, None)
+fn semop(task: &Task, id: i32, operations: UserPtr<u8>, count: u32) -> SyscallResult {
+    operate(task, id, (operations, count), None)
 }
 
-fn semtimedop(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let time: UserPtr<Timespec> = args.ptr(3);
+fn semtimedop(
+    task: &Task,
+    id: i32,
+    operations: UserPtr<u8>,
+    count: u32,
+    time: UserPtr<Timespec>,
+) -> SyscallResult {
     let deadline = timeout::read(task, time)?;
-    operate(task, args, deadline)
+    operate(task, id, (operations, count), deadline)
 }
 
-fn operate(task: &Task, args: &SyscallArgs, deadline: Option<Deadline>) -> SyscallResult {
-    let operations = read_operations(task, args.usize(1), args.u32(2))?;
-    sem::find(task, args.i32(0))?.operate(task, &operations, deadline)?;
+fn operate(
+    task: &Task,
+    id: i32,
+    (operations, count): (UserPtr<u8>, u32),
+    deadline: Option<Deadline>,
+) -> SyscallResult {
+    let operations = read_operations(task, operations.address(), count)?;
+    sem::find(task, id)?.operate(task, &operations, deadline)?;
     Ok(0)
 }
 
@@ -81,8 +94,8 @@ fn read_operations(task: &Task, address: usize, count: u32) -> Result<Vec<Operat
     Ok(operations.collect())
 }
 
-fn semctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (id, number, command, address) = (args.i32(0), args.i32(1), args.i32(2), args.usize(3));
+fn semctl(task: &Task, id: i32, number: i32, command: i32, argument: CommandArg) -> SyscallResult {
+    let address = argument.address();
     if id < 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -115,7 +128,7 @@ fn semctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
         }
         SETVAL => {
             // The argument is a union passed by value: an int in its low half.
-            sem::find(task, id)?.set_value(task, number, args.i32(3))?;
+            sem::find(task, id)?.set_value(task, number, argument.int())?;
             Ok(0)
         }
         SETALL => {

@@ -1,7 +1,6 @@
 //! System V shared memory: `man 2 shmget`, `man 2 shmop`, `man 2 shmctl`.
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use super::mmap;
 use super::sysv::{self, IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT};
@@ -9,15 +8,26 @@ use crate::error::SyscallResult;
 use crate::kernel::ipc::shm::{self, Attach};
 use crate::kernel::ipc::{self, permission};
 use crate::kernel::task::Task;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::declare::calls;
 
-pub(super) const CALLS: &[Call] = &[
-    Call::partial(nr::__NR_shmget, "shmget", shmget, "SHM_HUGETLB is EINVAL"),
-    Call::full(nr::__NR_shmat, "shmat", shmat),
-    Call::full(nr::__NR_shmdt, "shmdt", shmdt),
-    Call::full(nr::__NR_shmctl, "shmctl", shmctl),
-];
+calls! {
+    29 shmget(key: i32 as Hex, size: usize, flags: u32 as Hex)
+        => partial("SHM_HUGETLB is EINVAL") ["user_limits::locked_shared_memory_is_counted_by_user"];
+    30 shmat(id: i32, address: UserPtr<u8>, flags: u32 as Hex) => full [
+            "sysv::segments_live_until_the_last_leaves",
+            "sysv::segments_are_shared",
+        ];
+    67 shmdt(address: UserPtr<u8>) => full [
+            "sysv::segments_live_until_the_last_leaves",
+            "sysv::segments_are_shared",
+        ];
+    31 shmctl(id: i32, command: i32, address: UserPtr<u8>)
+        => full [
+            "sysv::segments_live_until_the_last_leaves",
+            "user_limits::locked_shared_memory_is_counted_by_user",
+        ];
+}
 
 const SHM_HUGETLB: u32 = 0o4000;
 const SHM_RDONLY: u32 = 0o10_000;
@@ -30,34 +40,32 @@ const SHM_STAT: i32 = 13;
 const SHM_INFO: i32 = 14;
 const SHM_STAT_ANY: i32 = 15;
 
-fn shmget(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(2);
+fn shmget(task: &Task, key: i32, size: usize, flags: u32) -> SyscallResult {
     if flags & SHM_HUGETLB != 0 {
         return Err(Errno::EINVAL.into());
     }
-    sysv::id(shm::get(task, args.i32(0), args.usize(1), flags)?)
+    sysv::id(shm::get(task, key, size, flags)?)
 }
 
-fn shmat(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(2);
+fn shmat(task: &Task, id: i32, address: UserPtr<u8>, flags: u32) -> SyscallResult {
     let how = Attach {
-        address: args.usize(1),
+        address: address.address(),
         rounds: flags & SHM_RND != 0,
         replaces: flags & SHM_REMAP != 0,
         writes: flags & SHM_RDONLY == 0,
         executes: flags & SHM_EXEC != 0,
     };
-    let address = shm::attach(task, args.i32(0), how, &mmap::limits(task))?;
+    let address = shm::attach(task, id, how, &mmap::limits(task))?;
     Ok(address as u64)
 }
 
-fn shmdt(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    shm::detach(task, args.usize(0))?;
+fn shmdt(task: &Task, address: UserPtr<u8>) -> SyscallResult {
+    shm::detach(task, address.address())?;
     Ok(0)
 }
 
-fn shmctl(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (id, command, address) = (args.i32(0), args.i32(1), args.usize(2));
+fn shmctl(task: &Task, id: i32, command: i32, address: UserPtr<u8>) -> SyscallResult {
+    let address = address.address();
     let mm = task.mm();
     match command {
         IPC_INFO => {

@@ -1,9 +1,10 @@
-//! The table of system calls: what is supported, by which handler.
+//! The table of system calls, put together from the declarations of each file.
 
 use abi::Errno;
 
 use crate::error::{SysError, SyscallResult};
 use crate::kernel::task::Task;
+use crate::strace::show::{Parameter, ShowResult};
 use crate::syscalls::args::SyscallArgs;
 use crate::user_log;
 
@@ -30,60 +31,22 @@ pub struct Call {
     pub number: u32,
     /// Its name.
     pub name: &'static str,
+    /// Its arguments.
+    pub(crate) parameters: &'static [Parameter],
+    /// How its result is printed.
+    pub(crate) result: ShowResult,
     /// How far it is supported.
     pub support: Support,
     /// What answers it; none for those refused.
     pub handler: Option<Handler>,
+    /// The behaviour tests that make it.
+    pub tests: &'static [&'static str],
 }
 
 impl Call {
-    /// A call that does all that Linux documents.
-    #[must_use]
-    pub const fn full(number: u32, name: &'static str, handler: Handler) -> Call {
-        Call {
-            number,
-            name,
-            support: Support::Full,
-            handler: Some(handler),
-        }
-    }
-
-    /// A call that lacks `missing`.
-    #[must_use]
-    pub const fn partial(
-        number: u32,
-        name: &'static str,
-        handler: Handler,
-        missing: &'static str,
-    ) -> Call {
-        Call {
-            number,
-            name,
-            support: Support::Partial(missing),
-            handler: Some(handler),
-        }
-    }
-
-    /// A hint.
-    #[must_use]
-    pub const fn hint(number: u32, name: &'static str, handler: Handler) -> Call {
-        Call {
-            number,
-            name,
-            support: Support::Hint,
-            handler: Some(handler),
-        }
-    }
-
-    /// A call that is refused on purpose.
-    #[must_use]
-    pub const fn refused(number: u32, name: &'static str, errno: Errno, why: &'static str) -> Call {
-        Call {
-            number,
-            name,
-            support: Support::Refused(errno, why),
-            handler: None,
-        }
+    /// The names of its arguments.
+    pub fn arguments(&self) -> impl Iterator<Item = &'static str> {
+        self.parameters.iter().map(|parameter| parameter.name)
     }
 
     fn run(&self, task: &Task, args: &SyscallArgs) -> SyscallResult {
@@ -175,6 +138,10 @@ static TABLE: [Option<Call>; NUMBERS] = {
             assert!(
                 table[call.number as usize].is_none(),
                 "two handlers for one call"
+            );
+            assert!(
+                !matches!(call.support, Support::Full) || !call.tests.is_empty(),
+                "a call is full only if a behaviour test makes it"
             );
             table[call.number as usize] = Some(call);
             row += 1;

@@ -18,27 +18,40 @@ use crate::kernel::timers::posix::{self, Notify, Value};
 use crate::kernel::timers::timer::Start;
 use crate::kernel::timers::{Setting, TimerClock, Which};
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::declare::calls;
 use crate::time::NANOS_PER_SEC;
 use crate::time::clock_id::{self, ClockId};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_getitimer, "getitimer", getitimer),
-    Call::full(nr::__NR_setitimer, "setitimer", setitimer),
-    Call::full(nr::__NR_alarm, "alarm", alarm),
-    Call::full(nr::__NR_timer_create, "timer_create", timer_create),
-    Call::full(nr::__NR_timer_settime, "timer_settime", timer_settime),
-    Call::full(nr::__NR_timer_gettime, "timer_gettime", timer_gettime),
-    Call::full(
-        nr::__NR_timer_getoverrun,
-        "timer_getoverrun",
-        timer_getoverrun,
-    ),
-    Call::full(nr::__NR_timer_delete, "timer_delete", timer_delete),
-];
+calls! {
+    36 getitimer(which: i32 as OneOf(time::INTERVAL), to: UserPtr<Itimerval> as Out(time::itimerval))
+        => full ["time::interval_timer_query", "time::interval_timer_errors"];
+    38 setitimer(
+        which: i32 as OneOf(time::INTERVAL),
+        new: UserPtr<Itimerval> as In(time::itimerval),
+        old: UserPtr<Itimerval> as Out(time::itimerval),
+    )
+        => full ["time::interval_timer_errors", "signal::alarm_kills"];
+    37 alarm(seconds: u32) => full ["time::alarm_replaces_and_reports"];
+    222 timer_create(
+        clock: i32 as OneOf(time::CLOCK),
+        event: UserPtr<Sigevent> as In(time::sigevent),
+        id_to: UserPtr<i32> as Out(id::int),
+    )
+        => full ["time::posix_timer_errors", "time::posix_timer_query_and_delete"];
+    223 timer_settime(
+        id: i32,
+        flags: u32 as Flags(time::TIMER),
+        new: UserPtr<Itimerspec> as In(time::itimerspec),
+        old: UserPtr<Itimerspec> as Out(time::itimerspec),
+    )
+        => full ["time::posix_timer_errors", "time::posix_timer_signals"];
+    224 timer_gettime(id: i32, to: UserPtr<Itimerspec> as Out(time::itimerspec))
+        => full ["time::posix_timer_query_and_delete", "time::posix_timers_are_not_inherited"];
+    225 timer_getoverrun(id: i32) => full ["time::posix_timer_errors", "time::posix_timer_value_and_overrun"];
+    226 timer_delete(id: i32) => full ["time::posix_timer_query_and_delete"];
+}
 
-fn which(raw: i32) -> Result<Which> {
+fn decode(raw: i32) -> Result<Which> {
     match raw {
         0 => Ok(Which::Real),
         1 => Ok(Which::Virtual),
@@ -56,16 +69,19 @@ fn to_itimerval(setting: Setting) -> Itimerval {
     }
 }
 
-fn getitimer(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (which, to): (_, UserPtr<Itimerval>) = (which(args.i32(0))?, args.ptr(1));
+fn getitimer(task: &Task, which: i32, to: UserPtr<Itimerval>) -> SyscallResult {
+    let which = decode(which)?;
     let setting = task.group().interval_timer(which);
     to.write(&task.mm(), &to_itimerval(setting))?;
     Ok(0)
 }
 
-fn setitimer(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (raw_which, new, old): (_, UserPtr<Itimerval>, UserPtr<Itimerval>) =
-        (args.i32(0), args.ptr(1), args.ptr(2));
+fn setitimer(
+    task: &Task,
+    which: i32,
+    new: UserPtr<Itimerval>,
+    old: UserPtr<Itimerval>,
+) -> SyscallResult {
     let mm = task.mm();
     // Linux takes a NULL value as 0.
     let value = if new.is_null() {
@@ -77,16 +93,16 @@ fn setitimer(task: &Task, args: &SyscallArgs) -> SyscallResult {
         value_ns: value.value.to_nanos().ok_or(Errno::EINVAL)?,
         interval_ns: value.interval.to_nanos().ok_or(Errno::EINVAL)?,
     };
-    let before = task.group().set_interval_timer(which(raw_which)?, setting);
+    let before = task.group().set_interval_timer(decode(which)?, setting);
     if !old.is_null() {
         old.write(&mm, &to_itimerval(before))?;
     }
     Ok(0)
 }
 
-fn alarm(task: &Task, args: &SyscallArgs) -> SyscallResult {
+fn alarm(task: &Task, seconds: u32) -> SyscallResult {
     let setting = Setting {
-        value_ns: u64::from(args.u32(0)) * NANOS_PER_SEC,
+        value_ns: u64::from(seconds) * NANOS_PER_SEC,
         interval_ns: 0,
     };
     let before = task.group().set_interval_timer(Which::Real, setting);
@@ -143,9 +159,13 @@ fn notify(task: &Task, event: &Sigevent) -> Result<Notify> {
     }
 }
 
-fn timer_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (clock, event, id_to): (_, UserPtr<Sigevent>, UserPtr<i32>) =
-        (ClockId::decode(args.i32(0))?, args.ptr(1), args.ptr(2));
+fn timer_create(
+    task: &Task,
+    clock: i32,
+    event: UserPtr<Sigevent>,
+    id_to: UserPtr<i32>,
+) -> SyscallResult {
+    let clock = ClockId::decode(clock)?;
     let mm = task.mm();
     let notify = if event.is_null() {
         Notify::Process {
@@ -170,9 +190,13 @@ fn to_itimerspec(setting: Setting) -> Itimerspec {
     }
 }
 
-fn timer_settime(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (id, flags): (i32, u32) = (args.i32(0), args.u32(1));
-    let (new, old): (UserPtr<Itimerspec>, UserPtr<Itimerspec>) = (args.ptr(2), args.ptr(3));
+fn timer_settime(
+    task: &Task,
+    id: i32,
+    flags: u32,
+    new: UserPtr<Itimerspec>,
+    old: UserPtr<Itimerspec>,
+) -> SyscallResult {
     let mm = task.mm();
     if new.is_null() {
         return Err(Errno::EINVAL.into());
@@ -194,18 +218,17 @@ fn timer_settime(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn timer_gettime(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (id, to): (_, UserPtr<Itimerspec>) = (args.i32(0), args.ptr(1));
+fn timer_gettime(task: &Task, id: i32, to: UserPtr<Itimerspec>) -> SyscallResult {
     let setting = posix::get(task, id)?;
     to.write(&task.mm(), &to_itimerspec(setting))?;
     Ok(0)
 }
 
-fn timer_getoverrun(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    Ok(u64::from(posix::overrun(task, args.i32(0))?.unsigned_abs()))
+fn timer_getoverrun(task: &Task, id: i32) -> SyscallResult {
+    Ok(u64::from(posix::overrun(task, id)?.unsigned_abs()))
 }
 
-fn timer_delete(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    posix::delete(task, args.i32(0))?;
+fn timer_delete(task: &Task, id: i32) -> SyscallResult {
+    posix::delete(task, id)?;
     Ok(0)
 }

@@ -14,24 +14,28 @@ use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
 use crate::kernel::timers::timer::{Setting, Start, TimerClock};
 use crate::mm::user_ptr::UserPtr;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::time::clock_id::ClockId;
 use crate::vfs::file::{OpenFile, OpenFlags};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_timerfd_create, "timerfd_create", timerfd_create),
-    Call::partial(
-        nr::__NR_timerfd_settime,
-        "timerfd_settime",
-        timerfd_settime,
-        "TFD_TIMER_CANCEL_ON_SET is accepted, but no change of the host's clock cancels",
-    ),
-    Call::full(nr::__NR_timerfd_gettime, "timerfd_gettime", timerfd_gettime),
-];
+calls! {
+    283 timerfd_create(clock_id: i32 as OneOf(time::CLOCK), flags: OpenFlags as Flags(time::TIMERFD_CREATE))
+        => full ["openat::files_that_are_opened_are_large"];
+    286 timerfd_settime(
+        fd: Fd,
+        flags: u32 as Flags(time::TIMERFD_SET),
+        new: UserPtr<Itimerspec> as In(time::itimerspec),
+        old: UserPtr<Itimerspec> as Out(time::itimerspec),
+    )
+        => partial("TFD_TIMER_CANCEL_ON_SET is accepted, but no change of the host's clock cancels") [
+            "eventfd::timerfd_errors",
+        ];
+    287 timerfd_gettime(fd: Fd, current: UserPtr<Itimerspec> as Out(time::itimerspec))
+        => full ["eventfd::timer_disarm_and_query"];
+}
 
-fn timerfd_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (clock_id, flags) = (args.i32(0), args.open_flags(1));
+fn timerfd_create(task: &Task, clock_id: i32, flags: OpenFlags) -> SyscallResult {
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
         return Err(Errno::EINVAL.into());
     }
@@ -51,9 +55,13 @@ fn timerfd_create(task: &Task, args: &SyscallArgs) -> SyscallResult {
     install::anonymous(task, what, file, flags | OpenFlags::RDWR)
 }
 
-fn timerfd_settime(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let flags = args.u32(1);
-    let (new, old): (UserPtr<Itimerspec>, UserPtr<Itimerspec>) = (args.ptr(2), args.ptr(3));
+fn timerfd_settime(
+    task: &Task,
+    fd: Fd,
+    flags: u32,
+    new: UserPtr<Itimerspec>,
+    old: UserPtr<Itimerspec>,
+) -> SyscallResult {
     let new = new.read(&task.mm())?;
     if flags & !(nr::TFD_TIMER_ABSTIME | nr::TFD_TIMER_CANCEL_ON_SET) != 0 {
         return Err(Errno::EINVAL.into());
@@ -67,7 +75,7 @@ fn timerfd_settime(task: &Task, args: &SyscallArgs) -> SyscallResult {
     } else {
         Start::Absolute
     };
-    let open = task.files().get(args.i32(0))?;
+    let open = task.files().get(fd)?;
     let before = of(&open)?.set(setting, start);
     if !old.is_null() {
         old.write(&task.mm(), &to_user(before))?;
@@ -75,9 +83,8 @@ fn timerfd_settime(task: &Task, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-fn timerfd_gettime(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let current: UserPtr<Itimerspec> = args.ptr(1);
-    let open = task.files().get(args.i32(0))?;
+fn timerfd_gettime(task: &Task, fd: Fd, current: UserPtr<Itimerspec>) -> SyscallResult {
+    let open = task.files().get(fd)?;
     current.write(&task.mm(), &to_user(of(&open)?.get()))?;
     Ok(0)
 }

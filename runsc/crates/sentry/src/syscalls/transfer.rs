@@ -3,26 +3,44 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use abi::raw::general as nr;
 
 use super::io::{self, MAX_BYTES};
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::mm::user_io::UserIo;
-use crate::syscalls::args::SyscallArgs;
-use crate::syscalls::table::Call;
+use crate::mm::user_ptr::UserPtr;
+use crate::syscalls::args::Fd;
+use crate::syscalls::declare::calls;
 use crate::vfs::attr::FileType;
 use crate::vfs::file::{OpenFile, OpenFlags};
 use crate::vfs::io::{Sink, Source};
 use crate::vfs::transfer::{self, End, Waiting};
 
-pub(super) const CALLS: &[Call] = &[
-    Call::full(nr::__NR_sendfile, "sendfile", sendfile),
-    Call::full(nr::__NR_copy_file_range, "copy_file_range", copy_file_range),
-    Call::full(nr::__NR_splice, "splice", splice),
-    Call::full(nr::__NR_tee, "tee", tee),
-    Call::full(nr::__NR_vmsplice, "vmsplice", vmsplice),
-];
+calls! {
+    40 sendfile(out_fd: Fd, in_fd: Fd, position: UserPtr<i64> as In(id::long), count: usize)
+        => full ["pipe::sendfile_errors", "pipe::sendfile_from_a_file"];
+    326 copy_file_range(
+        in_fd: Fd,
+        in_position: UserPtr<i64> as In(id::long),
+        out_fd: Fd,
+        out_position: UserPtr<i64> as In(id::long),
+        len: usize,
+        flags: u32,
+    )
+        => full ["pipe::copy_file_range_errors", "pipe::copy_file_range_copies"];
+    275 splice(
+        in_fd: Fd,
+        in_position: UserPtr<i64> as In(id::long),
+        out_fd: Fd,
+        out_position: UserPtr<i64> as In(id::long),
+        len: usize,
+        flags: u32,
+    )
+        => full ["pipe::splice_errors", "pipe::splice_between_pipe_and_file"];
+    276 tee(in_fd: Fd, out_fd: Fd, len: usize, flags: u32) => full ["pipe::tee_duplicates"];
+    278 vmsplice(fd: Fd, pieces: UserPtr<u8>, count: usize, flags: u32)
+        => full ["pipe::vmsplice_copies_in_and_out"];
+}
 
 /// `SPLICE_F_MOVE`, `SPLICE_F_NONBLOCK`, `SPLICE_F_MORE`, `SPLICE_F_GIFT`
 const SPLICE_FLAGS: u32 = 15;
@@ -56,18 +74,21 @@ fn store(task: &Task, address: usize, end: &End<'_>) -> Result<()> {
     }
 }
 
-fn sendfile(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (to, from) = (
-        task.files().get(args.i32(0))?,
-        task.files().get(args.i32(1))?,
-    );
+fn sendfile(
+    task: &Task,
+    out_fd: Fd,
+    in_fd: Fd,
+    position: UserPtr<i64>,
+    count: usize,
+) -> SyscallResult {
+    let (to, from) = (task.files().get(out_fd)?, task.files().get(in_fd)?);
     io::check_readable(&from).map_err(|errno| match errno {
         Errno::EISDIR => Errno::EINVAL,
         other => other,
     })?;
     io::check_writable(&to)?;
     let mut from = End {
-        offset: offset(task, args.usize(2))?,
+        offset: offset(task, position.address())?,
         open: &from,
     };
     if !from.open.file().is_seekable() {
@@ -85,25 +106,30 @@ fn sendfile(task: &Task, args: &SyscallArgs) -> SyscallResult {
         open: &to,
         offset: None,
     };
-    let len = transfer::copy(task, &mut from, &mut to, args.usize(3).min(MAX_BYTES))?;
-    store(task, args.usize(2), &from)?;
+    let len = transfer::copy(task, &mut from, &mut to, count.min(MAX_BYTES))?;
+    store(task, position.address(), &from)?;
     Ok(len as u64)
 }
 
-fn copy_file_range(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let (from, to) = (
-        task.files().get(args.i32(0))?,
-        task.files().get(args.i32(2))?,
-    );
-    if args.u32(5) != 0 {
+fn copy_file_range(
+    task: &Task,
+    in_fd: Fd,
+    in_position: UserPtr<i64>,
+    out_fd: Fd,
+    out_position: UserPtr<i64>,
+    len: usize,
+    flags: u32,
+) -> SyscallResult {
+    let (from, to) = (task.files().get(in_fd)?, task.files().get(out_fd)?);
+    if flags != 0 {
         return Err(Errno::EINVAL.into());
     }
     let mut source = End {
-        offset: offset(task, args.usize(1))?,
+        offset: offset(task, in_position.address())?,
         open: &from,
     };
     let mut target = End {
-        offset: offset(task, args.usize(3))?,
+        offset: offset(task, out_position.address())?,
         open: &to,
     };
     for open in [&from, &to] {
@@ -117,11 +143,11 @@ fn copy_file_range(task: &Task, args: &SyscallArgs) -> SyscallResult {
     if !from.flags().readable() || !to.flags().writable() || append {
         return Err(Errno::EBADF.into());
     }
-    let len = args.usize(4).min(MAX_BYTES);
+    let len = len.min(MAX_BYTES);
     check_overlap(&source, &target, len)?;
     let len = transfer::copy(task, &mut source, &mut target, len)?;
-    store(task, args.usize(1), &source)?;
-    store(task, args.usize(3), &target)?;
+    store(task, in_position.address(), &source)?;
+    store(task, out_position.address(), &target)?;
     Ok(len as u64)
 }
 
@@ -139,23 +165,28 @@ fn check_overlap(from: &End<'_>, to: &End<'_>, len: usize) -> Result<()> {
     Ok(())
 }
 
-fn splice(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let waiting = waiting(args.u32(5))?;
-    let len = args.usize(4).min(MAX_BYTES);
+fn splice(
+    task: &Task,
+    in_fd: Fd,
+    in_position: UserPtr<i64>,
+    out_fd: Fd,
+    out_position: UserPtr<i64>,
+    len: usize,
+    flags: u32,
+) -> SyscallResult {
+    let waiting = waiting(flags)?;
+    let len = len.min(MAX_BYTES);
     if len == 0 {
         return Ok(0);
     }
-    let (from, to) = (
-        task.files().get(args.i32(0))?,
-        task.files().get(args.i32(2))?,
-    );
+    let (from, to) = (task.files().get(in_fd)?, task.files().get(out_fd)?);
     if !from.flags().readable() || !to.flags().writable() {
         return Err(Errno::EBADF.into());
     }
     let from_pipe = transfer::pipe_of(&from);
     let to_pipe = transfer::pipe_of(&to);
-    let on_pipe =
-        (from_pipe.is_some() && args.u64(1) != 0) || (to_pipe.is_some() && args.u64(3) != 0);
+    let on_pipe = (from_pipe.is_some() && !in_position.is_null())
+        || (to_pipe.is_some() && !out_position.is_null());
     if on_pipe {
         return Err(Errno::ESPIPE.into());
     }
@@ -169,35 +200,32 @@ fn splice(task: &Task, args: &SyscallArgs) -> SyscallResult {
             return Err(Errno::EINVAL.into());
         }
         let mut target = End {
-            offset: offset(task, args.usize(3))?,
+            offset: offset(task, out_position.address())?,
             open: &to,
         };
         let len = transfer::from_pipe(task, &from, &mut target, len, waiting)?;
-        store(task, args.usize(3), &target)?;
+        store(task, out_position.address(), &target)?;
         return Ok(len as u64);
     }
     if to_pipe.is_none() {
         return Err(Errno::EINVAL.into());
     }
     let mut source = End {
-        offset: offset(task, args.usize(1))?,
+        offset: offset(task, in_position.address())?,
         open: &from,
     };
     let len = transfer::to_pipe(task, &mut source, &to, len, waiting)?;
-    store(task, args.usize(1), &source)?;
+    store(task, in_position.address(), &source)?;
     Ok(len as u64)
 }
 
-fn tee(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    let waiting = waiting(args.u32(3))?;
-    let (from, to) = (
-        task.files().get(args.i32(0))?,
-        task.files().get(args.i32(1))?,
-    );
+fn tee(task: &Task, in_fd: Fd, out_fd: Fd, len: usize, flags: u32) -> SyscallResult {
+    let waiting = waiting(flags)?;
+    let (from, to) = (task.files().get(in_fd)?, task.files().get(out_fd)?);
     if !from.flags().readable() || !to.flags().writable() {
         return Err(Errno::EBADF.into());
     }
-    let len = args.usize(2).min(MAX_BYTES);
+    let len = len.min(MAX_BYTES);
     if len == 0 {
         return Ok(0);
     }
@@ -205,14 +233,14 @@ fn tee(task: &Task, args: &SyscallArgs) -> SyscallResult {
 }
 
 /// Pages are copied rather than given away: a gift is a hint.
-fn vmsplice(task: &Task, args: &SyscallArgs) -> SyscallResult {
-    waiting(args.u32(3))?;
-    let open: Arc<OpenFile> = task.files().get(args.i32(0))?;
+fn vmsplice(task: &Task, fd: Fd, pieces: UserPtr<u8>, count: usize, flags: u32) -> SyscallResult {
+    waiting(flags)?;
+    let open: Arc<OpenFile> = task.files().get(fd)?;
     if transfer::pipe_of(&open).is_none() {
         return Err(Errno::EBADF.into());
     }
     let mm = task.mm();
-    let buffers = UserIo::from_iovec(&mm, args.usize(1), args.usize(2))?;
+    let buffers = UserIo::from_iovec(&mm, pieces.address(), count)?;
     let len = if open.flags().writable() {
         io::write(task, &open, &mut Source::User(buffers))?
     } else {

@@ -340,11 +340,16 @@ fn check_absent(parent: &Path, name: &[u8]) -> Result<()> {
     }
 }
 
-/// Whether a new name may be made in `parent`; its attributes.
+/// Whether a new name may be made in `parent`; its attributes. EROFS, ENOENT, EOVERFLOW, EACCES.
 pub(crate) fn check_may_create(credentials: &Credentials, parent: &Path) -> Result<Attr> {
     parent.mount.check_writable()?;
     if parent.dentry.is_deleted() {
         return Err(Errno::ENOENT);
+    }
+    // What the file system's namespace has no names for can't be written down there.
+    let owner = parent.mount.tree().owner(&credentials.user_ns);
+    if !owner.knows(credentials.fsuid, credentials.fsgid) {
+        return Err(Errno::EOVERFLOW);
     }
     let attr = parent.inode().attr()?;
     permission::check(credentials, &attr, permission::WRITE | permission::EXECUTE)?;

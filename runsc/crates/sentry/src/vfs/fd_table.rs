@@ -38,7 +38,8 @@ struct Slots {
 
 impl FdTable {
     /// The file of a descriptor; EBADF.
-    pub fn get(&self, fd: i32) -> Result<Arc<OpenFile>> {
+    pub fn get(&self, fd: impl Into<i32>) -> Result<Arc<OpenFile>> {
+        let fd = fd.into();
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
         let slots = self.slots.lock();
         match slots.list.get(index) {
@@ -48,7 +49,8 @@ impl FdTable {
     }
 
     /// A descriptor; EBADF.
-    pub fn descriptor(&self, fd: i32) -> Result<Descriptor> {
+    pub fn descriptor(&self, fd: impl Into<i32>) -> Result<Descriptor> {
+        let fd = fd.into();
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
         let slots = self.slots.lock();
         slots.list.get(index).cloned().flatten().ok_or(Errno::EBADF)
@@ -105,7 +107,8 @@ impl FdTable {
     }
 
     /// Takes a descriptor out; EBADF. The caller ends it with [`FdTable::ended`].
-    pub fn remove(&self, fd: i32) -> Result<Descriptor> {
+    pub fn remove(&self, fd: impl Into<i32>) -> Result<Descriptor> {
+        let fd = fd.into();
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
         self.slots.lock().take(index).ok_or(Errno::EBADF)
     }
@@ -128,7 +131,8 @@ impl FdTable {
     }
 
     /// `F_SETFD`; EBADF.
-    pub fn set_close_on_exec(&self, fd: i32, close_on_exec: bool) -> Result<()> {
+    pub fn set_close_on_exec(&self, fd: impl Into<i32>, close_on_exec: bool) -> Result<()> {
+        let fd = fd.into();
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
         match self.slots.lock().list.get_mut(index) {
             Some(Some(descriptor)) => {

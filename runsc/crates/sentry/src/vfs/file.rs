@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use abi::Errno;
 use abi::raw::general;
@@ -12,10 +12,11 @@ use locks::Mutex;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
+use crate::kernel::user_count::Charge;
 use crate::kernel::wait_queue::{Events, Registration, WaitQueue};
 use crate::mm::mappable::Mappable;
 use crate::socket::Socket;
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::inode::{DirEntry, InodeRef};
 use crate::vfs::io::{Sink, Source};
 use crate::vfs::locks::{DenyWrite, LockOwner, WriteAccess};
@@ -179,13 +180,13 @@ pub trait File: Any + Send + Sync + fmt::Debug {
         None
     }
 
-    /// `ioctl(2)`: `args` are the call's own.
+    /// `ioctl(2)`; ENOTTY for requests that the file does not know.
     fn ioctl(
         &self,
         _task: &Task,
         _open: &Arc<OpenFile>,
         _command: u32,
-        _args: &SyscallArgs,
+        _argument: CommandArg,
     ) -> SyscallResult {
         Err(Errno::ENOTTY.into())
     }
@@ -265,6 +266,8 @@ pub struct OpenFile {
     pub owner: Mutex<crate::vfs::owner::FileOwner>,
     /// Watches its readiness for the owner while `O_ASYNC` is set.
     pub(crate) async_registration: Mutex<Option<Registration>>,
+    /// One of those that there are, once it has a descriptor ([`super::file_count`]).
+    pub(crate) counted: OnceLock<Charge>,
 }
 
 /// Flags that `F_SETFL` may change.
@@ -335,6 +338,7 @@ impl OpenFile {
             _deny_write: access.1,
             owner: Mutex::default(),
             async_registration: Mutex::default(),
+            counted: OnceLock::new(),
         })
     }
 

@@ -13,12 +13,15 @@
 pub mod async_io;
 pub mod attr;
 pub mod attributes;
+pub mod command;
 pub mod dentry;
 pub mod device;
 pub mod edit;
 pub mod epoll;
 pub mod fd_table;
 pub mod file;
+pub(crate) mod file_capabilities;
+pub(crate) mod file_count;
 pub mod inode;
 pub mod io;
 pub mod list;

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
 use crate::vfs::attr::{Attr, FileType};
+use crate::vfs::file_capabilities;
 use crate::vfs::inode::XattrFlags;
 use crate::vfs::path::Path;
 use crate::vfs::permission;
@@ -26,14 +27,26 @@ enum Access {
 /// `getxattr(2)`
 pub fn get(task: &Task, path: &Path, name: &[u8]) -> Result<Vec<u8>> {
     check(task, &path.inode().attr()?, name, Access::Read)?;
-    path.inode().get_xattr(name)
+    let value = path.inode().get_xattr(name)?;
+    if name != CAPABILITY {
+        return Ok(value);
+    }
+    let reader = &task.credentials().user_ns;
+    file_capabilities::shown(reader, &path.mount.tree().owner(reader), &value)
 }
 
 /// `setxattr(2)`
 pub fn set(task: &Task, path: &Path, name: &[u8], value: &[u8], flags: XattrFlags) -> Result<()> {
     path.mount.check_writable()?;
     check(task, &path.inode().attr()?, name, Access::Write)?;
-    path.inode().set_xattr(name, value, flags)
+    // As on Linux, none at all are of no form.
+    if name != CAPABILITY || value.is_empty() {
+        return path.inode().set_xattr(name, value, flags);
+    }
+    let credentials = task.credentials();
+    let owner = path.mount.tree().owner(&credentials.user_ns);
+    let stored = file_capabilities::stored(&credentials, &owner, value)?;
+    path.inode().set_xattr(name, &stored, flags)
 }
 
 /// `removexattr(2)`
@@ -69,15 +82,17 @@ fn check(task: &Task, attr: &Attr, name: &[u8], access: Access) -> Result<()> {
         };
     }
     if name.starts_with(b"security.") {
-        let needed = if name == CAPABILITY {
-            Capability::Setfcap
+        let may_write = if name == CAPABILITY {
+            let credentials = task.credentials();
+            credentials.has_over(Capability::Setfcap, attr.uid, attr.gid)
         } else {
-            Capability::SysAdmin
+            task.has_capability(Capability::SysAdmin)
         };
-        if writes && !task.has_capability(needed) {
-            return Err(Errno::EPERM);
-        }
-        return Ok(());
+        return if writes && !may_write {
+            Err(Errno::EPERM)
+        } else {
+            Ok(())
+        };
     }
     if name.starts_with(b"user.") {
         return check_user(task, attr, writes);

@@ -7,8 +7,8 @@ use host::rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::{Result, SysError, SyscallResult};
 use crate::kernel::task::Task;
-use crate::syscalls::SyscallArgs;
 use crate::vfs::attr::Device;
+use crate::vfs::command::CommandArg;
 use crate::vfs::device::{DeviceDriver, Opened};
 use crate::vfs::file::{File, OpenFile, OpenFlags, OwnOffset, Position, Whence, Written};
 use crate::vfs::io::{Sink, Source};
@@ -113,10 +113,10 @@ impl File for MemoryDevice {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         if *self == MemoryDevice::Random && command == GET_ENTROPY {
-            task.mm().write_value(args.usize(2), &ENTROPY)?;
+            task.mm().write_value(argument.address(), &ENTROPY)?;
             return Ok(0);
         }
         Err(Errno::ENOTTY.into())

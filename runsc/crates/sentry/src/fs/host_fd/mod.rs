@@ -25,8 +25,8 @@ use crate::error::{Result, SyscallResult};
 use crate::kernel::Kernel;
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::syscalls::SyscallArgs;
 use crate::vfs::attr::FileType;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{File, OpenFile, OpenFlags, OwnOffset, Position, Whence, Written};
 use crate::vfs::io::{Sink, Source};
 
@@ -374,9 +374,9 @@ impl File for HostDescriptor {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
-        terminal::ioctl(task, self, command, args)
+        terminal::ioctl(task, self, command, argument)
     }
 
     fn sync(&self) -> Result<()> {

@@ -8,7 +8,7 @@ use host::terminal::{self, Termios, When, WindowSize};
 use super::HostDescriptor;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 
 const TCGETS: u32 = 0x5401;
 const TCSETS: u32 = 0x5402;
@@ -22,10 +22,10 @@ pub(super) fn ioctl(
     task: &Task,
     file: &HostDescriptor,
     command: u32,
-    args: &SyscallArgs,
+    argument: CommandArg,
 ) -> SyscallResult {
     let fd = file.fd.as_fd();
-    let (mm, address) = (task.mm(), args.usize(2));
+    let (mm, address) = (task.mm(), argument.address());
     if command == FIONREAD {
         mm.write_value(address, &terminal::readable_bytes(fd)?)?;
         return Ok(0);

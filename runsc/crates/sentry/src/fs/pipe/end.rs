@@ -12,7 +12,7 @@ use crate::error::{Result, SyscallResult};
 use crate::kernel::signal::{self, Signal, SignalInfo};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{File, OpenFile, OpenFlags, Position, Written};
 use crate::vfs::io::{Sink, Source};
 
@@ -154,13 +154,13 @@ impl File for PipeEnd {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         if command != ioctl::FIONREAD {
             return Err(Errno::ENOTTY.into());
         }
         let len = i32::try_from(self.pipe.len()).unwrap_or(i32::MAX);
-        task.mm().write_value(args.usize(2), &len)?;
+        task.mm().write_value(argument.address(), &len)?;
         Ok(0)
     }
 

@@ -112,6 +112,13 @@ fn uuid() -> String {
 fn fixed_entries() -> Vec<(&'static str, Entry)> {
     let terminals =
         Generated(|task: &Task| Ok(format!("{}\n", task.kernel().terminals.get()).into_bytes()));
+    let files = Generated(|task: &Task| {
+        let (nr, most) = (
+            task.kernel().open_files.get(),
+            task.kernel().sysctl.file_max(),
+        );
+        Ok(format!("{nr}\t0\t{most}\n").into_bytes())
+    });
     let fresh = Generated(|_: &Task| Ok(format!("{}\n", uuid()).into_bytes()));
     vec![
         ("kernel/random/boot_id", fixed(uuid())),
@@ -127,7 +134,7 @@ fn fixed_entries() -> Vec<(&'static str, Entry)> {
         ("kernel/ngroups_max", fixed("65536")),
         ("kernel/core_pattern", fixed("core")),
         ("kernel/pty/nr", Entry::file(Arc::new(terminals))),
-        ("fs/file-nr", fixed("1024\t0\t9223372036854775807")),
+        ("fs/file-nr", Entry::file(Arc::new(files))),
         ("fs/inode-nr", fixed("0\t0")),
         ("fs/inode-state", fixed("0\t0\t0\t0\t0\t0\t0")),
         ("fs/aio-nr", fixed("0")),

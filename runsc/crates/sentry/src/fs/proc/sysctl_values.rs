@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Errno;
 use locks::Mutex;
@@ -31,13 +32,16 @@ const fn row(path: &'static str, first: &'static str, most: u64) -> Value {
 
 const U32: u64 = 0xffff_ffff;
 const I32: u64 = 0x7fff_ffff;
+const I64: u64 = 0x7fff_ffff_ffff_ffff;
 const BOOLEAN: u64 = 1;
+/// Asked for with each file that is opened.
+const FILE_MAX: &str = "fs/file-max";
 
 /// Linux's names and defaults.
 const VALUES: &[Value] = &[
     row("fs/aio-max-nr", "65536", u64::MAX),
     row("fs/epoll/max_user_watches", "3000000", U32),
-    row("fs/file-max", "9223372036854775807", u64::MAX),
+    row(FILE_MAX, "9223372036854775807", I64),
     row("fs/inotify/max_queued_events", "16384", U32),
     row("fs/inotify/max_user_instances", "128", U32),
     row("fs/inotify/max_user_watches", "65536", U32),
@@ -151,7 +155,7 @@ const VALUES: &[Value] = &[
     row("net/ipv6/conf/default/accept_ra", "1", 2),
     row("net/ipv6/conf/default/disable_ipv6", "0", BOOLEAN),
     row("net/ipv6/conf/default/forwarding", "0", BOOLEAN),
-    row("net/unix/max_dgram_qlen", "512", I32),
+    row("net/unix/max_dgram_qlen", "10", I32),
     row("vm/dirty_background_ratio", "10", 100),
     row("vm/dirty_ratio", "20", 100),
     row("vm/max_map_count", "65530", U32),
@@ -162,10 +166,27 @@ const VALUES: &[Value] = &[
 ];
 
 /// The values of one kernel that are not Linux's own.
-#[derive(Debug, Default)]
-pub struct Values(Mutex<BTreeMap<&'static str, String>>);
+#[derive(Debug)]
+pub struct Values {
+    set: Mutex<BTreeMap<&'static str, String>>,
+    file_max: AtomicU64,
+}
+
+impl Default for Values {
+    fn default() -> Values {
+        Values {
+            set: Mutex::default(),
+            file_max: AtomicU64::new(I64),
+        }
+    }
+}
 
 impl Values {
+    /// `fs.file-max`
+    pub(crate) fn file_max(&self) -> u64 {
+        self.file_max.load(Ordering::Relaxed)
+    }
+
     /// Whether the flag at `path` is set.
     pub(crate) fn flag(&self, path: &str) -> bool {
         let value = VALUES.iter().find(|value| value.path == path);
@@ -181,13 +202,17 @@ impl Values {
     }
 
     fn get(&self, value: &'static Value) -> String {
-        let set = self.0.lock().get(value.path).cloned();
+        let set = self.set.lock().get(value.path).cloned();
         set.unwrap_or_else(|| value.first.to_owned())
     }
 
     fn set(&self, value: &'static Value, text: &str) -> Result<()> {
         let numbers = value.parse(text).ok_or(Errno::EINVAL)?;
-        self.0.lock().insert(value.path, numbers);
+        self.set.lock().insert(value.path, numbers);
+        if value.path == FILE_MAX {
+            self.file_max
+                .store(self.number(FILE_MAX), Ordering::Relaxed);
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Result, SyscallResult};
 use crate::kernel::signal::Signal;
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 
 /// The speed of a terminal that has none: what Linux shows for a pseudo terminal.
 const SPEED: u32 = 38_400;
@@ -27,18 +27,18 @@ pub(super) fn slave(
     tty: &Arc<Tty>,
     task: &Task,
     command: u32,
-    args: &SyscallArgs,
+    argument: CommandArg,
 ) -> SyscallResult {
     match command {
         request::TIOCSCTTY => {
-            tty.become_controlling(task, args.i32(2) == 1)?;
+            tty.become_controlling(task, argument.int() == 1)?;
             Ok(0)
         }
         request::TIOCNOTTY => {
             tty.give_up(task)?;
             Ok(0)
         }
-        request::TCXONC => flow(tty, task, args.i32(2)),
+        request::TCXONC => flow(tty, task, argument.int()),
         request::TIOCVHANGUP => {
             if !task.has_capability(crate::kernel::credentials::Capability::SysAdmin) {
                 return Err(Errno::EPERM.into());
@@ -46,7 +46,7 @@ pub(super) fn slave(
             tty.hang_up();
             Ok(0)
         }
-        _ => common(tty, task, command, args, End::Slave),
+        _ => common(tty, task, command, argument, End::Slave),
     }
 }
 
@@ -55,9 +55,9 @@ pub(super) fn master(
     tty: &Arc<Tty>,
     task: &Task,
     command: u32,
-    args: &SyscallArgs,
+    argument: CommandArg,
 ) -> SyscallResult {
-    let (mm, at) = (task.mm(), args.usize(2));
+    let (mm, at) = (task.mm(), argument.address());
     match command {
         request::TIOCSPTLCK => {
             let locked: i32 = mm.read_value(at)?;
@@ -81,14 +81,14 @@ pub(super) fn master(
             mm.write_value(at, &on)?;
         }
         request::TIOCSIG => {
-            let number = u64::try_from(args.i32(2)).map_err(|_| Errno::EINVAL)?;
+            let number = u64::try_from(argument.int()).map_err(|_| Errno::EINVAL)?;
             let signal = Signal::new(number).ok_or(Errno::EINVAL)?;
             if !matches!(signal, Signal::SIGINT | Signal::SIGQUIT | Signal::SIGTSTP) {
                 return Err(Errno::EINVAL.into());
             }
             tty.signal_foreground(signal);
         }
-        _ => return common(tty, task, command, args, End::Master),
+        _ => return common(tty, task, command, argument, End::Master),
     }
     Ok(0)
 }
@@ -97,10 +97,10 @@ fn common(
     tty: &Arc<Tty>,
     task: &Task,
     command: u32,
-    args: &SyscallArgs,
+    argument: CommandArg,
     end: End,
 ) -> SyscallResult {
-    let (mm, at) = (task.mm(), args.usize(2));
+    let (mm, at) = (task.mm(), argument.address());
     match command {
         request::TCGETS => {
             let termios = tty.state.lock().termios;
@@ -144,7 +144,7 @@ fn common(
             if end == End::Slave {
                 tty.check_change(task)?;
             }
-            flush(tty, args.i32(2))?;
+            flush(tty, argument.int())?;
         }
         // Output is never delayed here, and a break means nothing to a pseudo terminal.
         request::TCSBRK | request::TCSBRKP => {}

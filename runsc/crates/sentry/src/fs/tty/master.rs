@@ -12,7 +12,7 @@ use crate::fs::devpts::DevPts;
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::fd_table::Descriptor;
 use crate::vfs::file::{File, OpenFile, OpenFlags, Position, Written};
 use crate::vfs::io::{Sink, Source};
@@ -50,6 +50,7 @@ impl MasterFile {
         let path = self.root.child(dentry);
         let file = SlaveFile::open(&self.tty, task, flags)?;
         let open = OpenFile::new(path.clone(), path.inode().clone(), file, flags);
+        crate::vfs::file_count::count(task, &open)?;
         let descriptor = Descriptor {
             file: open,
             close_on_exec: flags.contains(OpenFlags::CLOEXEC),
@@ -135,18 +136,18 @@ impl File for MasterFile {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         match command {
             request::TIOCGPTN => {
-                task.mm().write_value(args.usize(2), &self.index)?;
+                task.mm().write_value(argument.address(), &self.index)?;
                 Ok(0)
             }
             request::TIOCGPTPEER => {
-                let flags = OpenFlags::from_bits_retain(args.u32(2));
+                let flags = OpenFlags::from_bits_retain(argument.unsigned());
                 self.open_peer(task, flags)
             }
-            _ => ioctl::master(&self.tty, task, command, args),
+            _ => ioctl::master(&self.tty, task, command, argument),
         }
     }
 

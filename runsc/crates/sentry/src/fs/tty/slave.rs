@@ -17,7 +17,7 @@ use crate::kernel::task::Task;
 use crate::kernel::timers::timer::Start;
 use crate::kernel::timers::{Setting, Timer, TimerClock};
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{File, OpenFile, OpenFlags, Position, Written};
 use crate::vfs::io::{Sink, Source};
 
@@ -247,12 +247,12 @@ impl File for SlaveFile {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         if self.is_dead(&self.tty.state.lock()) {
             return Err(Errno::EIO.into());
         }
-        ioctl::slave(&self.tty, task, command, args)
+        ioctl::slave(&self.tty, task, command, argument)
     }
 
     fn release(&self, _open: &OpenFile) {

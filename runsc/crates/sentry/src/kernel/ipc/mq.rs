@@ -12,6 +12,7 @@ use locks::Mutex;
 use super::of;
 use super::permission::Permission;
 use crate::error::{Restart, Result, SysError};
+use crate::fs::proc::SysctlValues;
 use crate::kernel::blocking::Unslept;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
@@ -28,16 +29,11 @@ use crate::vfs::io::Sink;
 pub const PRIORITIES: u32 = 32_768;
 /// The longest name.
 const NAME_MAX: usize = 255;
-/// What a queue made without attributes holds, and the most that the unprivileged may ask for.
-const DEFAULT: Size = Size {
-    messages: 10,
-    message_len: 8192,
-};
 /// The most that anyone may ask for (`HARD_MSGMAX`, `HARD_MSGSIZEMAX`).
 const HARD_MESSAGES: usize = 65_536;
 const HARD_SIZE: usize = 16 << 20;
-/// Queues of a namespace (`/proc/sys/fs/mqueue/queues_max`).
-const MAX_QUEUES: usize = 256;
+/// Queues of a namespace.
+const MAX_QUEUES: &str = "fs/mqueue/queues_max";
 /// What Linux counts for each message against `RLIMIT_MSGQUEUE` besides its bytes.
 const MESSAGE_OVERHEAD: usize = 48 + 48;
 
@@ -127,7 +123,8 @@ pub fn open(task: &Task, name: &[u8], request: &OpenRequest) -> Result<Arc<Messa
     }
     let (mode, size) = request.create.ok_or(Errno::ENOENT)?;
     let size = check_size(task, size)?;
-    if names.queues.len() >= MAX_QUEUES && !task.has_capability(Capability::SysResource) {
+    let most = setting(&task.kernel().sysctl, MAX_QUEUES);
+    if names.queues.len() >= most && !task.has_capability(Capability::SysResource) {
         return Err(Errno::ENOSPC);
     }
     check_limit(task, &names.queues, size)?;
@@ -166,15 +163,15 @@ impl NamedQueues {
     }
 
     /// Makes a queue of the default size; EEXIST, ENOSPC.
-    pub fn make(&self, name: &[u8], permission: Permission) -> Result<()> {
+    pub fn make(&self, settings: &SysctlValues, name: &[u8], permission: Permission) -> Result<()> {
         let mut names = self.0.lock();
         if names.queues.contains_key(name) {
             return Err(Errno::EEXIST);
         }
-        if names.queues.len() >= MAX_QUEUES {
+        if names.queues.len() >= setting(settings, MAX_QUEUES) {
             return Err(Errno::ENOSPC);
         }
-        names.make(name, permission, DEFAULT);
+        names.make(name, permission, default_size(settings));
         Ok(())
     }
 
@@ -185,15 +182,43 @@ impl NamedQueues {
     }
 }
 
+/// A number of `/proc/sys`.
+fn setting(settings: &SysctlValues, path: &str) -> usize {
+    usize::try_from(settings.number(path)).unwrap_or(usize::MAX)
+}
+
+/// The most that the unprivileged may ask for.
+fn most_size(settings: &SysctlValues) -> Size {
+    Size {
+        messages: setting(settings, "fs/mqueue/msg_max"),
+        message_len: setting(settings, "fs/mqueue/msgsize_max"),
+    }
+}
+
+/// What a queue made without attributes holds.
+fn default_size(settings: &SysctlValues) -> Size {
+    let most = most_size(settings);
+    Size {
+        messages: most
+            .messages
+            .min(setting(settings, "fs/mqueue/msg_default")),
+        message_len: most
+            .message_len
+            .min(setting(settings, "fs/mqueue/msgsize_default")),
+    }
+}
+
 fn check_size(task: &Task, size: Option<Size>) -> Result<Size> {
-    let size = size.unwrap_or(DEFAULT);
+    let Some(size) = size else {
+        return Ok(default_size(&task.kernel().sysctl));
+    };
     let most = if task.has_capability(Capability::SysResource) {
         Size {
             messages: HARD_MESSAGES,
             message_len: HARD_SIZE,
         }
     } else {
-        DEFAULT
+        most_size(&task.kernel().sysctl)
     };
     let fits = (1..=most.messages).contains(&size.messages)
         && (1..=most.message_len).contains(&size.message_len);

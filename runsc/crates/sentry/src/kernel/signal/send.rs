@@ -343,16 +343,25 @@ impl Task {
     /// it exits, before it leaves its group's list.
     pub fn leave_signals(&self) {
         let group = self.group().clone();
-        let tasks = group.tasks();
-        let mut after = Aftermath::default();
-        {
-            let mut state = group.signals.lock();
+        let (left, is_stopping) = {
+            let state = group.signals.lock();
             let mut own = self.signals.lock();
             own.exiting = true;
             own.pending.flush(SignalSet(u64::MAX));
             let unblocked = SignalSet(!own.mask.0);
-            drop(own);
-            let left = state.pending.set().and(unblocked);
+            (
+                state.pending.set().and(unblocked),
+                state.stop.is_under_way(),
+            )
+        };
+        // From here on nothing is meant for this task. Of thousands that exit at once few have something to leave.
+        if left.is_empty() && !is_stopping {
+            return;
+        }
+        let tasks = group.tasks();
+        let mut after = Aftermath::default();
+        {
+            let mut state = group.signals.lock();
             pass_on(&tasks, self, left, &mut after);
             after.continued = state.stop.complete_if_all(&tasks);
         }

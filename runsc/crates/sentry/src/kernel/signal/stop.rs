@@ -73,6 +73,11 @@ impl StopState {
         true
     }
 
+    /// Whether a stop was asked for that not every task has joined.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.requested.is_some() && !self.complete
+    }
+
     /// The stop is complete once every task of the group has joined it or is leaving.
     pub(super) fn complete_if_all(&mut self, tasks: &[Arc<Task>]) -> Option<StopNotice> {
         let signal = self.requested.filter(|_| !self.complete)?;

@@ -22,7 +22,7 @@ use crate::socket::message::Sender;
 use crate::socket::{
     CommonOptions, Incoming, MessageFlags, Outgoing, Socket, SocketType, interfaces,
 };
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{File, OpenFile, Position, Written};
 use crate::vfs::io::{Sink, Source};
 
@@ -165,12 +165,12 @@ impl File for NetlinkSocket {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         if command == ioctl::FIONREAD {
             return Err(Errno::EOPNOTSUPP.into());
         }
-        interfaces::ioctl(task, command, args)
+        interfaces::ioctl(task, command, argument)
     }
 
     fn socket(&self) -> Option<&dyn Socket> {

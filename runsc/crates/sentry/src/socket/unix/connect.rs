@@ -14,9 +14,6 @@ use crate::kernel::wait_queue::Events;
 use crate::socket::message::Sender;
 use crate::socket::{Accepted, Shutdown};
 
-/// Longest queue of connections (`net.core.somaxconn`).
-const MAX_BACKLOG: usize = 4096;
-
 /// What a socket is connected to.
 #[derive(Debug, Default)]
 pub(super) enum Connection {
@@ -69,8 +66,10 @@ impl UnixSocket {
         if !self.has_connections() {
             return Err(Errno::EOPNOTSUPP);
         }
+        let most = task.kernel().sysctl.number("net/core/somaxconn");
         // A negative backlog is a large one.
-        let backlog = usize::try_from(backlog).map_or(MAX_BACKLOG, |len| len.min(MAX_BACKLOG));
+        let backlog = u64::try_from(backlog).map_or(most, |len| len.min(most));
+        let backlog = usize::try_from(backlog).unwrap_or(usize::MAX);
         let woken = {
             let mut state = self.state.lock();
             if state.name.is_none() {

@@ -18,8 +18,6 @@ use crate::vfs::io::Source;
 
 /// What a message costs its sender beyond its bytes, about what Linux's buffers do.
 pub(super) const OVERHEAD: usize = 768;
-/// Datagrams that may wait at a socket from others than its own peer (`net.unix.max_dgram_qlen`).
-const MAX_WAITING: usize = 10;
 
 /// What a socket has sent and nobody has read: bounded by its send buffer.
 #[derive(Debug)]
@@ -114,11 +112,20 @@ pub(super) struct Inbox {
     pub(super) segments: VecDeque<Segment>,
     /// The socket is closed.
     pub(super) closed: bool,
+    /// Datagrams that may wait here from others than the socket's own peer: `net.unix.max_dgram_qlen` when it was made.
+    most_waiting: usize,
     /// Those who found it full.
     blocked: Vec<Weak<UnixSocket>>,
 }
 
 impl Inbox {
+    pub(super) fn new(most_waiting: usize) -> Inbox {
+        Inbox {
+            most_waiting,
+            ..Inbox::default()
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }
@@ -161,7 +168,7 @@ impl Inbox {
 
     /// Whether datagrams of strangers have to wait; remembers `sender` to be told when not.
     pub(super) fn note_if_full(&mut self, sender: &Weak<UnixSocket>) -> bool {
-        if self.segments.len() <= MAX_WAITING {
+        if self.segments.len() <= self.most_waiting {
             return false;
         }
         if !self.blocked.iter().any(|known| known.ptr_eq(sender)) {
@@ -229,7 +236,7 @@ impl Inbox {
         self.ring.skip(segment.len);
         let back = segment.len + segment.overhead;
         freed.writable.extend(segment.budget.give_back(back));
-        if self.segments.len() == MAX_WAITING {
+        if self.segments.len() == self.most_waiting {
             let blocked = std::mem::take(&mut self.blocked);
             freed
                 .writable

@@ -35,7 +35,7 @@ use crate::socket::{
     Accepted, CommonOptions, Incoming, MessageFlags, Outgoing, Shutdown, Socket, SocketType,
     interfaces,
 };
-use crate::syscalls::SyscallArgs;
+use crate::vfs::command::CommandArg;
 use crate::vfs::file::{File, OpenFile, Position, Written};
 use crate::vfs::io::{Sink, Source};
 
@@ -96,15 +96,21 @@ impl UnixSocket {
     }
 
     fn build(kernel: Weak<Kernel>, net_ino: u64, kind: SocketType) -> Arc<UnixSocket> {
+        let settings = kernel.upgrade().map(|kernel| {
+            let most_waiting = kernel.sysctl.number("net/unix/max_dgram_qlen");
+            (CommonOptions::of(&kernel), most_waiting)
+        });
+        let (common, most_waiting) = settings.unwrap_or_default();
+        let inbox = Inbox::new(usize::try_from(most_waiting).unwrap_or(usize::MAX));
         Arc::new_cyclic(|this| UnixSocket {
             this: this.clone(),
             kernel,
             net_ino,
             kind,
             queue: WaitQueue::new(),
-            common: Mutex::default(),
+            common: Mutex::new(common),
             state: Mutex::default(),
-            inbox: Mutex::default(),
+            inbox: Mutex::new(inbox),
             service_manager: OnceLock::new(),
             budget: Arc::new(Budget::new(this.clone())),
             shut: AtomicU8::new(0),
@@ -320,7 +326,7 @@ impl File for UnixSocket {
         task: &Task,
         _open: &Arc<OpenFile>,
         command: u32,
-        args: &SyscallArgs,
+        argument: CommandArg,
     ) -> SyscallResult {
         let len = match command {
             ioctl::FIONREAD => {
@@ -330,10 +336,10 @@ impl File for UnixSocket {
                 self.inbox.lock().readable(self.kind.has_messages())
             }
             ioctl::TIOCOUTQ => self.budget.used(),
-            _ => return interfaces::ioctl(task, command, args),
+            _ => return interfaces::ioctl(task, command, argument),
         };
         let len = i32::try_from(len).unwrap_or(i32::MAX);
-        task.mm().write_value(args.usize(2), &len)?;
+        task.mm().write_value(argument.address(), &len)?;
         Ok(0)
     }
 

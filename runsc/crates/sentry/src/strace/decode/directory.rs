@@ -20,7 +20,7 @@ struct Entry {
 }
 
 /// The entries that the call stored at argument n.
-pub(in crate::strace) fn entries(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn entries(p: &mut Printer<'_>, n: usize) {
     let Some(filled) = p.result().map(size) else {
         return p.pointer(p.arg(n));
     };

@@ -6,7 +6,7 @@ use crate::strace::names;
 use crate::strace::printer::{Printer, low, put, size};
 
 /// Before `poll(2)`: what is asked for.
-pub(in crate::strace) fn poll_fds(p: &mut Printer<'_>, _n: usize) {
+pub(crate) fn poll_fds(p: &mut Printer<'_>, _n: usize) {
     let count = size(u64::from(p.arg32(1)));
     p.array(p.address(0), count, |p, entry: PollFd| {
         put!(p, "{{fd={}, events=", entry.fd);
@@ -16,7 +16,7 @@ pub(in crate::strace) fn poll_fds(p: &mut Printer<'_>, _n: usize) {
 }
 
 /// After `poll(2)`: the number of descriptors, and which they are.
-pub(in crate::strace) fn polled(p: &mut Printer<'_>, ready: u64) {
+pub(crate) fn polled(p: &mut Printer<'_>, ready: u64) {
     put!(p, "{ready}");
     if ready == 0 {
         return p.text(" (Timeout)");
@@ -55,13 +55,13 @@ fn set_text(p: &Printer<'_>, n: usize) -> Option<String> {
 }
 
 /// A set of descriptors before `select(2)`.
-pub(in crate::strace) fn fd_set(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn fd_set(p: &mut Printer<'_>, n: usize) {
     let text = set_text(p, n).unwrap_or_else(|| "NULL".to_owned());
     p.text(&text);
 }
 
 /// After `select(2)`: how many are ready, and which.
-pub(in crate::strace) fn selected(p: &mut Printer<'_>, ready: u64) {
+pub(crate) fn selected(p: &mut Printer<'_>, ready: u64) {
     put!(p, "{ready}");
     if ready == 0 {
         return p.text(" (Timeout)");
@@ -81,14 +81,14 @@ fn print_event(p: &mut Printer<'_>, event: EpollEvent) {
     put!(p, ", data={{u32={}, u64={data}}}}}", low(data));
 }
 
-pub(in crate::strace) fn epoll_event(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn epoll_event(p: &mut Printer<'_>, address: usize) {
     if let Some(event) = p.value(address) {
         print_event(p, event);
     }
 }
 
 /// What `epoll_wait(2)` returned.
-pub(in crate::strace) fn epoll_events(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn epoll_events(p: &mut Printer<'_>, n: usize) {
     match p.result() {
         Some(count) => p.array(p.address(n), size(count), print_event),
         None => p.pointer(p.arg(n)),

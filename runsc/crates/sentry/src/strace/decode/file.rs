@@ -6,7 +6,7 @@ use crate::strace::names;
 use crate::strace::printer::{Printer, put, size};
 
 /// Type and permissions: `S_IFREG|0644`.
-pub(in crate::strace) fn print_mode(p: &mut Printer<'_>, mode: u32) {
+pub(crate) fn print_mode(p: &mut Printer<'_>, mode: u32) {
     let kind = u64::from(mode & 0o170_000);
     if kind != 0 {
         p.one_of(&names::file::FILE_TYPE, kind);
@@ -21,7 +21,7 @@ pub(in crate::strace) fn print_mode(p: &mut Printer<'_>, mode: u32) {
 }
 
 /// Flags of `open(2)`.
-pub(in crate::strace) fn print_open_flags(p: &mut Printer<'_>, flags: u64) {
+pub(crate) fn print_open_flags(p: &mut Printer<'_>, flags: u64) {
     p.one_of(&names::file::ACCESS_MODE, flags & 3);
     if flags & !3 != 0 {
         p.text("|");
@@ -30,7 +30,7 @@ pub(in crate::strace) fn print_open_flags(p: &mut Printer<'_>, flags: u64) {
 }
 
 /// A device number: `makedev(0xfe, 0)`.
-pub(in crate::strace) fn print_device(p: &mut Printer<'_>, device: u64) {
+pub(crate) fn print_device(p: &mut Printer<'_>, device: u64) {
     let major = (device >> 8 & 0xfff) | (device >> 32 & 0xffff_f000);
     let minor = (device & 0xff) | (device >> 12 & 0xffff_ff00);
     p.text("makedev(");
@@ -41,7 +41,7 @@ pub(in crate::strace) fn print_device(p: &mut Printer<'_>, device: u64) {
 }
 
 /// All of `struct stat` but the times that change without a change of the file.
-pub(in crate::strace) fn stat(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn stat(p: &mut Printer<'_>, address: usize) {
     let Some(stat) = p.value::<Stat>(address) else {
         return;
     };
@@ -78,7 +78,7 @@ fn is_device(mode: u32) -> bool {
 }
 
 /// All of `struct statx` but the times that change without a change of the file.
-pub(in crate::strace) fn statx(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn statx(p: &mut Printer<'_>, address: usize) {
     let Some(stat) = p.value::<Statx>(address) else {
         return;
     };
@@ -110,7 +110,7 @@ pub(in crate::strace) fn statx(p: &mut Printer<'_>, address: usize) {
     );
 }
 
-pub(in crate::strace) fn statfs(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn statfs(p: &mut Printer<'_>, address: usize) {
     if let Some(fs) = p.value::<StatFs>(address) {
         p.text("{f_type=");
         p.one_of(&names::file::FILE_SYSTEM, fs.magic);
@@ -134,7 +134,7 @@ pub(in crate::strace) fn statfs(p: &mut Printer<'_>, address: usize) {
     }
 }
 
-pub(in crate::strace) fn flock(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn flock(p: &mut Printer<'_>, address: usize) {
     if let Some(lock) = p.value::<Flock>(address) {
         p.text("{l_type=");
         let short = |value: i16| u64::from(value.cast_unsigned());
@@ -149,7 +149,7 @@ pub(in crate::strace) fn flock(p: &mut Printer<'_>, address: usize) {
     }
 }
 
-pub(in crate::strace) fn owner(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn owner(p: &mut Printer<'_>, address: usize) {
     if let Some(owner) = p.value::<OwnerEx>(address) {
         p.text("{type=");
         let kind = u64::from(owner.kind.cast_unsigned());
@@ -158,7 +158,7 @@ pub(in crate::strace) fn owner(p: &mut Printer<'_>, address: usize) {
     }
 }
 
-pub(in crate::strace) fn open_how(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn open_how(p: &mut Printer<'_>, address: usize) {
     if let Some(how) = p.value::<OpenHow>(address) {
         p.text("{flags=");
         print_open_flags(p, how.flags);
@@ -172,7 +172,7 @@ pub(in crate::strace) fn open_how(p: &mut Printer<'_>, address: usize) {
 }
 
 /// The pieces of an iovec, of which `filled` bytes count.
-pub(in crate::strace) fn print_vector(
+pub(crate) fn print_vector(
     p: &mut Printer<'_>,
     address: usize,
     count: usize,
@@ -189,7 +189,7 @@ pub(in crate::strace) fn print_vector(
 }
 
 /// The pieces of `readv(2)`: arguments n and n + 1.
-pub(in crate::strace) fn vector_out(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn vector_out(p: &mut Printer<'_>, n: usize) {
     match p.result() {
         Some(filled) => print_vector(p, p.address(n), p.address(n + 1), Some(size(filled))),
         None => p.pointer(p.arg(n)),
@@ -197,14 +197,48 @@ pub(in crate::strace) fn vector_out(p: &mut Printer<'_>, n: usize) {
 }
 
 /// The pieces of `writev(2)`: arguments n and n + 1.
-pub(in crate::strace) fn vector_in(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn vector_in(p: &mut Printer<'_>, n: usize) {
     print_vector(p, p.address(n), p.address(n + 1), None);
 }
 
 /// Pieces by address and length alone: arguments n and n + 1.
-pub(in crate::strace) fn ranges(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn ranges(p: &mut Printer<'_>, n: usize) {
     let count = p.address(n + 1).min(1024);
     p.array(p.address(n), count, |p, [base, len]: [u64; 2]| {
         put!(p, "{{iov_base={base:#x}, iov_len={len}}}");
     });
+}
+
+pub(crate) fn open_flags(p: &mut Printer<'_>, n: usize) {
+    print_open_flags(p, u64::from(p.arg32(n)));
+}
+
+/// The mode of a new file: only if the flags before it make one.
+pub(crate) fn open_mode(p: &mut Printer<'_>, n: usize) {
+    const O_CREAT: u32 = 0o100;
+    const O_TMPFILE: u32 = 0o20_200_000;
+    let flags = p.arg32(n - 1);
+    if flags & O_CREAT != 0 || flags & O_TMPFILE == O_TMPFILE {
+        p.mode(u64::from(p.arg32(n)));
+    }
+}
+
+pub(crate) fn node_mode(p: &mut Printer<'_>, n: usize) {
+    print_mode(p, p.arg32(n));
+}
+
+/// The device of a device file.
+pub(crate) fn device(p: &mut Printer<'_>, n: usize) {
+    let kind = p.arg32(n - 1) & 0o170_000;
+    if kind == 0o20000 || kind == 0o60000 {
+        print_device(p, p.arg(n));
+    }
+}
+
+/// A string whose length with its NUL the call returns.
+pub(crate) fn returned_string(p: &mut Printer<'_>, n: usize) {
+    match p.result() {
+        Some(len) => p.buffer(p.address(n), size(len.saturating_sub(1))),
+        None => p.pointer(p.arg(n)),
+    }
 }

@@ -2,14 +2,17 @@
 //!
 //! Each function prints what is at an address; what can't be read is printed as the address.
 
-pub(super) mod directory;
-pub(super) mod event;
-pub(super) mod file;
-pub(super) mod id;
-pub(super) mod process;
-pub(super) mod siginfo;
-pub(super) mod signal;
-pub(super) mod socket;
-pub(super) mod system;
-pub(super) mod terminal;
-pub(super) mod time;
+pub(crate) mod clone;
+pub(crate) mod directory;
+pub(crate) mod event;
+pub(crate) mod fcntl;
+pub(crate) mod file;
+pub(crate) mod id;
+pub(crate) mod memory;
+pub(crate) mod process;
+pub(crate) mod siginfo;
+pub(crate) mod signal;
+pub(crate) mod socket;
+pub(crate) mod system;
+pub(crate) mod terminal;
+pub(crate) mod time;

@@ -16,7 +16,7 @@ fn string_at(p: &Printer<'_>, address: usize, index: usize) -> Option<u64> {
 }
 
 /// The arguments of a program.
-pub(in crate::strace) fn arguments(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn arguments(p: &mut Printer<'_>, address: usize) {
     if string_at(p, address, 0).is_none() {
         return p.pointer(address as u64);
     }
@@ -44,7 +44,7 @@ pub(in crate::strace) fn arguments(p: &mut Printer<'_>, address: usize) {
 }
 
 /// The environment of a program: where it is and how many variables it has.
-pub(in crate::strace) fn environment(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn environment(p: &mut Printer<'_>, address: usize) {
     let set = |index: &usize| string_at(p, address, *index).is_some_and(|s| s != 0);
     let count = (0..MAX_STRINGS).take_while(set).count();
     p.pointer(address as u64);
@@ -53,7 +53,7 @@ pub(in crate::strace) fn environment(p: &mut Printer<'_>, address: usize) {
 }
 
 /// The flags of `clone(2)`, with the signal of the exit in their low byte.
-pub(in crate::strace) fn clone_flags(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn clone_flags(p: &mut Printer<'_>, n: usize) {
     let value = p.arg(n);
     let (flags, signal_number) = (value & !0xff, value & 0xff);
     if flags != 0 {
@@ -68,7 +68,7 @@ pub(in crate::strace) fn clone_flags(p: &mut Printer<'_>, n: usize) {
 }
 
 /// `struct clone_args` of `clone3(2)`: argument n, its size behind it.
-pub(in crate::strace) fn clone_args(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn clone_args(p: &mut Printer<'_>, n: usize) {
     let mut words = [0_u64; 11];
     let len = p.address(n + 1).min(88);
     let bytes = p.bytes(p.address(n), len);
@@ -112,7 +112,7 @@ pub(in crate::strace) fn clone_args(p: &mut Printer<'_>, n: usize) {
 }
 
 /// The status word of `wait4(2)`.
-pub(in crate::strace) fn wait_status(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn wait_status(p: &mut Printer<'_>, address: usize) {
     if p.result() == Some(0) {
         // Nothing was stored.
         return p.pointer(address as u64);
@@ -141,14 +141,14 @@ pub(in crate::strace) fn wait_status(p: &mut Printer<'_>, address: usize) {
 }
 
 /// The usage that `wait4(2)` stores if it found a child.
-pub(in crate::strace) fn waited_usage(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn waited_usage(p: &mut Printer<'_>, address: usize) {
     if p.result() == Some(0) {
         return p.pointer(address as u64);
     }
     rusage(p, address);
 }
 
-pub(in crate::strace) fn rusage(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn rusage(p: &mut Printer<'_>, address: usize) {
     if let Some([user, user_usec, system, system_usec]) = p.value::<[i64; 4]>(address) {
         p.text("{ru_utime=");
         time::print_timeval(
@@ -180,7 +180,7 @@ fn print_limit(p: &mut Printer<'_>, value: u64) {
     }
 }
 
-pub(in crate::strace) fn rlimit(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn rlimit(p: &mut Printer<'_>, address: usize) {
     if let Some([current, maximum]) = p.value::<[u64; 2]>(address) {
         p.text("{rlim_cur=");
         print_limit(p, current);
@@ -190,7 +190,7 @@ pub(in crate::strace) fn rlimit(p: &mut Printer<'_>, address: usize) {
     }
 }
 
-pub(in crate::strace) fn capability_header(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn capability_header(p: &mut Printer<'_>, address: usize) {
     if let Some([version, pid]) = p.value::<[u32; 2]>(address) {
         p.text("{version=");
         p.one_of(&process_names::CAP_VERSION, u64::from(version));
@@ -215,7 +215,7 @@ fn join_bits(names: &[&str]) -> String {
     bits.join("|")
 }
 
-pub(in crate::strace) fn capability_data(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn capability_data(p: &mut Printer<'_>, address: usize) {
     if let Some(words) = p.value::<[u32; 6]>(address) {
         let [e0, p0, i0, e1, p1, i1] = words.map(u64::from);
         p.text("{effective=");
@@ -229,7 +229,7 @@ pub(in crate::strace) fn capability_data(p: &mut Printer<'_>, address: usize) {
 }
 
 /// The arguments of `prctl(2)` behind the first, by operation: argument n of it.
-pub(in crate::strace) fn prctl_argument(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn prctl_argument(p: &mut Printer<'_>, n: usize) {
     let operation = p.arg32(0);
     let value = p.arg(n);
     match (operation, n) {
@@ -255,7 +255,7 @@ pub(in crate::strace) fn prctl_argument(p: &mut Printer<'_>, n: usize) {
 }
 
 /// The second argument of `arch_prctl(2)`.
-pub(in crate::strace) fn arch_argument(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn arch_argument(p: &mut Printer<'_>, n: usize) {
     match (p.arg32(0), p.result()) {
         (0x1003 | 0x1004 | 0x1021 | 0x1022, Some(_)) => id::pointer(p, p.address(n)),
         _ => p.pointer(p.arg(n)),
@@ -263,7 +263,7 @@ pub(in crate::strace) fn arch_argument(p: &mut Printer<'_>, n: usize) {
 }
 
 /// The operation of `futex(2)`.
-pub(in crate::strace) fn futex_operation(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn futex_operation(p: &mut Printer<'_>, n: usize) {
     const PRIVATE: u32 = 128;
     const REALTIME: u32 = 256;
     let value = p.arg32(n);
@@ -280,7 +280,7 @@ pub(in crate::strace) fn futex_operation(p: &mut Printer<'_>, n: usize) {
 }
 
 /// The arguments of `futex(2)` behind the operation.
-pub(in crate::strace) fn futex_argument(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn futex_argument(p: &mut Printer<'_>, n: usize) {
     let operation = p.arg32(1) & 0x7f;
     let waits = matches!(operation, 0 | 6 | 9 | 11 | 13);
     let requeues = matches!(operation, 3 | 4 | 5 | 12);
@@ -298,7 +298,7 @@ pub(in crate::strace) fn futex_argument(p: &mut Printer<'_>, n: usize) {
 }
 
 /// `struct futex_waitv`: argument n, their number behind it.
-pub(in crate::strace) fn futex_vector(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn futex_vector(p: &mut Printer<'_>, n: usize) {
     let count = p.address(n + 1).min(128);
     p.array(p.address(n), count, |p, waiter: abi::futex::FutexWaitv| {
         put!(

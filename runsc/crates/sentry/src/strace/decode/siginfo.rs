@@ -13,14 +13,14 @@ use crate::strace::printer::{Printer, put};
 const DETAIL_AT: usize = 16;
 
 /// The text of a signal's information.
-pub(in crate::strace) fn text(info: &SignalInfo) -> String {
+pub(crate) fn text(info: &SignalInfo) -> String {
     let mut printer = Printer::new(memory::of(None), [0; 6], 0);
     print(&mut printer, &info.to_bytes());
     printer.take()
 }
 
 /// The structure in user memory.
-pub(in crate::strace) fn siginfo(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn siginfo(p: &mut Printer<'_>, address: usize) {
     if let Some(bytes) = p.value::<[u8; SIGINFO_LEN]>(address) {
         print(p, &bytes);
     }

@@ -7,7 +7,7 @@ use crate::strace::names;
 use crate::strace::printer::{Printer, put};
 
 /// A signal by name.
-pub(in crate::strace) fn print(p: &mut Printer<'_>, number: u64) {
+pub(crate) fn print(p: &mut Printer<'_>, number: u64) {
     match Signal::new(number) {
         Some(signal) => p.text(&signal.name()),
         None => put!(p, "{number}"),
@@ -15,7 +15,7 @@ pub(in crate::strace) fn print(p: &mut Printer<'_>, number: u64) {
 }
 
 /// A set: the shorter of what is in it and what is not.
-pub(in crate::strace) fn print_set(p: &mut Printer<'_>, set: SignalSet) {
+pub(crate) fn print_set(p: &mut Printer<'_>, set: SignalSet) {
     let complement = set.0.count_ones() > 32;
     let shown = if complement { SignalSet(!set.0) } else { set };
     let names: Vec<String> = (1..=u64::from(Signal::MAX))
@@ -27,14 +27,14 @@ pub(in crate::strace) fn print_set(p: &mut Printer<'_>, set: SignalSet) {
     put!(p, "{sign}[{}]", names.join(" "));
 }
 
-pub(in crate::strace) fn set(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn set(p: &mut Printer<'_>, address: usize) {
     if let Some(bits) = p.value(address) {
         print_set(p, SignalSet(bits));
     }
 }
 
 /// The pair of address and size that `pselect6(2)` takes.
-pub(in crate::strace) fn sized_set(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn sized_set(p: &mut Printer<'_>, address: usize) {
     if let Some([mask, len]) = p.value::<[u64; 2]>(address) {
         p.text("{sigmask=");
         if mask == 0 {
@@ -46,7 +46,7 @@ pub(in crate::strace) fn sized_set(p: &mut Printer<'_>, address: usize) {
     }
 }
 
-pub(in crate::strace) fn action(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn action(p: &mut Printer<'_>, address: usize) {
     let Some(action) = p.value::<KernelSigaction>(address) else {
         return;
     };
@@ -66,7 +66,7 @@ pub(in crate::strace) fn action(p: &mut Printer<'_>, address: usize) {
     p.text("}");
 }
 
-pub(in crate::strace) fn stack(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn stack(p: &mut Printer<'_>, address: usize) {
     if let Some(stack) = p.value::<StackT>(address) {
         p.text("{ss_sp=");
         p.pointer(stack.sp);
@@ -80,7 +80,7 @@ pub(in crate::strace) fn stack(p: &mut Printer<'_>, address: usize) {
 }
 
 /// What `rt_sigreturn(2)` goes back to: the mask in the frame at the stack pointer.
-pub(in crate::strace) fn frame(p: &mut Printer<'_>, _n: usize) {
+pub(crate) fn frame(p: &mut Printer<'_>, _n: usize) {
     const MASK_AT: u64 = 296;
     let at = p.stack().wrapping_add(MASK_AT);
     if let Some(mask) = p.peek(crate::strace::printer::size(at)) {

@@ -7,7 +7,7 @@ use crate::strace::names::socket as names;
 use crate::strace::printer::{Printer, put, size};
 
 /// The type of a socket with the flags that are passed along.
-pub(in crate::strace) fn print_type(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn print_type(p: &mut Printer<'_>, n: usize) {
     let value = u64::from(p.arg32(n));
     p.one_of(&names::TYPE, value & 0xf);
     if value & !0xf != 0 {
@@ -17,7 +17,7 @@ pub(in crate::strace) fn print_type(p: &mut Printer<'_>, n: usize) {
 }
 
 /// The protocol of a socket, whose family is the first argument.
-pub(in crate::strace) fn print_protocol(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn print_protocol(p: &mut Printer<'_>, n: usize) {
     let protocol = u64::from(p.arg32(n));
     match p.arg32(0) {
         2 | 10 => p.one_of(&names::IP_PROTOCOL, protocol),
@@ -27,7 +27,7 @@ pub(in crate::strace) fn print_protocol(p: &mut Printer<'_>, n: usize) {
 }
 
 /// The name of an option, whose level is the argument before it.
-pub(in crate::strace) fn print_option(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn print_option(p: &mut Printer<'_>, n: usize) {
     let option = u64::from(p.arg32(n));
     match p.arg32(n - 1) {
         0 => p.one_of(&names::IP_OPTION, option),
@@ -40,7 +40,7 @@ pub(in crate::strace) fn print_option(p: &mut Printer<'_>, n: usize) {
 }
 
 /// An address of `len` bytes.
-pub(in crate::strace) fn print_address(p: &mut Printer<'_>, address: usize, len: usize) {
+pub(crate) fn print_address(p: &mut Printer<'_>, address: usize, len: usize) {
     if address == 0 {
         return p.text("NULL");
     }
@@ -105,13 +105,13 @@ fn unix(p: &mut Printer<'_>, path: &[u8]) {
 }
 
 /// An address that is given: argument n, its length behind it.
-pub(in crate::strace) fn address_in(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn address_in(p: &mut Printer<'_>, n: usize) {
     let len = size(u64::from(p.arg32(n + 1)));
     print_address(p, p.address(n), len);
 }
 
 /// An address that is stored: argument n, a pointer to its length behind it.
-pub(in crate::strace) fn address_out(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn address_out(p: &mut Printer<'_>, n: usize) {
     let len = p.peek::<u32>(p.address(n + 1));
     match (p.result(), len) {
         (Some(_), Some(len)) => print_address(p, p.address(n), size(u64::from(len))),
@@ -120,7 +120,7 @@ pub(in crate::strace) fn address_out(p: &mut Printer<'_>, n: usize) {
 }
 
 /// A length that is stored: argument n.
-pub(in crate::strace) fn length(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn length(p: &mut Printer<'_>, address: usize) {
     super::id::int(p, address);
 }
 
@@ -200,14 +200,14 @@ fn credentials(p: &mut Printer<'_>, address: usize) {
 }
 
 /// The message of `sendmsg(2)`.
-pub(in crate::strace) fn message_in(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn message_in(p: &mut Printer<'_>, address: usize) {
     if let Some(header) = p.value(address) {
         print_header(p, &header, None);
     }
 }
 
 /// The message of `recvmsg(2)`.
-pub(in crate::strace) fn message_out(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn message_out(p: &mut Printer<'_>, address: usize) {
     let filled = p.result().map(size);
     if let Some(header) = p.value(address) {
         print_header(p, &header, filled);
@@ -215,7 +215,7 @@ pub(in crate::strace) fn message_out(p: &mut Printer<'_>, address: usize) {
 }
 
 /// The messages of `sendmmsg(2)`: argument n, their number behind it.
-pub(in crate::strace) fn messages_in(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn messages_in(p: &mut Printer<'_>, n: usize) {
     let count = size(u64::from(p.arg32(n + 1))).min(1024);
     p.array(p.address(n), count, |p, message: Mmsghdr| {
         p.text("{msg_hdr=");
@@ -225,7 +225,7 @@ pub(in crate::strace) fn messages_in(p: &mut Printer<'_>, n: usize) {
 }
 
 /// The messages of `recvmmsg(2)`.
-pub(in crate::strace) fn messages_out(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn messages_out(p: &mut Printer<'_>, n: usize) {
     let Some(count) = p.result() else {
         return p.pointer(p.arg(n));
     };
@@ -260,7 +260,7 @@ fn print_value(p: &mut Printer<'_>, n: usize, len: usize) {
 }
 
 /// The value of `setsockopt(2)`: argument n, its length behind it.
-pub(in crate::strace) fn option_in(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn option_in(p: &mut Printer<'_>, n: usize) {
     if p.arg(n) == 0 {
         return p.text("NULL");
     }
@@ -268,7 +268,7 @@ pub(in crate::strace) fn option_in(p: &mut Printer<'_>, n: usize) {
 }
 
 /// The value of `getsockopt(2)`: argument n, a pointer to its length behind it.
-pub(in crate::strace) fn option_out(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn option_out(p: &mut Printer<'_>, n: usize) {
     let len = p.peek::<u32>(p.address(n + 1));
     match (p.result(), len) {
         (Some(_), Some(len)) if p.arg(n) != 0 => print_value(p, n, size(u64::from(len))),

@@ -3,7 +3,7 @@
 use crate::strace::printer::{Printer, put};
 
 /// `struct new_utsname`: six fields of 65 bytes.
-pub(in crate::strace) fn utsname(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn utsname(p: &mut Printer<'_>, address: usize) {
     const NAMES: [&str; 6] = [
         "sysname",
         "nodename",
@@ -25,7 +25,7 @@ pub(in crate::strace) fn utsname(p: &mut Printer<'_>, address: usize) {
     p.text("}");
 }
 
-pub(in crate::strace) fn sysinfo(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn sysinfo(p: &mut Printer<'_>, address: usize) {
     let Some(words) = p.value::<[u64; 14]>(address) else {
         return;
     };

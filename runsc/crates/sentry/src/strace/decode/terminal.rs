@@ -49,7 +49,7 @@ fn content(request: u32) -> Content {
 }
 
 /// Argument n, after the call.
-pub(in crate::strace) fn argument(p: &mut Printer<'_>, n: usize) {
+pub(crate) fn argument(p: &mut Printer<'_>, n: usize) {
     let done = p.result().is_some();
     match content(p.arg32(1)) {
         Content::Nothing => {}

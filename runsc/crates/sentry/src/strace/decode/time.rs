@@ -10,24 +10,24 @@ fn print_timespec(p: &mut Printer<'_>, time: Timespec) {
     put!(p, "{{tv_sec={}, tv_nsec={}}}", time.sec, time.nsec);
 }
 
-pub(in crate::strace) fn print_timeval(p: &mut Printer<'_>, time: Timeval) {
+pub(crate) fn print_timeval(p: &mut Printer<'_>, time: Timeval) {
     put!(p, "{{tv_sec={}, tv_usec={}}}", time.sec, time.usec);
 }
 
-pub(in crate::strace) fn timespec(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn timespec(p: &mut Printer<'_>, address: usize) {
     if let Some(time) = p.value(address) {
         print_timespec(p, time);
     }
 }
 
-pub(in crate::strace) fn timeval(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn timeval(p: &mut Printer<'_>, address: usize) {
     if let Some(time) = p.value(address) {
         print_timeval(p, time);
     }
 }
 
 /// Access and modification times of `utimensat(2)`.
-pub(in crate::strace) fn file_times(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn file_times(p: &mut Printer<'_>, address: usize) {
     const UTIME_NOW: i64 = 0x3fff_ffff;
     const UTIME_OMIT: i64 = 0x3fff_fffe;
     p.array(address, 2, |p, time: Timespec| match time.nsec {
@@ -38,17 +38,17 @@ pub(in crate::strace) fn file_times(p: &mut Printer<'_>, address: usize) {
 }
 
 /// Access and modification times of `utimes(2)`.
-pub(in crate::strace) fn two_timevals(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn two_timevals(p: &mut Printer<'_>, address: usize) {
     p.array(address, 2, print_timeval);
 }
 
-pub(in crate::strace) fn utimbuf(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn utimbuf(p: &mut Printer<'_>, address: usize) {
     if let Some([access, modification]) = p.value::<[i64; 2]>(address) {
         put!(p, "{{actime={access}, modtime={modification}}}");
     }
 }
 
-pub(in crate::strace) fn itimerspec(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn itimerspec(p: &mut Printer<'_>, address: usize) {
     if let Some(timer) = p.value::<Itimerspec>(address) {
         p.text("{it_interval=");
         print_timespec(p, timer.interval);
@@ -58,7 +58,7 @@ pub(in crate::strace) fn itimerspec(p: &mut Printer<'_>, address: usize) {
     }
 }
 
-pub(in crate::strace) fn itimerval(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn itimerval(p: &mut Printer<'_>, address: usize) {
     if let Some(timer) = p.value::<Itimerval>(address) {
         p.text("{it_interval=");
         print_timeval(p, timer.interval);
@@ -68,7 +68,7 @@ pub(in crate::strace) fn itimerval(p: &mut Printer<'_>, address: usize) {
     }
 }
 
-pub(in crate::strace) fn timezone(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn timezone(p: &mut Printer<'_>, address: usize) {
     if let Some(zone) = p.value::<Timezone>(address) {
         let Timezone {
             minutes_west,
@@ -81,7 +81,7 @@ pub(in crate::strace) fn timezone(p: &mut Printer<'_>, address: usize) {
     }
 }
 
-pub(in crate::strace) fn tms(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn tms(p: &mut Printer<'_>, address: usize) {
     if let Some(times) = p.value::<Tms>(address) {
         put!(
             p,
@@ -95,13 +95,13 @@ pub(in crate::strace) fn tms(p: &mut Printer<'_>, address: usize) {
 }
 
 /// `time_t`
-pub(in crate::strace) fn seconds(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn seconds(p: &mut Printer<'_>, address: usize) {
     if let Some(seconds) = p.value::<i64>(address) {
         put!(p, "[{seconds}]");
     }
 }
 
-pub(in crate::strace) fn timex(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn timex(p: &mut Printer<'_>, address: usize) {
     if let Some(timex) = p.value::<Timex>(address) {
         p.text("{modes=");
         p.flags(&names::time::ADJUST, u64::from(timex.modes));
@@ -120,7 +120,7 @@ pub(in crate::strace) fn timex(p: &mut Printer<'_>, address: usize) {
     }
 }
 
-pub(in crate::strace) fn sigevent(p: &mut Printer<'_>, address: usize) {
+pub(crate) fn sigevent(p: &mut Printer<'_>, address: usize) {
     if let Some(event) = p.value::<Sigevent>(address) {
         put!(p, "{{sigev_value={:#x}, sigev_signo=", event.value);
         match Signal::new(u64::from(event.signo.cast_unsigned())) {
@@ -137,4 +137,11 @@ pub(in crate::strace) fn sigevent(p: &mut Printer<'_>, address: usize) {
         }
         p.text("}");
     }
+}
+
+/// The state of the clock.
+pub(crate) fn state(p: &mut Printer<'_>, value: u64) {
+    put!(p, "{value} (");
+    p.one_of(&names::time::TIME_STATE, value);
+    p.text(")");
 }

@@ -1,19 +1,16 @@
 //! The names of flags and constants, a file for each subject.
 
-pub(super) mod calls;
-pub(super) mod file;
-pub(super) mod memory;
-pub(super) mod process;
-pub(super) mod signal;
-pub(super) mod socket;
-pub(super) mod terminal;
-pub(super) mod time;
-
-pub(super) use calls::{CALL_NUMBERS, call};
+pub(crate) mod file;
+pub(crate) mod memory;
+pub(crate) mod process;
+pub(crate) mod signal;
+pub(crate) mod socket;
+pub(crate) mod terminal;
+pub(crate) mod time;
 
 /// The names of the values of one type of argument.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// What strace(1) writes behind a value without a name.
     unknown: &'static str,
     /// Values and names; combinations of flags before the flags that are in them.
@@ -25,7 +22,7 @@ macro_rules! names {
     ($($(#[$doc:meta])* $table:ident($unknown:literal) { $($name:ident = $value:expr),* $(,)? })*) => {
         $(
             $(#[$doc])*
-            pub(in crate::strace) const $table: $crate::strace::names::Names =
+            pub(crate) const $table: $crate::strace::names::Names =
                 $crate::strace::names::Names::new($unknown, &[$(($value, stringify!($name))),*]);
         )*
     };
@@ -33,18 +30,18 @@ macro_rules! names {
 use names;
 
 impl Names {
-    pub(super) const fn new(unknown: &'static str, pairs: &'static [(u64, &'static str)]) -> Names {
+    pub(crate) const fn new(unknown: &'static str, pairs: &'static [(u64, &'static str)]) -> Names {
         Names { unknown, pairs }
     }
 
     /// The name of exactly this value.
-    pub(super) fn exact(&self, value: u64) -> Option<&'static str> {
+    pub(crate) fn exact(&self, value: u64) -> Option<&'static str> {
         let found = self.pairs.iter().find(|(v, _)| *v == value);
         found.map(|(_, name)| *name)
     }
 
     /// The name, or the number and a remark.
-    pub(super) fn one_of(&self, value: u64) -> String {
+    pub(crate) fn one_of(&self, value: u64) -> String {
         match self.exact(value) {
             Some(name) => name.to_owned(),
             None => format!("{value:#x} /* {} */", self.unknown),
@@ -52,7 +49,7 @@ impl Names {
     }
 
     /// The names of the flags in `value`, separated by bars.
-    pub(super) fn flags(&self, value: u64) -> String {
+    pub(crate) fn flags(&self, value: u64) -> String {
         if value == 0 {
             return self.exact(0).unwrap_or("0").to_owned();
         }
@@ -69,7 +66,7 @@ impl Names {
     }
 
     /// The names of the flags, and what has none.
-    pub(super) fn split(&self, value: u64) -> (Vec<&'static str>, u64) {
+    pub(crate) fn split(&self, value: u64) -> (Vec<&'static str>, u64) {
         let mut rest = value;
         let mut found = Vec::new();
         for (flag, name) in self.pairs {
