@@ -27,18 +27,21 @@ const LICENCES: [&str; 9] = [
 const TWICE: &[&str] = &include!("twice.list");
 
 /// The runtime's crates, and which of each other they use.
-const RUNTIME: [(&str, &[&str]); 13] = [
+const RUNTIME: [(&str, &[&str]); 14] = [
     ("abi", &[]),
     ("host", &["abi"]),
-    ("memory", &["abi", "host"]),
+    ("locks", &[]),
+    ("memory", &["abi", "host", "locks"]),
     ("vdso", &["abi"]),
     ("seccomp", &["abi", "host"]),
     ("platform", &["abi", "host", "memory", "seccomp"]),
-    ("gofer", &["abi", "host"]),
+    ("gofer", &["abi", "host", "locks"]),
     ("control", &["abi", "host"]),
     (
         "sentry",
-        &["abi", "host", "memory", "platform", "gofer", "vdso"],
+        &[
+            "abi", "host", "memory", "platform", "gofer", "vdso", "locks",
+        ],
     ),
     (
         "sandbox",

@@ -17,13 +17,8 @@
 //! | [`time`] | clocks and the vDSO's page |
 //!
 //! # Lock order
-//! A lock may be taken while those to its left are held:
-//! - rename > dentry > inode metadata > file offset > mm mappings > mm active > inode mappings > memory allocator
-//! - task set > thread group > signals > wait queue
-//!
-//! Only the first four (sleeping locks) may be held across gofer or disk I/O; none across an
-//! interruptible wait, and none while application code runs. No lock that a user fault may take (from
-//! *mm mappings* rightwards) is held while user memory is copied.
+//! The ranks of [`locks::rank`] are the order, which builds with debug assertions check. None of the locks is held
+//! while application code runs.
 #![forbid(unsafe_code)]
 
 pub mod error;
