@@ -31,7 +31,7 @@ const RUNTIME: [(&str, &[&str]); 14] = [
     ("abi", &[]),
     ("host", &["abi"]),
     ("locks", &[]),
-    ("memory", &["abi", "host", "locks"]),
+    ("memory", &["abi", "host"]),
     ("vdso", &["abi"]),
     ("seccomp", &["abi", "host"]),
     ("platform", &["abi", "host", "memory", "seccomp"]),

@@ -18,6 +18,18 @@ fn behaves_like_linux_inside_the_runtime() {
     }
 }
 
+/// The workspace's own in a build that checks itself: arithmetic, assertions, the order of locks. One platform will do.
+#[test]
+fn breaks_no_rule_of_its_own() {
+    let mut runtime = Runtime::under_test().unwrap();
+    if std::env::var_os("RUNTIME").is_some_and(|name| !name.is_empty()) {
+        return;
+    }
+    runtime.program = build::runsc_in("dev").unwrap();
+    let program = build::guest("syscall-tests", Linkage::StaticPie).unwrap();
+    crate::check(&Place::Runtime(runtime, Files::Overlay), &program);
+}
+
 /// The program at a fixed address runs too: one family is enough to show it.
 #[test]
 fn program_at_a_fixed_address_runs() {

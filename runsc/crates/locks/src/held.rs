@@ -48,8 +48,7 @@ impl Held {
     }
 }
 
-/// Panics, with debug assertions, if the thread holds a lock that must not be held across a request to the gofer or disk
-/// I/O.
+/// Panics, with debug assertions, if the thread holds a lock that must not be held across a request to the gofer.
 #[track_caller]
 pub fn assert_may_sleep() {
     check("a call that may sleep", |place| {

@@ -6,8 +6,8 @@
 //!
 //! - A lock is taken only while the thread holds locks of its chain that come before it ([`rank`]). Two locks of one rank
 //!   are taken together by [`Mutex::lock_nested`], whose caller says why that can't deadlock.
-//! - Only sleeping locks are held across a request to the gofer or disk I/O ([`assert_may_sleep`]), and none across a
-//!   wait that a signal can end ([`assert_none_held`]).
+//! - Only sleeping locks are held across a request to the gofer ([`assert_may_sleep`]), and none across a wait that a
+//!   signal can end ([`assert_none_held`]).
 //! - No lock that a page fault takes is held while user memory is copied ([`assert_may_fault`]).
 //!
 //! What breaks a rule panics with both places of the source. A lock without a rank takes part in all but the first.

@@ -35,7 +35,7 @@ pub struct Place {
 /// What may be done while a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Gofer requests and disk I/O.
+    /// Gofer requests.
     Sleeping,
     /// Neither these nor access to user memory, whose faults take it.
     Fault,

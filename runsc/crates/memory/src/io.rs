@@ -32,7 +32,6 @@ pub enum Position {
 /// # Errors
 /// What the host reports; EFAULT if a piece can't be written, after the bytes that did fit.
 pub fn read(fd: BorrowedFd<'_>, pieces: &[GuestBytes<'_>], position: Position) -> Result<usize> {
-    check_locks(position);
     let vectors = vectors(pieces);
     // SAFETY: 1. the vectors cover mappings that stay in place while `pieces` is borrowed; 2. there
     // are no references to their bytes; 3. the descriptor is open while it is borrowed.
@@ -83,7 +82,6 @@ pub fn read_cached(fd: BorrowedFd<'_>, pieces: &[GuestBytes<'_>], at: u64) -> Re
 /// # Errors
 /// What the host reports; EFAULT if a piece can't be read, after the bytes that did fit.
 pub fn write(fd: BorrowedFd<'_>, pieces: &[GuestBytes<'_>], position: Position) -> Result<usize> {
-    check_locks(position);
     let vectors = vectors(pieces);
     // SAFETY: as for `read`; the call only reads the pieces.
     let outcome = unsafe {
@@ -105,13 +103,6 @@ pub fn write(fd: BorrowedFd<'_>, pieces: &[GuestBytes<'_>], position: Position) 
         }
     };
     answer(outcome)
-}
-
-/// What may wait for the disk is not called with locks that do not sleep.
-fn check_locks(position: Position) {
-    if position != Position::CurrentNow {
-        locks::assert_may_sleep();
-    }
 }
 
 fn vectors(pieces: &[GuestBytes<'_>]) -> Vec<iovec> {
