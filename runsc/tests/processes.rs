@@ -31,6 +31,8 @@ impl Host {
         let host = Host {
             directory: tempfile::tempdir().unwrap(),
         };
+        // All containers here have one id, and tests run side by side.
+        let group = host.directory.path().file_name().unwrap().to_string_lossy();
         let config = json!({
             "ociVersion": "1.0.2",
             "process": {
@@ -38,7 +40,10 @@ impl Host {
                 "env": ["PATH=/usr/bin:/bin"],
             },
             "root": {"path": "/", "readonly": true},
-            "linux": {"namespaces": [{"type": "network"}, {"type": "pid"}, {"type": "mount"}]},
+            "linux": {
+                "cgroupsPath": format!("/runsc-{group}"),
+                "namespaces": [{"type": "network"}, {"type": "pid"}, {"type": "mount"}],
+            },
         });
         fs::write(
             host.directory.path().join("config.json"),

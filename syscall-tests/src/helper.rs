@@ -5,11 +5,14 @@
 //! auxv KEY`, `helper altstack`, `helper name`, `helper
 //! thp` (whether huge pages are disabled), `helper dumpfilter` (what a core dump would hold), `helper long
 //! NAME` (an operation that does not end, see [`crate::long`]), `helper files SEED COUNT DIR` (random file operations,
-//! see [`crate::operations`]), `helper threads MOST`, `helper settings` (limits of `/proc/sys`, see [`crate::settings`]).
+//! see [`crate::operations`]), `helper threads MOST`, `helper settings` (limits of `/proc/sys`, see [`crate::settings`]),
+//! `helper mapped COUNT DIR` (changes files through mappings, and then reads and makes others).
 
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::map::{Map, RW};
 use crate::support::{self, creds, proc, process, signal, time};
 use crate::sys::{self, SysError};
 
@@ -40,6 +43,7 @@ pub(crate) fn run(args: &[String]) -> i32 {
             let most = rest.first().and_then(|most| most.parse().ok());
             threads(most.unwrap_or(1))
         }
+        Some("mapped") => mapped_files(rest).unwrap_or_else(|error| error.to_string()),
         Some("args") => std::env::args().collect::<Vec<_>>().join("|"),
         Some("env") => environment(),
         Some("fds") => open_fds(rest),
@@ -62,6 +66,34 @@ pub(crate) fn run(args: &[String]) -> i32 {
     };
     println!("{text}");
     0
+}
+
+/// Changes files through mappings, one after the other, then reads all of them and makes as many.
+fn mapped_files(args: &[String]) -> std::io::Result<String> {
+    let [count, dir] = args else {
+        return Ok("mapped COUNT DIR".to_owned());
+    };
+    let count: usize = count.parse().map_err(std::io::Error::other)?;
+    let path = |kind: &str, number| format!("{dir}/{kind}{number}");
+    for number in 0..count {
+        let path = path("mapped", number);
+        std::fs::write(&path, [0; 4096])?;
+        let file = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(&path)?;
+        let map = Map::new(4096, RW, libc::MAP_SHARED, file.as_raw_fd(), 0)
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
+        map.set(number % 4096, 1);
+    }
+    for number in 0..count {
+        let bytes = std::fs::read(path("mapped", number))?;
+        if bytes.get(number % 4096) != Some(&1) {
+            return Ok(format!("file {number} has not what was stored"));
+        }
+        std::fs::write(path("made", number), &bytes)?;
+    }
+    Ok("done".to_owned())
 }
 
 /// Makes threads as long as it may, which all live on; tells how many there were, and why there are no more.

@@ -20,5 +20,6 @@ mod notify;
 mod pause;
 mod process_table;
 mod programs;
+mod renamed_by_host;
 mod settings;
 mod stdio;

@@ -23,8 +23,8 @@ pub(crate) fn ask(program: &str, args: &[&str]) -> String {
 impl Runsc {
     pub(crate) fn new(program: &str) -> Runsc {
         let overview = ask(program, &["help"]);
-        let indented = overview.lines().filter(|line| line.starts_with("  "));
-        let names = indented.filter_map(|line| line.split_whitespace().next());
+        let indented = overview.lines().filter_map(|line| line.strip_prefix("  "));
+        let names = indented.filter_map(|line| line.split(' ').next().filter(|n| !n.is_empty()));
         let names = names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase()));
         let flags = |name: &str| (name.to_owned(), flags(&ask(program, &["help", name])));
         Runsc {
@@ -56,6 +56,7 @@ fn flags(text: &str) -> Flags {
         let value = words.iter().find(|word| !word.starts_with('-'));
         let takes_value = value.is_some_and(|word| is_value(word));
         for name in names {
+            let name = name.split('[').next().unwrap_or(name);
             let name = name.trim_matches(['-', ',']);
             flags.insert(name.to_owned(), takes_value);
         }
@@ -65,7 +66,5 @@ fn flags(text: &str) -> Flags {
 
 /// A kind or a placeholder, and not the beginning of a description.
 fn is_value(word: &str) -> bool {
-    matches!(word, "string" | "int")
-        || word.starts_with(['<', '['])
-        || word.chars().all(|c| c.is_ascii_uppercase())
+    word == "value" || word.starts_with(['<', '[']) || word.chars().all(|c| c.is_ascii_uppercase())
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 
 mod coverage;
+mod descriptors;
 mod file_operations;
 mod files;
 mod native;

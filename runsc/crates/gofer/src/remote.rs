@@ -28,6 +28,8 @@ use crate::wire::{
 const CONNECTIONS_MAX: usize = 16;
 /// What a donated descriptor that did not come means: this process has no room for more.
 const NO_DESCRIPTOR: Errno = Errno::ENFILE;
+/// How often room is made for one descriptor, which other threads may take.
+const ROOM_TRIES: usize = 16;
 /// How many nodes are gathered before they are closed.
 const CLOSE_BATCH: usize = 64;
 
@@ -40,6 +42,16 @@ pub struct RemoteTree {
     returned: Condvar,
     to_close: Mutex<Vec<NodeId>>,
     gone: AtomicBool,
+    room: Mutex<Vec<MakeRoom>>,
+}
+
+/// Closes descriptors of this process that are open for speed only; false if there are none.
+struct MakeRoom(Box<dyn Fn() -> bool + Send>);
+
+impl std::fmt::Debug for MakeRoom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MakeRoom")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +101,46 @@ impl RemoteTree {
             returned: Condvar::new(),
             to_close: Mutex::new(Vec::new()),
             gone: AtomicBool::new(false),
+            room: Mutex::default(),
         }
+    }
+
+    /// Has `close` called where this process has no room for a descriptor that the gofer sends: it closes some that are
+    /// open for speed only, and says whether there were any.
+    pub fn when_full(&self, close: impl Fn() -> bool + Send + 'static) {
+        self.room.lock().push(MakeRoom(Box::new(close)));
+    }
+
+    /// What came with an answer, or comes with another try, once there is room for it.
+    fn received<T>(
+        &self,
+        first: (T, Option<OwnedFd>),
+        again: impl Fn() -> Result<(T, Option<OwnedFd>)>,
+    ) -> Result<(T, OwnedFd)> {
+        let mut answer = first;
+        for _ in 0..ROOM_TRIES {
+            match answer {
+                (value, Some(fd)) => return Ok((value, fd)),
+                (_, None) if !self.make_room() => break,
+                (_, None) => answer = again()?,
+            }
+        }
+        Err(NO_DESCRIPTOR)
+    }
+
+    fn make_room(&self) -> bool {
+        let room = self.room.lock();
+        room.iter().filter(|make| make.0()).count() > 0
+    }
+
+    /// The descriptor of a file that was made, or, if it found no room, that of the file opened.
+    fn created(&self, (made, fd): (Made, Option<OwnedFd>), access: Access) -> Result<Created> {
+        let fd = match fd {
+            Some(fd) => fd,
+            None if self.make_room() => self.open(made.found.node, access)?.fd,
+            None => return Err(NO_DESCRIPTOR),
+        };
+        Ok(Created { made, fd })
     }
 
     /// Whether the gofer has gone away or broken the protocol: everything fails with `EIO` then.
@@ -147,16 +198,15 @@ impl RemoteTree {
     }
 
     fn connect(&self) -> Result<Connection> {
-        let answer = self.first.lock().exchange::<()>(&Request::Connect {});
-        match answer {
-            Ok(Ok(((), Some(socket)))) => Ok(Connection::new(socket)),
-            Ok(Ok(((), None))) => Err(Errno::EIO),
-            Ok(Err(error)) => Err(error),
-            Err(Broken(error)) => {
+        let ask = || {
+            let answer = self.first.lock().exchange::<()>(&Request::Connect {});
+            answer.unwrap_or_else(|Broken(error)| {
                 self.lost(error);
                 Err(Errno::EIO)
-            }
-        }
+            })
+        };
+        let ((), socket) = self.received(ask()?, ask)?;
+        Ok(Connection::new(socket))
     }
 
     /// Gives back a connection, or, with `None`, the right to make one.
@@ -347,34 +397,26 @@ impl HostTree for RemoteTree {
     }
 
     fn open(&self, node: NodeId, access: Access) -> Result<Opened> {
-        let (attr, fd) = self.ask_for_fd(&Request::Open { node, access })?;
-        Ok(Opened {
-            fd: fd.ok_or(NO_DESCRIPTOR)?,
-            attr,
-        })
+        let ask = || self.ask_for_fd(&Request::Open { node, access });
+        let (attr, fd) = self.received(ask()?, ask)?;
+        Ok(Opened { fd, attr })
     }
 
     fn create(&self, dir: NodeId, name: &[u8], access: Access, new: &NewFile) -> Result<Created> {
         let new = *new;
-        let (made, fd) = self.ask_for_fd(&Request::Create {
+        let answer = self.ask_for_fd(&Request::Create {
             dir,
             name,
             access,
             new,
         })?;
-        Ok(Created {
-            made,
-            fd: fd.ok_or(NO_DESCRIPTOR)?,
-        })
+        self.created(answer, access)
     }
 
     fn create_unnamed(&self, dir: NodeId, access: Access, new: &NewFile) -> Result<Created> {
         let new = *new;
-        let (made, fd) = self.ask_for_fd(&Request::CreateUnnamed { dir, access, new })?;
-        Ok(Created {
-            made,
-            fd: fd.ok_or(NO_DESCRIPTOR)?,
-        })
+        let answer = self.ask_for_fd(&Request::CreateUnnamed { dir, access, new })?;
+        self.created(answer, access)
     }
 
     fn make_dir(&self, dir: NodeId, name: &[u8], new: &NewFile) -> Result<Made> {

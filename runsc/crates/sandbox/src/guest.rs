@@ -153,6 +153,10 @@ impl Guest {
         let step = SandboxError::host;
         memory::install_fault_handler().map_err(step("handle faults of memory copies"))?;
         let container = config.container.clone();
+        let make_room = {
+            let platform = platform.clone();
+            move || platform.make_room()
+        };
         let kernel = make_kernel(&config, platform, host_memory)?;
         limit_tasks(&kernel, container.pids_limit);
         kernel.cgroups.set_limits(cpu_limits(&container.cpu));
@@ -166,6 +170,7 @@ impl Guest {
             kernel.set_sysctl(name, value).map_err(failed)?;
         }
         let tree = Arc::new(RemoteTree::new(gofer));
+        tree.when_full(make_room);
         let namespace = mounts::build(&kernel, &config, &tree)?;
         let notify = notify.map(|host| {
             let path = NOTIFY_SOCKET;

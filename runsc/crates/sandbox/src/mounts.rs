@@ -238,9 +238,12 @@ fn host_files(
     id: u32,
     options: Options,
 ) -> Result<Arc<GoferFs>, Errno> {
-    let tree: Arc<dyn HostTree> = tree.clone();
     let device = kernel.vfs.anonymous_device();
-    GoferFs::new(tree, TreeId(id), device, options)
+    let shown: Arc<dyn HostTree> = tree.clone();
+    let files = GoferFs::new(shown, TreeId(id), device, options)?;
+    let weak = Arc::downgrade(&files);
+    tree.when_full(move || weak.upgrade().is_some_and(|files| files.make_room()));
+    Ok(files)
 }
 
 /// Puts a layer in memory over `lower` if there is to be one.

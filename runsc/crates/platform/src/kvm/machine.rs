@@ -123,6 +123,11 @@ impl Machine {
         self.windows.forget_view();
     }
 
+    /// See [`crate::Platform::make_room`].
+    pub(crate) fn make_room(&self) -> bool {
+        self.windows.make_room()
+    }
+
     pub(super) fn windows(&self) -> &Windows {
         &self.windows
     }

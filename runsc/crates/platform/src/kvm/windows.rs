@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// How many windows that nothing leads to are kept.
 const MOST_IDLE: usize = 512;
+/// How many of them are closed at once where the host gives no more descriptors.
+const ROOM: usize = 16;
 /// A deleted file shorter than this is let go of at once: it may be somebody's disk space. The
 /// guest's memory file, which has no name either, is longer.
 const LONG_FILE: u64 = 1 << 30;
@@ -190,6 +192,12 @@ impl Windows {
             let writable = access.contains(Access::WRITE);
             slot.region().populate(at, len, writable);
         }
+    }
+
+    /// Closes windows that nothing leads to, the idlest first; false if there are none.
+    pub(super) fn make_room(&self) -> bool {
+        let mut state = self.state.lock();
+        (0..ROOM).filter(|_| self.close_idlest(&mut state)).count() > 0
     }
 
     /// Takes all windows out of this process's page tables, and KVM's; they are entered again where they are used.

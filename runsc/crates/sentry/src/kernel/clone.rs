@@ -329,7 +329,8 @@ fn make_known(
     if request.flags.contains(CloneFlags::NEWPID) {
         new_pid_namespace(child)?;
     }
-    let pidfd = open_pidfd(task, request, child)?;
+    let pidfd = open_pidfd(task, request, child)
+        .inspect_err(|_| child.child_pid_ns.lock().first_process_failed())?;
     let published = publish(task, request, child);
     match (&published, pidfd) {
         (Ok(_), _) => write_ids(task, request, child),

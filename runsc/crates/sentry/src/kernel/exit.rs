@@ -96,11 +96,6 @@ pub(crate) fn abandon(child: &Arc<Task>) {
             .children
             .retain(|other| !Arc::ptr_eq(other, group));
     }
-    let numbers = child.numbers();
-    // A namespace whose first process did not come to be never gets another (`free_pid` in Linux's `kernel/pid.c`).
-    if numbers.own() == 1 {
-        numbers.namespace().set_dead();
-    }
     child.release_numbers();
     release_resources(child);
 }

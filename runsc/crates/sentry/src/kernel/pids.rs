@@ -172,6 +172,13 @@ impl PidNamespace {
         Err(Errno::EAGAIN)
     }
 
+    /// A process could not be made after it would have had a number on Linux: a namespace whose first process that was
+    /// never gets another (`free_pid` in Linux's `kernel/pid.c`).
+    pub(crate) fn first_process_failed(&self) {
+        let mut table = self.table.lock();
+        table.dead |= table.last == 0;
+    }
+
     /// The number was given to nobody. That of an init is the next one's again.
     fn take_back(&self, id: u32) {
         let mut table = self.table.lock();

@@ -220,8 +220,22 @@ impl DescriptorCache {
         if state.queue.len() > self.limit.saturating_mul(2) {
             state.queue.retain(|inode| inode.strong_count() > 0);
         }
-        let (mut surplus, mut tries) = (state.open.saturating_sub(self.limit), state.queue.len());
-        while surplus > 0 && tries > 0 {
+        let surplus = state.open.saturating_sub(self.limit);
+        drop(state);
+        self.close_some(surplus, |other| {
+            Arc::ptr_eq(other, inode) || other.recently_used.swap(false, Ordering::Relaxed)
+        });
+    }
+
+    /// Closes `surplus` descriptors that nobody uses and that are not spared, the oldest first; how many there were.
+    pub(super) fn close_some(
+        &self,
+        surplus: usize,
+        is_spared: impl Fn(&Arc<GoferInode>) -> bool,
+    ) -> usize {
+        let mut state = self.state.lock();
+        let (mut closed, mut tries) = (0, state.queue.len());
+        while closed < surplus && tries > 0 {
             tries -= 1;
             let Some(candidate) = state.queue.pop_front() else {
                 break;
@@ -230,16 +244,15 @@ impl DescriptorCache {
                 continue;
             };
             drop(state);
-            let spared = Arc::ptr_eq(&other, inode)
-                || other.recently_used.swap(false, Ordering::Relaxed)
-                || !other.close_unused();
+            let is_spared = is_spared(&other) || !other.close_unused();
             state = self.state.lock();
-            if spared {
+            if is_spared {
                 state.queue.push_back(candidate);
             } else {
-                surplus -= 1;
+                closed += 1;
             }
         }
+        closed
     }
 
     /// Counts off the descriptor of an inode that is dropped.

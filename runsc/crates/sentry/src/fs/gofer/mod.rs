@@ -76,6 +76,8 @@ pub struct GoferFs {
     own_fifos: Mutex<VecDeque<Arc<GoferInode>>>,
 }
 
+/// How many descriptors are closed at once where this process has no room for one.
+const ROOM: usize = 16;
 /// The most FIFOs that are known as made in here; the oldest become strangers.
 const MOST_OWN_FIFOS: usize = 256;
 
@@ -123,6 +125,12 @@ impl GoferFs {
                 own_fifos: Mutex::default(),
             }
         }))
+    }
+
+    /// Closes some host descriptors that no file in use needs; false if there are none.
+    #[must_use]
+    pub fn make_room(&self) -> bool {
+        self.core.descriptors.close_some(ROOM, |_| false) > 0
     }
 
     /// Its root, as the type it is.
