@@ -12,7 +12,7 @@ use crate::vfs::file::OpenFlags;
 
 calls! {
     284 eventfd(initial: u32) => full ["forms::old_calls_make_descriptors"];
-    290 eventfd2(initial: u32, raw: u32 as Flags(file::EVENTFD))
+    290 eventfd2(initial: u32, flags: u32 as Flags(file::EVENTFD))
         => full ["aio::event_descriptors_are_told", "openat::files_that_are_opened_are_large"];
 }
 
@@ -22,13 +22,13 @@ fn eventfd(task: &Task, initial: u32) -> SyscallResult {
     open(task, initial, Taking::All, OpenFlags::empty())
 }
 
-fn eventfd2(task: &Task, initial: u32, raw: u32) -> SyscallResult {
-    let taking = if raw & EFD_SEMAPHORE == 0 {
+fn eventfd2(task: &Task, initial: u32, flags: u32) -> SyscallResult {
+    let taking = if flags & EFD_SEMAPHORE == 0 {
         Taking::All
     } else {
         Taking::One
     };
-    let flags = OpenFlags::from_bits_retain(raw & !EFD_SEMAPHORE);
+    let flags = OpenFlags::from_bits_retain(flags & !EFD_SEMAPHORE);
     if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
         return Err(Errno::EINVAL.into());
     }

@@ -13,7 +13,7 @@ use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {
-    62 kill(pid: i32, raw: i32 as Signal)
+    62 kill(pid: i32, signal: i32 as Signal)
         => full ["signal::handler_gets_the_siginfo_of_kill", "session::kill_of_a_group"];
     200 tkill(tid: i32, signal: i32 as Signal) => full ["signal::tgkill_and_tkill_codes"];
     234 tgkill(tgid: i32, tid: i32, signal: i32 as Signal) => full ["signal::tgkill_and_tkill_codes"];
@@ -37,11 +37,11 @@ fn decode(raw: i32) -> Result<Option<Signal>> {
     }
 }
 
-fn kill(task: &Task, pid: i32, raw: i32) -> SyscallResult {
+fn kill(task: &Task, pid: i32, signal: i32) -> SyscallResult {
     if pid == i32::MIN {
         return Err(Errno::ESRCH.into());
     }
-    permission::kill(task, pid, decode(raw)?)?;
+    permission::kill(task, pid, decode(signal)?)?;
     Ok(0)
 }
 
