@@ -45,14 +45,26 @@ impl Drop for Context {
 
 /// `struct iocb` for an operation.
 fn request(opcode: u64, fd: &Fd, buffer: u64, len: u64, offset: u64) -> [u64; 8] {
-    [42, 0, opcode | (fd.number() as u64) << 32, buffer, len, offset, 0, 0]
+    [
+        42,
+        0,
+        opcode | (fd.number() as u64) << 32,
+        buffer,
+        len,
+        offset,
+        0,
+        0,
+    ]
 }
 
 fn writes_and_reads_a_file() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"")?;
     let context = Context::new(4)?;
     let text = *b"hello world";
-    check_eq!(context.submit(&request(1, &file, text.as_ptr() as u64, 11, 5))?, 1);
+    check_eq!(
+        context.submit(&request(1, &file, text.as_ptr() as u64, 11, 5))?,
+        1
+    );
     check_eq!(context.event()?, (42, 11));
     let mut back = [0_u8; 11];
     context.submit(&request(0, &file, back.as_mut_ptr() as u64, 11, 5))?;
@@ -117,8 +129,14 @@ fn waiting_ends_with_the_time() -> Outcome {
     let context = Context::new(4)?;
     let mut event = [0_u64; 4];
     let short = [0_i64, 1_000_000];
-    check_eq!(sys!(SYS_io_getevents, context.0, 1, 1, &mut event, &short)?, 0);
-    errno_is!(sys!(SYS_io_getevents, context.0, 2, 1, &mut event, &short), EINVAL);
+    check_eq!(
+        sys!(SYS_io_getevents, context.0, 1, 1, &mut event, &short)?,
+        0
+    );
+    errno_is!(
+        sys!(SYS_io_getevents, context.0, 2, 1, &mut event, &short),
+        EINVAL
+    );
     Ok(())
 }
 

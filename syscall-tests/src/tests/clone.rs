@@ -1,6 +1,9 @@
 //! clone(2), clone3(2), fork(2), vfork(2), threads.
 
-#![expect(unsafe_code, reason = "children that share memory run on stacks made here")]
+#![expect(
+    unsafe_code,
+    reason = "children that share memory run on stacks made here"
+)]
 
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -79,7 +82,10 @@ fn fork_clears_pending_signals() -> Outcome {
     signal::raise(libc::SIGUSR1)?;
     process::in_child(|| {
         check_eq!(signal::pending()?, 0);
-        check_eq!(signal::mask()? & signal::bit(libc::SIGUSR1), signal::bit(libc::SIGUSR1));
+        check_eq!(
+            signal::mask()? & signal::bit(libc::SIGUSR1),
+            signal::bit(libc::SIGUSR1)
+        );
         Ok(())
     })?;
     check_eq!(signal::pending()?, signal::bit(libc::SIGUSR1));
@@ -177,7 +183,12 @@ fn vfork_itself_makes_a_process() -> Outcome {
 fn vfork_suspends_the_parent_until_exec() -> Outcome {
     let program = super::execve::program()?;
     let name = program.as_ptr() as usize;
-    let args = [name, c"helper".as_ptr() as usize, c"sleep".as_ptr() as usize, 0];
+    let args = [
+        name,
+        c"helper".as_ptr() as usize,
+        c"sleep".as_ptr() as usize,
+        0,
+    ];
     let start = time::monotonic_ns();
     let child = vfork(|| {
         let _ = sys!(SYS_execve, &program, &args, 0);
@@ -216,7 +227,10 @@ fn clone_copy(flags: i32, body: impl FnOnce() -> i32) -> Result<Child, crate::ca
 
 fn clone_files_shares_descriptors() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"")?;
-    clone_copy(libc::CLONE_FILES, || i32::from(sys!(SYS_dup2, &file, 77).is_err()))?.wait()?;
+    clone_copy(libc::CLONE_FILES, || {
+        i32::from(sys!(SYS_dup2, &file, 77).is_err())
+    })?
+    .wait()?;
     sys!(SYS_fcntl, 77, libc::F_GETFD)?;
     clone_copy(0, || i32::from(sys!(SYS_dup2, &file, 78).is_err()))?.wait()?;
     errno_is!(sys!(SYS_fcntl, 78, libc::F_GETFD), EBADF);
@@ -320,14 +334,26 @@ fn clone_stores_the_thread_ids() -> Outcome {
     }
     check_eq!(Child::adopt(pid).wait()?.code(), Some(0));
     // SAFETY: as above.
-    let (parent, child) = unsafe { ((&raw const parent_tid).read_volatile(), (&raw const child_tid).read_volatile()) };
+    let (parent, child) = unsafe {
+        (
+            (&raw const parent_tid).read_volatile(),
+            (&raw const child_tid).read_volatile(),
+        )
+    };
     check_eq!((i64::from(parent), child), (pid, 0));
     Ok(())
 }
 
 fn clone_pidfd() -> Outcome {
     let mut number = -1_i32;
-    let pid = sys!(SYS_clone, libc::CLONE_PIDFD | libc::SIGCHLD, 0, &mut number, 0, 0)?;
+    let pid = sys!(
+        SYS_clone,
+        libc::CLONE_PIDFD | libc::SIGCHLD,
+        0,
+        &mut number,
+        0,
+        0
+    )?;
     if pid == 0 {
         let _ = sys!(SYS_pause);
         process::exit_now(0);
@@ -336,7 +362,10 @@ fn clone_pidfd() -> Outcome {
     // SAFETY: reads a local whose address the kernel has written through.
     let pidfd = fd::Fd::own(i64::from(unsafe { (&raw const number).read_volatile() }));
     check_eq!(fd::poll_one(&pidfd, libc::POLLIN, 0)?, 0);
-    check_eq!(sys!(SYS_fcntl, &pidfd, libc::F_GETFD)?, i64::from(libc::FD_CLOEXEC));
+    check_eq!(
+        sys!(SYS_fcntl, &pidfd, libc::F_GETFD)?,
+        i64::from(libc::FD_CLOEXEC)
+    );
     sys!(SYS_pidfd_send_signal, &pidfd, libc::SIGTERM, 0, 0)?;
     check_eq!(fd::poll_one(&pidfd, libc::POLLIN, 5000)?, libc::POLLIN);
     check_eq!(child.wait()?.signal(), Some(libc::SIGTERM));
@@ -399,11 +428,16 @@ fn child_cleartid_wakes_a_waiter() -> Outcome {
     let stack = Map::anonymous(256 * 1024)?;
     let tid = AtomicI32::new(1);
     let address = tid.as_ptr() as usize;
-    let mut child = clone_on_stack(libc::CLONE_VM | libc::SIGCHLD, &stack, 256 * 1024, move || {
-        let _ = sys!(SYS_set_tid_address, address);
-        time::sleep_ms(50);
-        0
-    })?;
+    let mut child = clone_on_stack(
+        libc::CLONE_VM | libc::SIGCHLD,
+        &stack,
+        256 * 1024,
+        move || {
+            let _ = sys!(SYS_set_tid_address, address);
+            time::sleep_ms(50);
+            0
+        },
+    )?;
     let timeout = time::timespec(5000 * time::MS);
     while tid.load(Ordering::SeqCst) != 0 {
         match sys!(SYS_futex, address, libc::FUTEX_WAIT, 1, &timeout, 0, 0) {
@@ -469,8 +503,9 @@ fn one_of_eight_threads_exits() -> Outcome {
 fn many_threads_come_and_go() -> Outcome {
     static SUM: AtomicU32 = AtomicU32::new(0);
     for _ in 0..10 {
-        let threads: Vec<_> =
-            (0..20).map(|index| std::thread::spawn(move || SUM.fetch_add(index, Ordering::SeqCst))).collect();
+        let threads: Vec<_> = (0..20)
+            .map(|index| std::thread::spawn(move || SUM.fetch_add(index, Ordering::SeqCst)))
+            .collect();
         for thread in threads {
             check!(thread.join().is_ok());
         }
@@ -493,7 +528,10 @@ fn two_hundred_processes() -> Outcome {
 fn process_limit_is_eagain() -> Outcome {
     process::in_child(|| {
         crate::support::creds::become_nobody_else()?;
-        let limit = libc::rlimit { rlim_cur: 2, rlim_max: 2 };
+        let limit = libc::rlimit {
+            rlim_cur: 2,
+            rlim_max: 2,
+        };
         sys!(SYS_prlimit64, 0, libc::RLIMIT_NPROC, &limit, 0)?;
         let _first = process::fork_sleeper()?;
         errno_is!(sys!(SYS_clone, libc::SIGCHLD, 0, 0, 0, 0), EAGAIN);
@@ -505,14 +543,20 @@ fn process_limit_is_eagain() -> Outcome {
 fn process_limit_counts_threads_and_spares_the_others() -> Outcome {
     process::in_child(|| {
         crate::support::creds::become_user(54_323, 54_323)?;
-        let limit = libc::rlimit { rlim_cur: 3, rlim_max: 3 };
+        let limit = libc::rlimit {
+            rlim_cur: 3,
+            rlim_max: 3,
+        };
         sys!(SYS_prlimit64, 0, libc::RLIMIT_NPROC, &limit, 0)?;
         let (reader, writer) = fd::pipe(0)?;
         let other = std::thread::spawn(move || reader.read(1).is_ok_and(|bytes| bytes == b"x"));
         let _child = process::fork_sleeper()?;
         for _ in 0..20 {
             let refused = std::thread::Builder::new().spawn(|| ());
-            check_eq!(refused.err().and_then(|error| error.raw_os_error()), Some(libc::EAGAIN));
+            check_eq!(
+                refused.err().and_then(|error| error.raw_os_error()),
+                Some(libc::EAGAIN)
+            );
         }
         writer.write(b"x")?;
         check!(other.join().is_ok_and(|woken| woken));
@@ -528,7 +572,10 @@ fn clone_that_fails_spares_the_caller() -> Outcome {
         for flags in [0, thread] {
             let flags = flags | libc::CLONE_PIDFD | libc::SIGCHLD;
             for _ in 0..20 {
-                errno_is!(sys!(SYS_clone, flags, stack.addr() + (1 << 16), 16, 0, 0), EFAULT);
+                errno_is!(
+                    sys!(SYS_clone, flags, stack.addr() + (1 << 16), 16, 0, 0),
+                    EFAULT
+                );
             }
         }
         errno_is!(sys!(SYS_wait4, -1, 0, libc::__WALL, 0), ECHILD);
@@ -540,7 +587,10 @@ fn clone_that_fails_leaves_no_descriptor() -> Outcome {
     process::in_child(|| {
         let before = sys!(SYS_dup, 2)?;
         sys!(SYS_close, before)?;
-        errno_is!(sys!(SYS_clone, libc::CLONE_PIDFD | libc::SIGCHLD, 0, 16, 0, 0), EFAULT);
+        errno_is!(
+            sys!(SYS_clone, libc::CLONE_PIDFD | libc::SIGCHLD, 0, 16, 0, 0),
+            EFAULT
+        );
         check_eq!(sys!(SYS_dup, 2)?, before);
         Ok(())
     })
@@ -574,7 +624,10 @@ fn exit_signal_is_sent() -> Outcome {
         process::exit_now(3);
     }
     let info = signal::wait_for(signal::bit(libc::SIGUSR2), 5000)?;
-    check_eq!((info.si_code, signal::sender(&info).0), (libc::CLD_EXITED, pid as i32));
+    check_eq!(
+        (info.si_code, signal::sender(&info).0),
+        (libc::CLD_EXITED, pid as i32)
+    );
     sys!(SYS_wait4, pid, 0, libc::__WALL, 0)?;
     Ok(())
 }

@@ -22,7 +22,10 @@ fn filter_is_kept() -> Outcome {
     check_eq!(file::contents(FILTER)?, b"0000007f\n");
     process::in_child(|| {
         check_eq!(file::contents(FILTER)?, b"0000007f\n");
-        check_eq!(super::execve::helper(&["dumpfilter"], || Ok(()))?, "0000007f");
+        check_eq!(
+            super::execve::helper(&["dumpfilter"], || Ok(()))?,
+            "0000007f"
+        );
         set(b"0")?;
         Ok(())
     })?;
@@ -44,9 +47,14 @@ fn filter_takes_numbers() -> Outcome {
         ("0x11\0x", 0x11),
     ] {
         check_eq!(set(text.as_bytes())?, text.len());
-        check_eq!((text, file::contents(FILTER)?), (text, format!("{filter:08x}\n").into_bytes()));
+        check_eq!(
+            (text, file::contents(FILTER)?),
+            (text, format!("{filter:08x}\n").into_bytes())
+        );
     }
-    for text in ["garbage", "", "\n", "0x", "-1", " 5", "5 ", "5\n\n", "08", "5x", "+-5"] {
+    for text in [
+        "garbage", "", "\n", "0x", "-1", " 5", "5 ", "5\n\n", "08", "5x", "+-5",
+    ] {
         match set(text.as_bytes()) {
             Err(error) if error.errno == libc::EINVAL => {}
             other => fail!("{text:?} is {other:?}"),

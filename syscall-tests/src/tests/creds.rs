@@ -188,11 +188,20 @@ fn capabilities_follow_the_effective_id() -> Outcome {
     check!(full.effective != 0 && full.permitted == full.effective);
     in_child(|| {
         setresuid(-1, 1000, -1)?;
-        check_eq!(creds::capget()?, Caps { effective: 0, ..full });
+        check_eq!(
+            creds::capget()?,
+            Caps {
+                effective: 0,
+                ..full
+            }
+        );
         setresuid(-1, 0, -1)?;
         check_eq!(creds::capget()?, full);
         setresuid(1000, 1000, 1000)?;
-        check_eq!((creds::capget()?.effective, creds::capget()?.permitted), (0, 0));
+        check_eq!(
+            (creds::capget()?.effective, creds::capget()?.permitted),
+            (0, 0)
+        );
         Ok(())
     })
 }
@@ -203,8 +212,17 @@ fn keepcaps_keeps_the_permitted_set() -> Outcome {
         check_eq!(sys!(SYS_prctl, libc::PR_GET_KEEPCAPS, 0, 0, 0, 0)?, 0);
         sys!(SYS_prctl, libc::PR_SET_KEEPCAPS, 1, 0, 0, 0)?;
         setresuid(1000, 1000, 1000)?;
-        check_eq!(creds::capget()?, Caps { effective: 0, ..full });
-        creds::capset(Caps { effective: full.permitted, ..full })?;
+        check_eq!(
+            creds::capget()?,
+            Caps {
+                effective: 0,
+                ..full
+            }
+        );
+        creds::capset(Caps {
+            effective: full.permitted,
+            ..full
+        })?;
         check_eq!(creds::capget()?, full);
         errno_is!(sys!(SYS_prctl, libc::PR_SET_KEEPCAPS, 2, 0, 0, 0), EINVAL);
         Ok(())
@@ -214,11 +232,24 @@ fn keepcaps_keeps_the_permitted_set() -> Outcome {
 fn capset_cannot_add() -> Outcome {
     in_child(|| {
         let full = creds::capget()?;
-        let less = Caps { effective: 0, permitted: full.permitted & !1, inheritable: 0 };
+        let less = Caps {
+            effective: 0,
+            permitted: full.permitted & !1,
+            inheritable: 0,
+        };
         creds::capset(less)?;
         errno_is!(creds::capset(full), EPERM);
-        errno_is!(creds::capset(Caps { effective: 1, ..less }), EPERM);
-        creds::capset(Caps { effective: less.permitted, ..less })?;
+        errno_is!(
+            creds::capset(Caps {
+                effective: 1,
+                ..less
+            }),
+            EPERM
+        );
+        creds::capset(Caps {
+            effective: less.permitted,
+            ..less
+        })?;
         check_eq!(creds::capget()?.effective, less.permitted);
         Ok(())
     })
@@ -233,9 +264,26 @@ fn capget_versions() -> Outcome {
     let mut unknown = [0x1234_u32, 0];
     errno_is!(sys!(SYS_capget, &mut unknown, &mut data), EINVAL);
     check_eq!(unknown[0], creds::CAPABILITY_VERSION_3);
-    errno_is!(sys!(SYS_capget, &mut [creds::CAPABILITY_VERSION_3, 4_000_000], &mut data), ESRCH);
-    errno_is!(sys!(SYS_capget, &mut [creds::CAPABILITY_VERSION_3, u32::MAX], &mut data), EINVAL);
-    errno_is!(sys!(SYS_capset, &mut [creds::CAPABILITY_VERSION_3, 1], &data), EPERM);
+    errno_is!(
+        sys!(
+            SYS_capget,
+            &mut [creds::CAPABILITY_VERSION_3, 4_000_000],
+            &mut data
+        ),
+        ESRCH
+    );
+    errno_is!(
+        sys!(
+            SYS_capget,
+            &mut [creds::CAPABILITY_VERSION_3, u32::MAX],
+            &mut data
+        ),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_capset, &mut [creds::CAPABILITY_VERSION_3, 1], &data),
+        EPERM
+    );
     errno_is!(sys!(SYS_capget, 8, &mut data), EFAULT);
     Ok(())
 }
@@ -247,18 +295,28 @@ fn prctl(option: i32, a: u64, b: u64) -> SysResult {
 fn bounding_set() -> Outcome {
     creds::require(creds::CAP_SETPCAP)?;
     in_child(|| {
-        check_eq!(prctl(libc::PR_CAPBSET_READ, u64::from(creds::CAP_CHOWN), 0)?, 1);
+        check_eq!(
+            prctl(libc::PR_CAPBSET_READ, u64::from(creds::CAP_CHOWN), 0)?,
+            1
+        );
         prctl(libc::PR_CAPBSET_DROP, u64::from(creds::CAP_CHOWN), 0)?;
-        check_eq!(prctl(libc::PR_CAPBSET_READ, u64::from(creds::CAP_CHOWN), 0)?, 0);
+        check_eq!(
+            prctl(libc::PR_CAPBSET_READ, u64::from(creds::CAP_CHOWN), 0)?,
+            0
+        );
         errno_is!(prctl(libc::PR_CAPBSET_READ, 64, 0), EINVAL);
         errno_is!(prctl(libc::PR_CAPBSET_DROP, 64, 0), EINVAL);
         // What execve gives to root is limited by it.
         let program = super::execve::program()?;
         let output = super::execve::capture(|| super::execve::exec(&program, &["helper", "caps"]))?;
-        let effective = u64::from_str_radix(output.split(' ').next().unwrap_or(""), 16).unwrap_or(1);
+        let effective =
+            u64::from_str_radix(output.split(' ').next().unwrap_or(""), 16).unwrap_or(1);
         check!(effective != 0 && effective & 1 == 0, "{output}");
         creds::drop_effective(creds::CAP_SETPCAP)?;
-        errno_is!(prctl(libc::PR_CAPBSET_DROP, u64::from(creds::CAP_KILL), 0), EPERM);
+        errno_is!(
+            prctl(libc::PR_CAPBSET_DROP, u64::from(creds::CAP_KILL), 0),
+            EPERM
+        );
         Ok(())
     })
 }
@@ -275,7 +333,10 @@ fn ambient_set() -> Outcome {
         // It must be permitted and inheritable first.
         errno_is!(prctl(AMBIENT, RAISE, kill), EPERM);
         let full = creds::capget()?;
-        creds::capset(Caps { inheritable: 1 << kill, ..full })?;
+        creds::capset(Caps {
+            inheritable: 1 << kill,
+            ..full
+        })?;
         prctl(AMBIENT, RAISE, kill)?;
         check_eq!(prctl(AMBIENT, IS_SET, kill)?, 1);
         prctl(libc::PR_SET_KEEPCAPS, 1, 0)?;
@@ -381,7 +442,10 @@ fn setpriority_and_nice() -> Outcome {
         sys!(SYS_setpriority, libc::PRIO_PROCESS, 0, 100)?;
         check_eq!(sys!(SYS_getpriority, libc::PRIO_PROCESS, 0)?, 1);
         errno_is!(sys!(SYS_setpriority, libc::PRIO_PROCESS, 0, 0), EACCES);
-        errno_is!(sys!(SYS_setpriority, libc::PRIO_PROCESS, 4_000_000, 0), ESRCH);
+        errno_is!(
+            sys!(SYS_setpriority, libc::PRIO_PROCESS, 4_000_000, 0),
+            ESRCH
+        );
         errno_is!(sys!(SYS_getpriority, 7, 0), EINVAL);
         Ok(())
     })

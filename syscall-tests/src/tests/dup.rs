@@ -39,13 +39,22 @@ cases!(
 
 fn dup_takes_the_lowest_number() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"")?;
-    let (one, two) = (Fd::own(sys!(SYS_dup, &file)?), Fd::own(sys!(SYS_dup, &file)?));
-    check_eq!((one.number(), two.number()), (file.number() + 1, file.number() + 2));
+    let (one, two) = (
+        Fd::own(sys!(SYS_dup, &file)?),
+        Fd::own(sys!(SYS_dup, &file)?),
+    );
+    check_eq!(
+        (one.number(), two.number()),
+        (file.number() + 1, file.number() + 2)
+    );
     drop(one);
     check_eq!(Fd::own(sys!(SYS_dup, &file)?).number(), file.number() + 1);
     // Close-on-exec is not copied.
     sys!(SYS_fcntl, &file, libc::F_SETFD, libc::FD_CLOEXEC)?;
-    check_eq!(sys!(SYS_fcntl, &Fd::own(sys!(SYS_dup, &file)?), libc::F_GETFD)?, 0);
+    check_eq!(
+        sys!(SYS_fcntl, &Fd::own(sys!(SYS_dup, &file)?), libc::F_GETFD)?,
+        0
+    );
     Ok(())
 }
 
@@ -84,7 +93,13 @@ fn dupfd_starts_at_its_argument() -> Outcome {
     let one = Fd::own(sys!(SYS_fcntl, &file, libc::F_DUPFD, 300)?);
     let two = Fd::own(sys!(SYS_fcntl, &file, libc::F_DUPFD_CLOEXEC, 300)?);
     check_eq!((one.number(), two.number()), (300, 301));
-    check_eq!((sys!(SYS_fcntl, &one, libc::F_GETFD)?, sys!(SYS_fcntl, &two, libc::F_GETFD)?), (0, 1));
+    check_eq!(
+        (
+            sys!(SYS_fcntl, &one, libc::F_GETFD)?,
+            sys!(SYS_fcntl, &two, libc::F_GETFD)?
+        ),
+        (0, 1)
+    );
     errno_is!(sys!(SYS_fcntl, &file, libc::F_DUPFD, -1), EINVAL);
     Ok(())
 }
@@ -93,7 +108,10 @@ fn status_flags_belong_to_the_open_file() -> Outcome {
     let (reader, _writer) = fd::pipe(0)?;
     let copy = Fd::own(sys!(SYS_dup, &reader)?);
     sys!(SYS_fcntl, &reader, libc::F_SETFL, libc::O_NONBLOCK)?;
-    check_eq!(fd::status_flags(&copy)? & libc::O_NONBLOCK, libc::O_NONBLOCK);
+    check_eq!(
+        fd::status_flags(&copy)? & libc::O_NONBLOCK,
+        libc::O_NONBLOCK
+    );
     errno_is!(copy.read(1), EAGAIN);
     sys!(SYS_fcntl, &copy, libc::F_SETFL, 0)?;
     check_eq!(fd::status_flags(&reader)? & libc::O_NONBLOCK, 0);
@@ -103,8 +121,16 @@ fn status_flags_belong_to_the_open_file() -> Outcome {
 fn setfl_ignores_the_access_mode() -> Outcome {
     let dir = TempDir::new()?;
     let file = fd::open(&dir.file("f", b"abc")?, libc::O_RDONLY, 0)?;
-    sys!(SYS_fcntl, &file, libc::F_SETFL, libc::O_RDWR | libc::O_APPEND | libc::O_CREAT)?;
-    check_eq!(fd::status_flags(&file)? & (libc::O_ACCMODE | libc::O_APPEND), libc::O_APPEND);
+    sys!(
+        SYS_fcntl,
+        &file,
+        libc::F_SETFL,
+        libc::O_RDWR | libc::O_APPEND | libc::O_CREAT
+    )?;
+    check_eq!(
+        fd::status_flags(&file)? & (libc::O_ACCMODE | libc::O_APPEND),
+        libc::O_APPEND
+    );
     errno_is!(file.write(b"x"), EBADF);
     Ok(())
 }
@@ -149,7 +175,8 @@ fn close_range_closes() -> Outcome {
 fn close_range_cloexec() -> Outcome {
     with_three(|| {
         close_range(202, 300, libc::CLOSE_RANGE_CLOEXEC)?;
-        let flags = [200, 202, 204].map(|number| sys!(SYS_fcntl, number, libc::F_GETFD).unwrap_or(-1));
+        let flags =
+            [200, 202, 204].map(|number| sys!(SYS_fcntl, number, libc::F_GETFD).unwrap_or(-1));
         check_eq!(flags, [0, 1, 1]);
         Ok(())
     })
@@ -157,7 +184,9 @@ fn close_range_cloexec() -> Outcome {
 
 fn close_range_unshares() -> Outcome {
     with_three(|| {
-        let thread = std::thread::spawn(|| close_range(200, 300, libc::CLOSE_RANGE_UNSHARE).is_ok() && !is_open(202));
+        let thread = std::thread::spawn(|| {
+            close_range(200, 300, libc::CLOSE_RANGE_UNSHARE).is_ok() && !is_open(202)
+        });
         check_eq!(thread.join().ok(), Some(true));
         check!(is_open(202));
         Ok(())
@@ -168,7 +197,10 @@ fn file_lease_and_owner() -> Outcome {
     let (reader, _writer) = fd::pipe(0)?;
     check_eq!(sys!(SYS_fcntl, &reader, libc::F_GETOWN)?, 0);
     sys!(SYS_fcntl, &reader, libc::F_SETOWN, process::getpid())?;
-    check_eq!(sys!(SYS_fcntl, &reader, libc::F_GETOWN)?, i64::from(process::getpid()));
+    check_eq!(
+        sys!(SYS_fcntl, &reader, libc::F_GETOWN)?,
+        i64::from(process::getpid())
+    );
     const F_SETSIG: i32 = 10;
     const F_GETSIG: i32 = 11;
     sys!(SYS_fcntl, &reader, F_SETSIG, 40)?;
@@ -183,7 +215,10 @@ fn ioctl_errors() -> Outcome {
     let mut buffer = [0_u8; 64];
     errno_is!(sys!(SYS_ioctl, 800, libc::TCGETS, &mut buffer), EBADF);
     errno_is!(sys!(SYS_ioctl, &file, libc::TCGETS, &mut buffer), ENOTTY);
-    errno_is!(sys!(SYS_ioctl, &file, libc::TIOCGWINSZ, &mut buffer), ENOTTY);
+    errno_is!(
+        sys!(SYS_ioctl, &file, libc::TIOCGWINSZ, &mut buffer),
+        ENOTTY
+    );
     errno_is!(sys!(SYS_ioctl, &file, 0x1234_5678, 0), ENOTTY);
     let mut count = 0_i32;
     sys!(SYS_ioctl, &file, libc::FIONREAD, &mut count)?;
@@ -191,7 +226,10 @@ fn ioctl_errors() -> Outcome {
     file.read(2)?;
     sys!(SYS_ioctl, &file, libc::FIONREAD, &mut count)?;
     check_eq!(count, 3);
-    errno_is!(sys!(SYS_ioctl, &dir.open()?, libc::TCGETS, &mut buffer), ENOTTY);
+    errno_is!(
+        sys!(SYS_ioctl, &dir.open()?, libc::TCGETS, &mut buffer),
+        ENOTTY
+    );
     Ok(())
 }
 
@@ -210,12 +248,22 @@ fn fionbio_and_fioclex() -> Outcome {
 
 fn null_and_zero_devices() -> Outcome {
     let null = fd::open(c"/dev/null", libc::O_RDWR, 0)?;
-    check_eq!((null.read(10)?, null.write(&[1; 1000])?), (Vec::new(), 1000));
+    check_eq!(
+        (null.read(10)?, null.write(&[1; 1000])?),
+        (Vec::new(), 1000)
+    );
     check_eq!(null.seek(100, libc::SEEK_SET)?, 0);
     let zero = fd::open(c"/dev/zero", libc::O_RDWR, 0)?;
-    check_eq!((zero.read(10)?, zero.write(&[1; 1000])?), (vec![0; 10], 1000));
+    check_eq!(
+        (zero.read(10)?, zero.write(&[1; 1000])?),
+        (vec![0; 10], 1000)
+    );
     // Truncation is a matter of the name only: nothing happens to a device.
-    fd::open(c"/dev/null", libc::O_WRONLY | libc::O_TRUNC | libc::O_CREAT, 0o600)?;
+    fd::open(
+        c"/dev/null",
+        libc::O_WRONLY | libc::O_TRUNC | libc::O_CREAT,
+        0o600,
+    )?;
     errno_is!(null.truncate(0), EINVAL);
     Ok(())
 }
@@ -236,9 +284,25 @@ fn random_devices() -> Outcome {
     let mut buffer = [0_u8; 300];
     check_eq!(sys!(SYS_getrandom, &mut buffer, 300, 0)?, 300);
     check!(buffer.iter().filter(|byte| **byte == 0).count() < 30);
-    check_eq!(sys!(SYS_getrandom, &mut buffer, 16, libc::GRND_NONBLOCK | libc::GRND_RANDOM)?, 16);
+    check_eq!(
+        sys!(
+            SYS_getrandom,
+            &mut buffer,
+            16,
+            libc::GRND_NONBLOCK | libc::GRND_RANDOM
+        )?,
+        16
+    );
     errno_is!(sys!(SYS_getrandom, &mut buffer, 16, 0x100), EINVAL);
-    errno_is!(sys!(SYS_getrandom, &mut buffer, 16, libc::GRND_INSECURE | libc::GRND_RANDOM), EINVAL);
+    errno_is!(
+        sys!(
+            SYS_getrandom,
+            &mut buffer,
+            16,
+            libc::GRND_INSECURE | libc::GRND_RANDOM
+        ),
+        EINVAL
+    );
     errno_is!(sys!(SYS_getrandom, 8, 16, 0), EFAULT);
     Ok(())
 }
@@ -254,7 +318,11 @@ fn getdents(dir: &Fd, len: usize) -> Result<Vec<Entry>, SysError> {
     while rest.len() >= 19 {
         let record = usize::from(u16::from_ne_bytes([rest[16], rest[17]]));
         let inode = u64::from_ne_bytes(rest[..8].try_into().unwrap_or_default());
-        let name: Vec<u8> = rest[19..record].iter().copied().take_while(|byte| *byte != 0).collect();
+        let name: Vec<u8> = rest[19..record]
+            .iter()
+            .copied()
+            .take_while(|byte| *byte != 0)
+            .collect();
         entries.push((inode, rest[18], String::from_utf8_lossy(&name).into_owned()));
         rest = &rest[record..];
     }
@@ -273,7 +341,10 @@ fn all_entries(dir: &Fd, len: usize) -> Result<Vec<Entry>, SysError> {
 }
 
 fn names(dir: &Fd, len: usize) -> Result<Vec<String>, SysError> {
-    let mut names: Vec<String> = all_entries(dir, len)?.into_iter().map(|(_, _, name)| name).collect();
+    let mut names: Vec<String> = all_entries(dir, len)?
+        .into_iter()
+        .map(|(_, _, name)| name)
+        .collect();
     names.sort();
     Ok(names)
 }
@@ -286,7 +357,10 @@ fn getdents_lists_everything() -> Outcome {
     sys!(SYS_mknod, &dir.join("fifo"), libc::S_IFIFO | 0o600, 0)?;
     let mut entries = all_entries(&dir.open()?, 4096)?;
     entries.sort_by(|one, two| one.2.cmp(&two.2));
-    let kinds: Vec<(u8, &str)> = entries.iter().map(|(_, kind, name)| (*kind, name.as_str())).collect();
+    let kinds: Vec<(u8, &str)> = entries
+        .iter()
+        .map(|(_, kind, name)| (*kind, name.as_str()))
+        .collect();
     let expected = [
         (libc::DT_DIR, "."),
         (libc::DT_DIR, ".."),
@@ -365,7 +439,11 @@ fn getdents_errors() -> Outcome {
 fn large_directory() -> Outcome {
     let dir = TempDir::new()?;
     for index in 0..3000 {
-        drop(fd::open(&dir.join(&format!("{index}")), libc::O_CREAT | libc::O_WRONLY, 0o600)?);
+        drop(fd::open(
+            &dir.join(&format!("{index}")),
+            libc::O_CREAT | libc::O_WRONLY,
+            0o600,
+        )?);
     }
     let all = names(&dir.open()?, 32768)?;
     check_eq!(all.len(), 3002);
@@ -376,7 +454,12 @@ fn large_directory() -> Outcome {
     Ok(())
 }
 
-fn set_attribute(path: &std::ffi::CStr, name: &std::ffi::CStr, value: &[u8], flags: i32) -> SysResult {
+fn set_attribute(
+    path: &std::ffi::CStr,
+    name: &std::ffi::CStr,
+    value: &[u8],
+    flags: i32,
+) -> SysResult {
     sys!(SYS_setxattr, path, name, value, value.len(), flags)
 }
 
@@ -414,7 +497,10 @@ fn user_attributes() -> Outcome {
     check_eq!(attribute(&path, c"user.two")?, b"");
     let mut list = [0_u8; 100];
     let len = sys!(SYS_listxattr, &path, &mut list, 100)? as usize;
-    let mut names: Vec<&[u8]> = list[..len].split(|byte| *byte == 0).filter(|name| name.starts_with(b"user.")).collect();
+    let mut names: Vec<&[u8]> = list[..len]
+        .split(|byte| *byte == 0)
+        .filter(|name| name.starts_with(b"user."))
+        .collect();
     names.sort_unstable();
     check_eq!(names, [&b"user.one"[..], b"user.two"]);
     check_eq!(sys!(SYS_listxattr, &path, 0, 0)? as usize, len);
@@ -429,9 +515,15 @@ fn user_attributes() -> Outcome {
 fn attribute_flags() -> Outcome {
     let dir = TempDir::new()?;
     let path = file_with_attributes(&dir)?;
-    errno_is!(set_attribute(&path, c"user.a", b"x", libc::XATTR_REPLACE), ENODATA);
+    errno_is!(
+        set_attribute(&path, c"user.a", b"x", libc::XATTR_REPLACE),
+        ENODATA
+    );
     set_attribute(&path, c"user.a", b"x", libc::XATTR_CREATE)?;
-    errno_is!(set_attribute(&path, c"user.a", b"y", libc::XATTR_CREATE), EEXIST);
+    errno_is!(
+        set_attribute(&path, c"user.a", b"y", libc::XATTR_CREATE),
+        EEXIST
+    );
     set_attribute(&path, c"user.a", b"long value", libc::XATTR_REPLACE)?;
     let mut short = [0_u8; 4];
     errno_is!(sys!(SYS_getxattr, &path, c"user.a", &mut short, 4), ERANGE);
@@ -449,11 +541,22 @@ fn attribute_errors() -> Outcome {
     errno_is!(set_attribute(&path, c"bogus.a", b"x", 0), EOPNOTSUPP);
     errno_is!(set_attribute(&path, c"plain", b"x", 0), EOPNOTSUPP);
     errno_is!(set_attribute(&path, c"", b"x", 0), ERANGE);
-    errno_is!(set_attribute(&path, &file::cstring(&format!("user.{}", "n".repeat(251))), b"x", 0), ERANGE);
+    errno_is!(
+        set_attribute(
+            &path,
+            &file::cstring(&format!("user.{}", "n".repeat(251))),
+            b"x",
+            0
+        ),
+        ERANGE
+    );
     errno_is!(sys!(SYS_setxattr, &path, c"user.a", b"x", 65537, 0), E2BIG);
     // User attributes are for files and directories.
     sys!(SYS_symlink, c"f", &dir.join("link"))?;
-    errno_is!(sys!(SYS_lsetxattr, &dir.join("link"), c"user.a", b"x", 1, 0), EPERM);
+    errno_is!(
+        sys!(SYS_lsetxattr, &dir.join("link"), c"user.a", b"x", 1, 0),
+        EPERM
+    );
     sys!(SYS_mknod, &dir.join("fifo"), libc::S_IFIFO | 0o600, 0)?;
     errno_is!(set_attribute(&dir.join("fifo"), c"user.a", b"x", 0), EPERM);
     errno_is!(sys!(SYS_removexattr, &path, c"user.none"), ENODATA);
@@ -467,11 +570,17 @@ fn trusted_and_system_attributes() -> Outcome {
         creds::become_user(1000, 1000)?;
         errno_is!(set_attribute(&path, c"trusted.a", b"x", 0), EPERM);
         match set_attribute(&path, c"user.a", b"x", 0) {
-            Err(error) => check!([libc::EACCES, libc::EOPNOTSUPP].contains(&error.errno), "{error}"),
+            Err(error) => check!(
+                [libc::EACCES, libc::EOPNOTSUPP].contains(&error.errno),
+                "{error}"
+            ),
             Ok(_) => fail!("a stranger may set attributes"),
         }
         match attribute(&path, c"trusted.a") {
-            Err(error) => check!([libc::ENODATA, libc::EOPNOTSUPP].contains(&error.errno), "{error}"),
+            Err(error) => check!(
+                [libc::ENODATA, libc::EOPNOTSUPP].contains(&error.errno),
+                "{error}"
+            ),
             Ok(_) => fail!("a trusted attribute is there"),
         }
         Ok(())

@@ -55,7 +55,10 @@ fn restarted(call: impl FnOnce() -> SysResult) -> Result<SysResult, Failure> {
 fn read_of_a_pipe_is_eintr() -> Outcome {
     let (reader, _writer) = fd::pipe(0)?;
     let mut byte = 0_u8;
-    errno_is!(interrupted(|| sys!(SYS_read, &reader, &mut byte, 1))?, EINTR);
+    errno_is!(
+        interrupted(|| sys!(SYS_read, &reader, &mut byte, 1))?,
+        EINTR
+    );
     check_eq!(signal::count(), 1);
     Ok(())
 }
@@ -79,7 +82,10 @@ fn write_to_a_full_pipe_is_eintr() -> Outcome {
     let (_reader, writer) = fd::pipe(0)?;
     sys!(SYS_fcntl, &writer, libc::F_SETPIPE_SZ, 4096)?;
     writer.write(&[0; 4096])?;
-    errno_is!(interrupted(|| sys!(SYS_write, &writer, &[0_u8; 10], 10))?, EINTR);
+    errno_is!(
+        interrupted(|| sys!(SYS_write, &writer, &[0_u8; 10], 10))?,
+        EINTR
+    );
     Ok(())
 }
 
@@ -87,25 +93,37 @@ fn write_interrupted_after_some_bytes() -> Outcome {
     let (_reader, writer) = fd::pipe(0)?;
     sys!(SYS_fcntl, &writer, libc::F_SETPIPE_SZ, 4096)?;
     let bytes = vec![0_u8; 100_000];
-    check_eq!(interrupted(|| sys!(SYS_write, &writer, bytes.as_slice(), bytes.len()))??, 4096);
+    check_eq!(
+        interrupted(|| sys!(SYS_write, &writer, bytes.as_slice(), bytes.len()))??,
+        4096
+    );
     Ok(())
 }
 
 fn wait4_is_eintr_and_restarts() -> Outcome {
     let sleeper = process::fork_sleeper()?;
-    errno_is!(interrupted(|| sys!(SYS_wait4, sleeper.pid, 0, 0, 0))?, EINTR);
+    errno_is!(
+        interrupted(|| sys!(SYS_wait4, sleeper.pid, 0, 0, 0))?,
+        EINTR
+    );
     let child = process::fork(|| {
         time::sleep_ms(150);
         3
     })?;
-    check_eq!(restarted(|| sys!(SYS_wait4, child.pid, 0, 0, 0))??, i64::from(child.pid));
+    check_eq!(
+        restarted(|| sys!(SYS_wait4, child.pid, 0, 0, 0))??,
+        i64::from(child.pid)
+    );
     child.forget();
     Ok(())
 }
 
 fn futex_wait_is_eintr_without_restart() -> Outcome {
     let word = 5_u32;
-    errno_is!(interrupted(|| sys!(SYS_futex, &word, libc::FUTEX_WAIT, 5, 0, 0, 0))?, EINTR);
+    errno_is!(
+        interrupted(|| sys!(SYS_futex, &word, libc::FUTEX_WAIT, 5, 0, 0, 0))?,
+        EINTR
+    );
     Ok(())
 }
 
@@ -117,27 +135,49 @@ fn futex_wait_restarts() -> Outcome {
         let _ = sys!(SYS_futex, &word, libc::FUTEX_WAKE, 1, 0, 0, 0);
         0
     })?;
-    check_eq!(restarted(|| sys!(SYS_futex, &word, libc::FUTEX_WAIT, 0, 0, 0, 0))??, 0);
+    check_eq!(
+        restarted(|| sys!(SYS_futex, &word, libc::FUTEX_WAIT, 0, 0, 0, 0))??,
+        0
+    );
     check!(signal::count() >= 2);
     waker.wait()?;
     // With a timeout the call is restarted only where no handler runs.
     let timeout = time::timespec(5000 * time::MS);
-    errno_is!(restarted(|| sys!(SYS_futex, &word, libc::FUTEX_WAIT, 1, &timeout, 0, 0))?, EINTR);
+    errno_is!(
+        restarted(|| sys!(SYS_futex, &word, libc::FUTEX_WAIT, 1, &timeout, 0, 0))?,
+        EINTR
+    );
     Ok(())
 }
 
 /// poll, select, `epoll_wait`, nanosleep, semop, sigtimedwait and others end with EINTR even with `SA_RESTART`.
 fn never_restarted_even_with_the_flag() -> Outcome {
     let (reader, _writer) = fd::pipe(0)?;
-    let mut poll = [libc::pollfd { fd: reader.number(), events: libc::POLLIN, revents: 0 }];
+    let mut poll = [libc::pollfd {
+        fd: reader.number(),
+        events: libc::POLLIN,
+        revents: 0,
+    }];
     errno_is!(restarted(|| sys!(SYS_poll, &mut poll, 1, 5000))?, EINTR);
     errno_is!(restarted(|| sys!(SYS_ppoll, &mut poll, 1, 0, 0, 8))?, EINTR);
     errno_is!(restarted(|| sys!(SYS_select, 0, 0, 0, 0, 0))?, EINTR);
     let epoll = fd::Fd::own(sys!(SYS_epoll_create1, 0)?);
     let mut events = [libc::epoll_event { events: 0, u64: 0 }];
-    errno_is!(restarted(|| sys!(SYS_epoll_wait, &epoll, &mut events, 1, 5000))?, EINTR);
+    errno_is!(
+        restarted(|| sys!(SYS_epoll_wait, &epoll, &mut events, 1, 5000))?,
+        EINTR
+    );
     errno_is!(restarted(|| time::nanosleep(5000 * time::MS))?, EINTR);
-    errno_is!(restarted(|| sys!(SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, &time::timespec(5000 * time::MS), 0))?, EINTR);
+    errno_is!(
+        restarted(|| sys!(
+            SYS_clock_nanosleep,
+            libc::CLOCK_MONOTONIC,
+            0,
+            &time::timespec(5000 * time::MS),
+            0
+        ))?,
+        EINTR
+    );
     errno_is!(restarted(|| sys!(SYS_pause))?, EINTR);
     errno_is!(restarted(|| sys!(SYS_rt_sigsuspend, &0_u64, 8))?, EINTR);
     Ok(())
@@ -146,14 +186,23 @@ fn never_restarted_even_with_the_flag() -> Outcome {
 fn nanosleep_reports_the_rest() -> Outcome {
     let mut rest = sys::zeroed::<libc::timespec>();
     let (request, start) = (time::timespec(20_000 * time::MS), time::monotonic_ns());
-    errno_is!(interrupted(|| sys!(SYS_nanosleep, &request, &mut rest))?, EINTR);
+    errno_is!(
+        interrupted(|| sys!(SYS_nanosleep, &request, &mut rest))?,
+        EINTR
+    );
     let spent = time::monotonic_ns() - start;
     let rest = time::nanoseconds(&rest);
     let whole = 20_000 * time::MS;
-    check!((whole - spent..whole - 10 * time::MS).contains(&rest), "{rest} ns are left after {spent}");
+    check!(
+        (whole - spent..whole - 10 * time::MS).contains(&rest),
+        "{rest} ns are left after {spent}"
+    );
     // An absolute sleep reports nothing.
     let until = time::timespec(time::monotonic_ns() + 2000 * time::MS);
-    let mut untouched = libc::timespec { tv_sec: 77, tv_nsec: 88 };
+    let mut untouched = libc::timespec {
+        tv_sec: 77,
+        tv_nsec: 88,
+    };
     errno_is!(
         interrupted(|| sys!(
             SYS_clock_nanosleep,
@@ -190,12 +239,36 @@ fn over_a_stop(call: impl FnOnce() -> SysResult, expected: Result<i64, i32>) -> 
 
 fn nanosleep_continues_after_stop_and_continue() -> Outcome {
     over_a_stop(|| time::nanosleep(200 * time::MS), Ok(0))?;
-    over_a_stop(|| sys!(SYS_clock_nanosleep, libc::CLOCK_BOOTTIME, 0, &time::timespec(200 * time::MS), 0), Ok(0))
+    over_a_stop(
+        || {
+            sys!(
+                SYS_clock_nanosleep,
+                libc::CLOCK_BOOTTIME,
+                0,
+                &time::timespec(200 * time::MS),
+                0
+            )
+        },
+        Ok(0),
+    )
 }
 
 fn poll_continues_after_stop_and_continue() -> Outcome {
     over_a_stop(|| sys!(SYS_poll, 0, 0, 200), Ok(0))?;
-    over_a_stop(|| sys!(SYS_futex, &5_u32, libc::FUTEX_WAIT, 5, &time::timespec(200 * time::MS), 0, 0), Err(libc::ETIMEDOUT))
+    over_a_stop(
+        || {
+            sys!(
+                SYS_futex,
+                &5_u32,
+                libc::FUTEX_WAIT,
+                5,
+                &time::timespec(200 * time::MS),
+                0,
+                0
+            )
+        },
+        Err(libc::ETIMEDOUT),
+    )
 }
 
 /// signal(7): on Linux, `epoll_wait(2)` and some others fail with EINTR after SIGCONT even without a handler.
@@ -232,25 +305,47 @@ fn ignored_signal_does_not_interrupt() -> Outcome {
 fn accept_and_recv_restart() -> Outcome {
     let (left, right) = fd::socketpair(libc::SOCK_STREAM)?;
     let mut byte = 0_u8;
-    errno_is!(interrupted(|| sys!(SYS_recvfrom, &left, &mut byte, 1, 0, 0, 0))?, EINTR);
+    errno_is!(
+        interrupted(|| sys!(SYS_recvfrom, &left, &mut byte, 1, 0, 0, 0))?,
+        EINTR
+    );
     let mut helper = process::fork(|| {
         time::sleep_ms(150);
         let _ = right.write(b"y");
         0
     })?;
-    check_eq!(restarted(|| sys!(SYS_recvfrom, &left, &mut byte, 1, 0, 0, 0))??, 1);
+    check_eq!(
+        restarted(|| sys!(SYS_recvfrom, &left, &mut byte, 1, 0, 0, 0))??,
+        1
+    );
     helper.wait()?;
     // With a receive timeout there is no restart.
-    let timeout = libc::timeval { tv_sec: 5, tv_usec: 0 };
-    sys!(SYS_setsockopt, &left, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &timeout, size_of::<libc::timeval>())?;
-    errno_is!(restarted(|| sys!(SYS_recvfrom, &left, &mut byte, 1, 0, 0, 0))?, EINTR);
+    let timeout = libc::timeval {
+        tv_sec: 5,
+        tv_usec: 0,
+    };
+    sys!(
+        SYS_setsockopt,
+        &left,
+        libc::SOL_SOCKET,
+        libc::SO_RCVTIMEO,
+        &timeout,
+        size_of::<libc::timeval>()
+    )?;
+    errno_is!(
+        restarted(|| sys!(SYS_recvfrom, &left, &mut byte, 1, 0, 0, 0))?,
+        EINTR
+    );
     Ok(())
 }
 
 fn flock_is_eintr_and_restarts() -> Outcome {
     let dir = crate::support::file::TempDir::new()?;
     let path = dir.file("f", b"")?;
-    let (one, two) = (fd::open(&path, libc::O_RDWR, 0)?, fd::open(&path, libc::O_RDWR, 0)?);
+    let (one, two) = (
+        fd::open(&path, libc::O_RDWR, 0)?,
+        fd::open(&path, libc::O_RDWR, 0)?,
+    );
     sys!(SYS_flock, &one, libc::LOCK_EX)?;
     errno_is!(interrupted(|| sys!(SYS_flock, &two, libc::LOCK_EX))?, EINTR);
     let mut lock = sys::zeroed::<libc::flock>();
@@ -263,8 +358,14 @@ fn flock_is_eintr_and_restarts() -> Outcome {
         0
     })?;
     reader.read(1)?;
-    errno_is!(interrupted(|| sys!(SYS_fcntl, &two, libc::F_SETLKW, &lock))?, EINTR);
-    check_eq!(restarted(|| sys!(SYS_fcntl, &two, libc::F_SETLKW, &lock))??, 0);
+    errno_is!(
+        interrupted(|| sys!(SYS_fcntl, &two, libc::F_SETLKW, &lock))?,
+        EINTR
+    );
+    check_eq!(
+        restarted(|| sys!(SYS_fcntl, &two, libc::F_SETLKW, &lock))??,
+        0
+    );
     holder.wait()?;
     Ok(())
 }
@@ -275,9 +376,15 @@ fn sigpending_signal_interrupts_at_once() -> Outcome {
     signal::block(signal::bit(libc::SIGUSR1))?;
     signal::raise(libc::SIGUSR1)?;
     let start = time::monotonic_ns();
-    errno_is!(sys!(SYS_ppoll, 0, 0, &time::timespec(2 * time::LATE), &0_u64, 8), EINTR);
+    errno_is!(
+        sys!(SYS_ppoll, 0, 0, &time::timespec(2 * time::LATE), &0_u64, 8),
+        EINTR
+    );
     check!(time::monotonic_ns() - start < time::LATE);
-    check_eq!((signal::count(), signal::mask()?), (1, signal::bit(libc::SIGUSR1)));
+    check_eq!(
+        (signal::count(), signal::mask()?),
+        (1, signal::bit(libc::SIGUSR1))
+    );
     Ok(())
 }
 
@@ -308,8 +415,14 @@ fn restarted_call_is_not_lost_with_two_signals() -> Outcome {
 fn kernel_numbers_never_escape() -> Outcome {
     let (reader, _writer) = fd::pipe(0)?;
     signal::handle(libc::SIGALRM, signal::record, 0)?;
-    let interval = libc::timeval { tv_sec: 0, tv_usec: 3000 };
-    let timer = libc::itimerval { it_interval: interval, it_value: interval };
+    let interval = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 3000,
+    };
+    let timer = libc::itimerval {
+        it_interval: interval,
+        it_value: interval,
+    };
     sys!(SYS_setitimer, libc::ITIMER_REAL, &timer, 0)?;
     let mut byte = 0_u8;
     for _ in 0..10 {

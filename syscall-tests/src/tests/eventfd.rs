@@ -58,10 +58,16 @@ fn overflow_is_eagain_or_blocks() -> Outcome {
     let event = eventfd(0, libc::EFD_NONBLOCK)?;
     errno_is!(event.write(&u64::MAX.to_ne_bytes()), EINVAL);
     event.write(&(u64::MAX - 1).to_ne_bytes())?;
-    check_eq!(fd::poll_one(&event, libc::POLLIN | libc::POLLOUT, 0)?, libc::POLLIN);
+    check_eq!(
+        fd::poll_one(&event, libc::POLLIN | libc::POLLOUT, 0)?,
+        libc::POLLIN
+    );
     errno_is!(event.write(&1_u64.to_ne_bytes()), EAGAIN);
     check_eq!(number(&event.read(8)?), u64::MAX - 1);
-    check_eq!(fd::poll_one(&event, libc::POLLIN | libc::POLLOUT, 0)?, libc::POLLOUT);
+    check_eq!(
+        fd::poll_one(&event, libc::POLLIN | libc::POLLOUT, 0)?,
+        libc::POLLOUT
+    );
     Ok(())
 }
 
@@ -98,15 +104,27 @@ fn timerfd(clock: i32, flags: i32) -> Result<Fd, SysError> {
     sys!(SYS_timerfd_create, clock, flags).map(Fd::own)
 }
 
-fn arm(timer: &Fd, flags: i32, value_ns: i64, interval_ns: i64) -> Result<libc::itimerspec, SysError> {
-    let new = libc::itimerspec { it_interval: time::timespec(interval_ns), it_value: time::timespec(value_ns) };
+fn arm(
+    timer: &Fd,
+    flags: i32,
+    value_ns: i64,
+    interval_ns: i64,
+) -> Result<libc::itimerspec, SysError> {
+    let new = libc::itimerspec {
+        it_interval: time::timespec(interval_ns),
+        it_value: time::timespec(value_ns),
+    };
     let mut old = sys::zeroed::<libc::itimerspec>();
     sys!(SYS_timerfd_settime, timer, flags, &new, &mut old)?;
     Ok(old)
 }
 
 fn timer_expires_once() -> Outcome {
-    for clock in [libc::CLOCK_MONOTONIC, libc::CLOCK_REALTIME, libc::CLOCK_BOOTTIME] {
+    for clock in [
+        libc::CLOCK_MONOTONIC,
+        libc::CLOCK_REALTIME,
+        libc::CLOCK_BOOTTIME,
+    ] {
         let timer = timerfd(clock, libc::TFD_NONBLOCK)?;
         errno_is!(timer.read(8), EAGAIN);
         let start = time::monotonic_ns();
@@ -128,8 +146,14 @@ fn timer_repeats() -> Outcome {
     // More than one on a busy machine.
     let more = number(&timer.read(8)?);
     let most = (time::monotonic_ns() - start) / (10 * time::MS);
-    check!(expirations >= 5 && more >= 1, "{expirations} and {more} expirations");
-    check!(i64::try_from(expirations + more).is_ok_and(|sum| sum <= most), "{expirations} and {more} of {most}");
+    check!(
+        expirations >= 5 && more >= 1,
+        "{expirations} and {more} expirations"
+    );
+    check!(
+        i64::try_from(expirations + more).is_ok_and(|sum| sum <= most),
+        "{expirations} and {more} of {most}"
+    );
     Ok(())
 }
 
@@ -165,7 +189,10 @@ fn timerfd_errors() -> Outcome {
     let timer = timerfd(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK)?;
     let bad = libc::itimerspec {
         it_interval: time::timespec(0),
-        it_value: libc::timespec { tv_sec: 0, tv_nsec: 1_000_000_000 },
+        it_value: libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 1_000_000_000,
+        },
     };
     errno_is!(sys!(SYS_timerfd_settime, &timer, 0, &bad, 0), EINVAL);
     errno_is!(sys!(SYS_timerfd_settime, &timer, 8, &bad, 0), EINVAL);
@@ -183,7 +210,10 @@ fn timer_read_blocks() -> Outcome {
     arm(&timer, 0, 50 * time::MS, 0)?;
     check_eq!(number(&timer.read(8)?), 1);
     let spent = (time::monotonic_ns() - start) / time::MS;
-    check!((50..50 + time::LATE / time::MS).contains(&spent), "{spent} ms");
+    check!(
+        (50..50 + time::LATE / time::MS).contains(&spent),
+        "{spent} ms"
+    );
     Ok(())
 }
 
@@ -193,7 +223,12 @@ fn signalfd(old: i32, mask: u64, flags: i32) -> Result<Fd, SysError> {
 
 fn read_signal(file: &Fd) -> Result<libc::signalfd_siginfo, SysError> {
     let mut info = sys::zeroed::<libc::signalfd_siginfo>();
-    sys!(SYS_read, file, &mut info, size_of::<libc::signalfd_siginfo>())?;
+    sys!(
+        SYS_read,
+        file,
+        &mut info,
+        size_of::<libc::signalfd_siginfo>()
+    )?;
     Ok(info)
 }
 
@@ -205,9 +240,19 @@ fn signalfd_reads_pending_signals() -> Outcome {
     signal::queue(process::getpid(), 40, 1234)?;
     sys!(SYS_kill, process::getpid(), libc::SIGUSR1)?;
     let info = read_signal(&file)?;
-    check_eq!((info.ssi_signo, info.ssi_code, info.ssi_pid), (libc::SIGUSR1 as u32, libc::SI_USER, process::getpid() as u32));
+    check_eq!(
+        (info.ssi_signo, info.ssi_code, info.ssi_pid),
+        (
+            libc::SIGUSR1 as u32,
+            libc::SI_USER,
+            process::getpid() as u32
+        )
+    );
     let info = read_signal(&file)?;
-    check_eq!((info.ssi_signo, info.ssi_code, info.ssi_ptr), (40, libc::SI_QUEUE, 1234));
+    check_eq!(
+        (info.ssi_signo, info.ssi_code, info.ssi_ptr),
+        (40, libc::SI_QUEUE, 1234)
+    );
     check_eq!(signal::pending()?, 0);
     // Several at once.
     for value in 0..3 {
@@ -228,7 +273,10 @@ fn signalfd_polls_and_blocks() -> Outcome {
     })?;
     check_eq!(fd::poll_one(&file, libc::POLLIN, 5000)?, libc::POLLIN);
     let info = read_signal(&file)?;
-    check_eq!((info.ssi_code, info.ssi_pid, info.ssi_status), (libc::CLD_EXITED, child.pid as u32, 5));
+    check_eq!(
+        (info.ssi_code, info.ssi_pid, info.ssi_status),
+        (libc::CLD_EXITED, child.pid as u32, 5)
+    );
     child.wait()?;
     let mut child = process::fork(|| {
         time::sleep_ms(30);
@@ -245,7 +293,10 @@ fn signalfd_changes_its_mask() -> Outcome {
     signal::raise(libc::SIGUSR2)?;
     errno_is!(read_signal(&file), EAGAIN);
     let mask = signal::bit(libc::SIGUSR2);
-    check_eq!(sys!(SYS_signalfd4, &file, &mask, 8, 0)?, i64::from(file.number()));
+    check_eq!(
+        sys!(SYS_signalfd4, &file, &mask, 8, 0)?,
+        i64::from(file.number())
+    );
     check_eq!(read_signal(&file)?.ssi_signo, libc::SIGUSR2 as u32);
     Ok(())
 }
@@ -265,9 +316,13 @@ fn inotify_events(file: &Fd) -> Result<Vec<(u32, String)>, SysError> {
     let bytes = file.read(4096)?;
     let (mut rest, mut events) = (bytes.as_slice(), Vec::new());
     while let Some((header, tail)) = rest.split_at_checked(16) {
-        let word = |index: usize| u32::from_ne_bytes(header[index..index + 4].try_into().unwrap_or_default());
+        let word = |index: usize| {
+            u32::from_ne_bytes(header[index..index + 4].try_into().unwrap_or_default())
+        };
         let (name, tail) = tail.split_at_checked(word(12) as usize).unwrap_or_default();
-        let text = String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
+        let text = String::from_utf8_lossy(name)
+            .trim_end_matches('\0')
+            .to_owned();
         events.push((word(4), text));
         rest = tail;
     }
@@ -278,7 +333,8 @@ fn inotify_reports_changes() -> Outcome {
     let dir = TempDir::new()?;
     let watch = Fd::own(sys!(SYS_inotify_init1, libc::IN_NONBLOCK)?);
     let path = crate::support::file::cstring(dir.path());
-    let mask = libc::IN_CREATE | libc::IN_DELETE | libc::IN_MOVE | libc::IN_MODIFY | libc::IN_CLOSE_WRITE;
+    let mask =
+        libc::IN_CREATE | libc::IN_DELETE | libc::IN_MOVE | libc::IN_MODIFY | libc::IN_CLOSE_WRITE;
     let id = sys!(SYS_inotify_add_watch, &watch, &path, mask)?;
     check_eq!(id, 1);
     errno_is!(watch.read(4096), EAGAIN);
@@ -286,7 +342,11 @@ fn inotify_reports_changes() -> Outcome {
     let name = |mask: u32, text: &str| (mask, text.to_owned());
     check_eq!(
         inotify_events(&watch)?,
-        [name(libc::IN_CREATE, "f"), name(libc::IN_MODIFY, "f"), name(libc::IN_CLOSE_WRITE, "f")]
+        [
+            name(libc::IN_CREATE, "f"),
+            name(libc::IN_MODIFY, "f"),
+            name(libc::IN_CLOSE_WRITE, "f")
+        ]
     );
     sys!(SYS_rename, &dir.join("f"), &dir.join("g"))?;
     sys!(SYS_unlink, &dir.join("g"))?;
@@ -309,11 +369,33 @@ fn inotify_errors() -> Outcome {
     let dir = TempDir::new()?;
     let watch = Fd::own(sys!(SYS_inotify_init1, 0)?);
     errno_is!(sys!(SYS_inotify_init1, 1), EINVAL);
-    errno_is!(sys!(SYS_inotify_add_watch, &watch, &dir.join("none"), libc::IN_CREATE), ENOENT);
-    errno_is!(sys!(SYS_inotify_add_watch, &watch, &dir.join(""), 0), EINVAL);
-    errno_is!(sys!(SYS_inotify_add_watch, 800, &dir.join(""), libc::IN_CREATE), EBADF);
+    errno_is!(
+        sys!(
+            SYS_inotify_add_watch,
+            &watch,
+            &dir.join("none"),
+            libc::IN_CREATE
+        ),
+        ENOENT
+    );
+    errno_is!(
+        sys!(SYS_inotify_add_watch, &watch, &dir.join(""), 0),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_inotify_add_watch, 800, &dir.join(""), libc::IN_CREATE),
+        EBADF
+    );
     errno_is!(sys!(SYS_inotify_rm_watch, &watch, 55), EINVAL);
     let (reader, _writer) = fd::pipe(0)?;
-    errno_is!(sys!(SYS_inotify_add_watch, &reader, &dir.join(""), libc::IN_CREATE), EINVAL);
+    errno_is!(
+        sys!(
+            SYS_inotify_add_watch,
+            &reader,
+            &dir.join(""),
+            libc::IN_CREATE
+        ),
+        EINVAL
+    );
     Ok(())
 }

@@ -48,7 +48,9 @@ cases!(
 
 /// This program's own path.
 pub(super) fn program() -> Result<CString, Failure> {
-    Ok(file::cstring(&std::fs::read_link("/proc/self/exe")?.to_string_lossy()))
+    Ok(file::cstring(
+        &std::fs::read_link("/proc/self/exe")?.to_string_lossy(),
+    ))
 }
 
 /// Copies this program.
@@ -63,7 +65,11 @@ pub(super) fn copy_program(to: &CStr) -> Outcome {
 }
 
 fn pointers(strings: &[CString]) -> Vec<usize> {
-    strings.iter().map(|string| string.as_ptr() as usize).chain([0]).collect()
+    strings
+        .iter()
+        .map(|string| string.as_ptr() as usize)
+        .chain([0])
+        .collect()
 }
 
 fn strings(list: &[&str]) -> Vec<CString> {
@@ -73,13 +79,20 @@ fn strings(list: &[&str]) -> Vec<CString> {
 /// execve with this environment; returns only on failure.
 fn exec_env(path: &CStr, args: &[&str], env: &[&str]) -> SysResult {
     let (args, env) = (strings(args), strings(env));
-    sys!(SYS_execve, path, pointers(&args).as_slice(), pointers(&env).as_slice())
+    sys!(
+        SYS_execve,
+        path,
+        pointers(&args).as_slice(),
+        pointers(&env).as_slice()
+    )
 }
 
 /// execve of a path, `argv[0]` being the path.
 pub(super) fn exec(path: &CStr, args: &[&str]) -> SysResult {
     let name = path.to_string_lossy();
-    let all: Vec<&str> = std::iter::once(&*name).chain(args.iter().copied()).collect();
+    let all: Vec<&str> = std::iter::once(&*name)
+        .chain(args.iter().copied())
+        .collect();
     exec_env(path, &all, &[])
 }
 
@@ -99,7 +112,12 @@ pub(super) fn capture(body: impl FnOnce() -> SysResult) -> Result<String, Failur
         match body() {
             Ok(_) => 201,
             Err(error) => {
-                let _ = sys!(SYS_write, 2, error.to_string().as_bytes(), error.to_string().len());
+                let _ = sys!(
+                    SYS_write,
+                    2,
+                    error.to_string().as_bytes(),
+                    error.to_string().len()
+                );
                 200
             }
         }
@@ -108,13 +126,17 @@ pub(super) fn capture(body: impl FnOnce() -> SysResult) -> Result<String, Failur
     let output = reader.read_all()?;
     let status = child.wait()?;
     check_eq!(status.code(), Some(0));
-    Ok(String::from_utf8_lossy(&output).trim_end_matches('\n').to_owned())
+    Ok(String::from_utf8_lossy(&output)
+        .trim_end_matches('\n')
+        .to_owned())
 }
 
 /// Captures `helper MODE…` after preparing the child.
 pub(super) fn helper(args: &[&str], prepare: impl FnOnce() -> Outcome) -> Result<String, Failure> {
     let program = program()?;
-    let all: Vec<&str> = std::iter::once("helper").chain(args.iter().copied()).collect();
+    let all: Vec<&str> = std::iter::once("helper")
+        .chain(args.iter().copied())
+        .collect();
     capture(|| {
         if let Err(failure) = prepare() {
             println!("{failure}");
@@ -133,7 +155,13 @@ fn script(dir: &TempDir, name: &str, text: &str) -> Result<CString, Failure> {
 
 fn arguments_and_environment_arrive() -> Outcome {
     let program = program()?;
-    let output = capture(|| exec_env(&program, &["zero", "helper", "args", "", "two words", "\u{e9}"], &[]))?;
+    let output = capture(|| {
+        exec_env(
+            &program,
+            &["zero", "helper", "args", "", "two words", "\u{e9}"],
+            &[],
+        )
+    })?;
     check_eq!(output, "zero|helper|args||two words|\u{e9}");
     let output = capture(|| exec_env(&program, &["x", "helper", "env"], &["B=2", "A=", "C==x"]))?;
     check_eq!(output, "A=|B=2|C==x");
@@ -157,7 +185,10 @@ fn exit_code_arrives() -> Outcome {
     let program = program()?;
     for code in ["0", "7", "255"] {
         let status = spawn(&program, &["helper", "exit", code])?.wait()?;
-        check_eq!(status.code().map(|code| code.to_string()), Some(code.to_owned()));
+        check_eq!(
+            status.code().map(|code| code.to_string()),
+            Some(code.to_owned())
+        );
     }
     Ok(())
 }
@@ -218,8 +249,11 @@ fn mask_and_pending_signals_stay() -> Outcome {
 fn alternate_stack_is_gone() -> Outcome {
     let output = helper(&["altstack"], || {
         let memory = crate::support::map::Map::anonymous(65536)?;
-        let stack =
-            libc::stack_t { ss_sp: memory.forget() as *mut libc::c_void, ss_flags: 0, ss_size: 65536 };
+        let stack = libc::stack_t {
+            ss_sp: memory.forget() as *mut libc::c_void,
+            ss_flags: 0,
+            ss_size: 65536,
+        };
         sys!(SYS_sigaltstack, &stack, 0)?;
         Ok(())
     })?;
@@ -258,7 +292,10 @@ fn script_with_one_argument() -> Outcome {
     let echo = interpreter_echo(&dir)?;
     let path = script(&dir, "s", &format!("#!  {echo} \t two  words \t \nrest"))?;
     let output = capture(|| exec_env(&path, &["zero", "one", "two"], &[]))?;
-    check_eq!(output, format!("{echo}|two  words|{}|one|two", path.to_string_lossy()));
+    check_eq!(
+        output,
+        format!("{echo}|two  words|{}|one|two", path.to_string_lossy())
+    );
     let bare = script(&dir, "b", &format!("#!{echo}"))?;
     let output = capture(|| exec_env(&bare, &["zero", "one"], &[]))?;
     check_eq!(output, format!("{echo}|{}|one", bare.to_string_lossy()));
@@ -279,7 +316,10 @@ fn script_interpreter_of_a_script() -> Outcome {
     let inner = inner.to_string_lossy();
     let outer = script(&dir, "outer", &format!("#!{inner} second\n"))?;
     let output = capture(|| exec_env(&outer, &["zero", "x"], &[]))?;
-    check_eq!(output, format!("{echo}|first|{inner}|second|{}|x", outer.to_string_lossy()));
+    check_eq!(
+        output,
+        format!("{echo}|first|{inner}|second|{}|x", outer.to_string_lossy())
+    );
     Ok(())
 }
 
@@ -328,7 +368,11 @@ fn elf_errors_are_enoexec() -> Outcome {
     let dir = TempDir::new()?;
     let image = file::contents(c"/proc/self/exe")?;
     // Machine, type, size of a program header, and a file that ends after the identification.
-    for (name, offset, value) in [("machine", 18, 0xff_u8), ("type", 16, 1), ("phentsize", 54, 1)] {
+    for (name, offset, value) in [
+        ("machine", 18, 0xff_u8),
+        ("type", 16, 1),
+        ("phentsize", 54, 1),
+    ] {
         let mut bytes = image.get(..8192).unwrap_or_default().to_vec();
         bytes[offset] = value;
         let path = dir.file(name, &bytes)?;
@@ -378,10 +422,19 @@ fn argument_list_of_gibibytes_is_e2big() -> Outcome {
     list.push(std::ptr::null());
     let none = [std::ptr::null::<libc::c_char>()];
     process::in_child(|| {
-        let limit = libc::rlimit { rlim_cur: 8 << 20, rlim_max: libc::RLIM_INFINITY };
+        let limit = libc::rlimit {
+            rlim_cur: 8 << 20,
+            rlim_max: libc::RLIM_INFINITY,
+        };
         sys!(SYS_prlimit64, 0, libc::RLIMIT_STACK, &limit, 0)?;
-        errno_is!(sys!(SYS_execve, &program, list.as_ptr(), none.as_ptr()), E2BIG);
-        errno_is!(sys!(SYS_execve, &program, none.as_ptr(), list.as_ptr()), E2BIG);
+        errno_is!(
+            sys!(SYS_execve, &program, list.as_ptr(), none.as_ptr()),
+            E2BIG
+        );
+        errno_is!(
+            sys!(SYS_execve, &program, none.as_ptr(), list.as_ptr()),
+            E2BIG
+        );
         Ok(())
     })
 }
@@ -390,11 +443,25 @@ fn argument_list_too_long_is_e2big() -> Outcome {
     let program = program()?;
     // One string may have 128 KiB with its NUL; all together a quarter of the stack limit.
     let longest = "x".repeat(128 * 1024 - 1);
-    errno_is!(exec(&program, &["helper", "exit", "3", &format!("{longest}x")]), E2BIG);
-    check_eq!(spawn(&program, &["helper", "exit", "3", &longest])?.wait()?.code(), Some(3));
-    let many: Vec<&str> = ["helper", "exit", "3"].into_iter().chain(std::iter::repeat_n(longest.as_str(), 20)).collect();
+    errno_is!(
+        exec(&program, &["helper", "exit", "3", &format!("{longest}x")]),
+        E2BIG
+    );
+    check_eq!(
+        spawn(&program, &["helper", "exit", "3", &longest])?
+            .wait()?
+            .code(),
+        Some(3)
+    );
+    let many: Vec<&str> = ["helper", "exit", "3"]
+        .into_iter()
+        .chain(std::iter::repeat_n(longest.as_str(), 20))
+        .collect();
     process::in_child(|| {
-        let limit = libc::rlimit { rlim_cur: 8 << 20, rlim_max: libc::RLIM_INFINITY };
+        let limit = libc::rlimit {
+            rlim_cur: 8 << 20,
+            rlim_max: libc::RLIM_INFINITY,
+        };
         sys!(SYS_prlimit64, 0, libc::RLIMIT_STACK, &limit, 0)?;
         errno_is!(exec(&program, &many), E2BIG);
         Ok(())
@@ -413,7 +480,16 @@ fn bad_pointers_are_efault() -> Outcome {
 fn execveat_by_descriptor() -> Outcome {
     let opened = fd::open(&program()?, libc::O_PATH | libc::O_CLOEXEC, 0)?;
     let args = strings(&["x", "helper", "args"]);
-    let output = capture(|| sys!(SYS_execveat, &opened, c"", pointers(&args).as_slice(), 0, libc::AT_EMPTY_PATH))?;
+    let output = capture(|| {
+        sys!(
+            SYS_execveat,
+            &opened,
+            c"",
+            pointers(&args).as_slice(),
+            0,
+            libc::AT_EMPTY_PATH
+        )
+    })?;
     check_eq!(output, "x|helper|args");
     let dir = TempDir::new()?;
     copy_program(&dir.join("p"))?;
@@ -428,7 +504,17 @@ fn execveat_errors() -> Outcome {
     copy_program(&dir.join("p"))?;
     sys!(SYS_symlink, c"p", &dir.join("link"))?;
     let base = dir.open()?;
-    errno_is!(sys!(SYS_execveat, &base, c"link", 0, 0, libc::AT_SYMLINK_NOFOLLOW), ELOOP);
+    errno_is!(
+        sys!(
+            SYS_execveat,
+            &base,
+            c"link",
+            0,
+            0,
+            libc::AT_SYMLINK_NOFOLLOW
+        ),
+        ELOOP
+    );
     errno_is!(sys!(SYS_execveat, &base, c"p", 0, 0, 0x1), EINVAL);
     errno_is!(sys!(SYS_execveat, 800, c"p", 0, 0, 0), EBADF);
     errno_is!(sys!(SYS_execveat, &base, c"", 0, 0, 0), ENOENT);
@@ -445,11 +531,27 @@ fn execveat_of_a_script_names_the_descriptor() -> Outcome {
     let args = strings(&["x", "y"]);
     let opened = fd::open(&path, libc::O_RDONLY, 0)?;
     let copy = Fd::own(sys!(SYS_fcntl, &opened, libc::F_DUPFD, 60)?);
-    let output = capture(|| sys!(SYS_execveat, &copy, c"", pointers(&args).as_slice(), 0, libc::AT_EMPTY_PATH))?;
+    let output = capture(|| {
+        sys!(
+            SYS_execveat,
+            &copy,
+            c"",
+            pointers(&args).as_slice(),
+            0,
+            libc::AT_EMPTY_PATH
+        )
+    })?;
     check_eq!(output, format!("{echo}|/dev/fd/{}|y", copy.number()));
     let closing = fd::open(&path, libc::O_RDONLY | libc::O_CLOEXEC, 0)?;
     errno_is!(
-        sys!(SYS_execveat, &closing, c"", pointers(&args).as_slice(), 0, libc::AT_EMPTY_PATH),
+        sys!(
+            SYS_execveat,
+            &closing,
+            c"",
+            pointers(&args).as_slice(),
+            0,
+            libc::AT_EMPTY_PATH
+        ),
         ENOENT
     );
     Ok(())
@@ -469,7 +571,9 @@ fn secure_bit_is_set_by_set_user_id() -> Outcome {
     let dir = TempDir::new()?;
     let path = set_user_id_copy(&dir)?;
     let run = |mode: &[&str]| {
-        let all: Vec<&str> = std::iter::once("helper").chain(mode.iter().copied()).collect();
+        let all: Vec<&str> = std::iter::once("helper")
+            .chain(mode.iter().copied())
+            .collect();
         capture(|| {
             if creds::become_user(1000, 1000).is_err() {
                 process::exit_now(1);
@@ -498,18 +602,29 @@ fn no_new_privs_ignores_set_user_id() -> Outcome {
 }
 
 fn auxiliary_vector_tells_the_truth() -> Outcome {
-    let value = |key: u64| -> Result<String, Failure> { helper(&["auxv", &key.to_string()], || Ok(())) };
+    let value =
+        |key: u64| -> Result<String, Failure> { helper(&["auxv", &key.to_string()], || Ok(())) };
     check_eq!(value(libc::AT_PAGESZ)?, "4096");
     check_eq!(value(libc::AT_CLKTCK)?, "100");
     check_eq!(value(libc::AT_UID)?, sys!(SYS_getuid)?.to_string());
     check_eq!(value(libc::AT_EGID)?, sys!(SYS_getegid)?.to_string());
     check_eq!(value(libc::AT_PHENT)?, "56");
-    for key in [libc::AT_PHDR, libc::AT_ENTRY, libc::AT_RANDOM, libc::AT_EXECFN, libc::AT_PLATFORM, 33] {
+    for key in [
+        libc::AT_PHDR,
+        libc::AT_ENTRY,
+        libc::AT_RANDOM,
+        libc::AT_EXECFN,
+        libc::AT_PLATFORM,
+        33,
+    ] {
         check!(value(key)? != "none", "entry {key} is missing");
     }
     // SAFETY: AT_EXECFN is the address of a string on this process's stack that nothing changes.
     let name = unsafe { CStr::from_ptr(libc::getauxval(libc::AT_EXECFN) as *const libc::c_char) };
-    check!(name.to_bytes().ends_with(b"syscall-tests"), "AT_EXECFN is {name:?}");
+    check!(
+        name.to_bytes().ends_with(b"syscall-tests"),
+        "AT_EXECFN is {name:?}"
+    );
     Ok(())
 }
 
@@ -576,14 +691,23 @@ fn capabilities_after_exec_as_user() -> Outcome {
 
 fn brk_and_mappings_are_fresh() -> Outcome {
     let output = helper(&["exit", "0"], || {
-        let addr = sys!(SYS_mmap, 0x2000_0000, 4096, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED, -1, 0)?;
+        let addr = sys!(
+            SYS_mmap,
+            0x2000_0000,
+            4096,
+            3,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+            -1,
+            0
+        )?;
         check_eq!(addr, 0x2000_0000);
         Ok(())
     })?;
     check_eq!(output, "");
     let (mut child, addr) = (spawn(&program()?, &["helper", "sleep"])?, "20000000-");
     let started = crate::support::time::wait_until(|| {
-        std::fs::read_to_string(format!("/proc/{}/cmdline", child.pid)).is_ok_and(|line| line.ends_with("helper\0sleep\0"))
+        std::fs::read_to_string(format!("/proc/{}/cmdline", child.pid))
+            .is_ok_and(|line| line.ends_with("helper\0sleep\0"))
     });
     check!(started);
     let maps = crate::support::proc::read(&format!("/proc/{}/maps", child.pid))?;

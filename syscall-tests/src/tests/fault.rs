@@ -1,6 +1,9 @@
 //! Synchronous signals: the code and address of faults, exceptions of the processor, alternate stacks.
 
-#![expect(unsafe_code, reason = "faults on purpose, and edits the context of a handler")]
+#![expect(
+    unsafe_code,
+    reason = "faults on purpose, and edits the context of a handler"
+)]
 
 use std::arch::asm;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,7 +69,10 @@ fn registers<'a>(context: *mut libc::c_void) -> &'a mut [libc::greg_t; 23] {
 extern "C" fn skip_to_resume(signo: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     signal::record(signo, info, context);
     let registers = registers(context);
-    TRAP.store(registers[libc::REG_TRAPNO as usize] as usize, Ordering::SeqCst);
+    TRAP.store(
+        registers[libc::REG_TRAPNO as usize] as usize,
+        Ordering::SeqCst,
+    );
     ERROR_CODE.store(registers[libc::REG_ERR as usize] as usize, Ordering::SeqCst);
     CR2.store(registers[libc::REG_CR2 as usize] as usize, Ordering::SeqCst);
     registers[libc::REG_RIP as usize] = RESUME.load(Ordering::SeqCst) as i64;
@@ -97,7 +103,11 @@ macro_rules! faulting {
 
 fn expect(seen: Seen, signo: i32, code: i32, addr: usize) -> Outcome {
     check_eq!((seen.signo, seen.code), (signo, code));
-    check!(seen.addr == addr, "si_addr is {:#x}, expected {addr:#x}", seen.addr);
+    check!(
+        seen.addr == addr,
+        "si_addr is {:#x}, expected {addr:#x}",
+        seen.addr
+    );
     Ok(())
 }
 
@@ -125,7 +135,11 @@ fn read_only_page_is_accerr() -> Outcome {
 
 fn inaccessible_page_is_accerr() -> Outcome {
     let memory = Map::new(PAGE, libc::PROT_NONE, map::ANON, -1, 0)?;
-    let seen = faulting!(libc::SIGSEGV, "mov al, [{addr}]", addr = memory.addr() + 4095);
+    let seen = faulting!(
+        libc::SIGSEGV,
+        "mov al, [{addr}]",
+        addr = memory.addr() + 4095
+    );
     expect(seen, libc::SIGSEGV, SEGV_ACCERR, memory.addr() + 4095)
 }
 
@@ -143,7 +157,11 @@ fn kernel_address_is_a_fault() -> Outcome {
 }
 
 fn non_canonical_address_has_no_address() -> Outcome {
-    let seen = faulting!(libc::SIGSEGV, "mov al, [{addr}]", addr = 0x8000_0000_0000_0000_usize);
+    let seen = faulting!(
+        libc::SIGSEGV,
+        "mov al, [{addr}]",
+        addr = 0x8000_0000_0000_0000_usize
+    );
     expect(seen, libc::SIGSEGV, libc::SI_KERNEL, 0)
 }
 
@@ -157,7 +175,10 @@ fn mapped_file_beyond_its_end_is_sigbus() -> Outcome {
     for flags in [libc::MAP_SHARED, libc::MAP_PRIVATE] {
         let memory = Map::new(3 * PAGE, map::RW, flags, &file, 0)?;
         // The rest of the last page is zero.
-        check_eq!((memory.get(4), memory.get(5), memory.get(PAGE - 1)), (b'o', 0, 0));
+        check_eq!(
+            (memory.get(4), memory.get(5), memory.get(PAGE - 1)),
+            (b'o', 0, 0)
+        );
         let addr = memory.addr() + PAGE + 7;
         let seen = faulting!(libc::SIGBUS, "mov al, [{addr}]", addr = addr);
         expect(seen, libc::SIGBUS, libc::BUS_ADRERR, addr)?;
@@ -182,7 +203,11 @@ fn truncated_file_is_sigbus() -> Outcome {
 }
 
 fn division_by_zero_is_sigfpe() -> Outcome {
-    let seen = faulting!(libc::SIGFPE, "xor edx, edx\nmov eax, 1\ndiv {zero:e}", zero = 0_u64);
+    let seen = faulting!(
+        libc::SIGFPE,
+        "xor edx, edx\nmov eax, 1\ndiv {zero:e}",
+        zero = 0_u64
+    );
     check_eq!((seen.signo, seen.code), (libc::SIGFPE, 1));
     check!(seen.addr != 0 && seen.addr < RESUME.load(Ordering::SeqCst));
     Ok(())
@@ -196,7 +221,10 @@ fn invalid_opcode_is_sigill() -> Outcome {
 
 fn breakpoint_is_sigtrap() -> Outcome {
     let seen = faulting!(libc::SIGTRAP, "int3");
-    check_eq!((seen.signo, seen.code, seen.addr), (libc::SIGTRAP, libc::SI_KERNEL, 0));
+    check_eq!(
+        (seen.signo, seen.code, seen.addr),
+        (libc::SIGTRAP, libc::SI_KERNEL, 0)
+    );
     check_eq!(TRAP.load(Ordering::SeqCst), 3);
     Ok(())
 }
@@ -210,7 +238,11 @@ fn privileged_instruction_is_sigsegv() -> Outcome {
 
 /// The trap flag in the saved flags makes one step, then `TRAP_TRACE`.
 fn single_step_trap() -> Outcome {
-    extern "C" fn clear_trap_flag(signo: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    extern "C" fn clear_trap_flag(
+        signo: i32,
+        info: *mut libc::siginfo_t,
+        context: *mut libc::c_void,
+    ) {
         signal::record(signo, info, context);
         registers(context)[libc::REG_EFL as usize] &= !0x100;
     }
@@ -218,7 +250,10 @@ fn single_step_trap() -> Outcome {
     // SAFETY: sets the trap flag for the next instruction; the handler clears it.
     unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq", "nop", "nop") };
     check_eq!(signal::count(), 1);
-    check_eq!((signal::seen()[0].signo, signal::seen()[0].code), (libc::SIGTRAP, 2));
+    check_eq!(
+        (signal::seen()[0].signo, signal::seen()[0].code),
+        (libc::SIGTRAP, 2)
+    );
     Ok(())
 }
 
@@ -234,7 +269,11 @@ fn error_code_and_trap_number() -> Outcome {
 }
 
 fn handler_can_map_and_retry() -> Outcome {
-    extern "C" fn make_writable(signo: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    extern "C" fn make_writable(
+        signo: i32,
+        info: *mut libc::siginfo_t,
+        context: *mut libc::c_void,
+    ) {
         signal::record(signo, info, context);
         let page = signal::seen().last().map_or(0, |seen| seen.addr) & !(PAGE - 1);
         let _ = sys!(SYS_mprotect, page, PAGE, map::RW);
@@ -278,13 +317,21 @@ fn handler_can_change_the_instruction_pointer() -> Outcome {
 fn handler_sees_and_changes_registers() -> Outcome {
     extern "C" fn add_one(_signo: i32, _info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         let registers = registers(context);
-        for register in [libc::REG_R8, libc::REG_R9, libc::REG_R10, libc::REG_R11, libc::REG_R12, libc::REG_RSI] {
+        for register in [
+            libc::REG_R8,
+            libc::REG_R9,
+            libc::REG_R10,
+            libc::REG_R11,
+            libc::REG_R12,
+            libc::REG_RSI,
+        ] {
             registers[register as usize] += 1;
         }
         registers[libc::REG_RIP as usize] += 2;
     }
     signal::handle(libc::SIGILL, add_one, 0)?;
-    let (mut r8, mut r9, mut r10, mut r11, mut r12, mut rsi) = (1_u64, 2_u64, 3_u64, 4_u64, 5_u64, 6_u64);
+    let (mut r8, mut r9, mut r10, mut r11, mut r12, mut rsi) =
+        (1_u64, 2_u64, 3_u64, 4_u64, 5_u64, 6_u64);
     // SAFETY: the handler skips the two bytes of `ud2`, and changes only the registers named here.
     unsafe {
         asm!(
@@ -330,7 +377,11 @@ fn fault_without_stack_kills() -> Outcome {
 }
 
 fn set_alternate_stack(memory: &Map, len: usize, flags: i32) -> sys::SysResult {
-    let stack = libc::stack_t { ss_sp: memory.addr() as *mut libc::c_void, ss_flags: flags, ss_size: len };
+    let stack = libc::stack_t {
+        ss_sp: memory.addr() as *mut libc::c_void,
+        ss_flags: flags,
+        ss_size: len,
+    };
     sys!(SYS_sigaltstack, &stack, 0)
 }
 
@@ -358,9 +409,14 @@ fn stack_overflow_is_caught_on_the_alternate_stack() -> Outcome {
         process::exit_now(77);
     }
     let status = process::status_of(|| {
-        let limit = libc::rlimit { rlim_cur: 1 << 20, rlim_max: libc::RLIM_INFINITY };
+        let limit = libc::rlimit {
+            rlim_cur: 1 << 20,
+            rlim_max: libc::RLIM_INFINITY,
+        };
         let prepared = sys!(SYS_prlimit64, 0, libc::RLIMIT_STACK, &limit, 0).is_ok()
-            && Map::anonymous(65536).is_ok_and(|memory| set_alternate_stack(&memory, 65536, 0).is_ok_and(|_| memory.forget() != 0))
+            && Map::anonymous(65536).is_ok_and(|memory| {
+                set_alternate_stack(&memory, 65536, 0).is_ok_and(|_| memory.forget() != 0)
+            })
             && signal::handle(libc::SIGSEGV, leave, libc::SA_ONSTACK).is_ok();
         if !prepared {
             return 1;
@@ -400,17 +456,30 @@ fn alternate_stack_errors() -> Outcome {
 }
 
 fn alternate_stack_is_reported_in_use() -> Outcome {
-    extern "C" fn try_to_change(signo: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    extern "C" fn try_to_change(
+        signo: i32,
+        info: *mut libc::siginfo_t,
+        context: *mut libc::c_void,
+    ) {
         note_stack(signo, info, context);
-        let stack = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        let errno = sys!(SYS_sigaltstack, &stack, 0).err().map_or(0, |error| error.errno);
+        let stack = libc::stack_t {
+            ss_sp: std::ptr::null_mut(),
+            ss_flags: libc::SS_DISABLE,
+            ss_size: 0,
+        };
+        let errno = sys!(SYS_sigaltstack, &stack, 0)
+            .err()
+            .map_or(0, |error| error.errno);
         ERROR_CODE.store(errno as usize, Ordering::SeqCst);
     }
     let memory = Map::anonymous(65536)?;
     set_alternate_stack(&memory, 65536, 0)?;
     signal::handle(libc::SIGUSR1, try_to_change, libc::SA_ONSTACK)?;
     signal::raise(libc::SIGUSR1)?;
-    check_eq!(HANDLER_FLAGS.load(Ordering::SeqCst), libc::SS_ONSTACK as usize);
+    check_eq!(
+        HANDLER_FLAGS.load(Ordering::SeqCst),
+        libc::SS_ONSTACK as usize
+    );
     check_eq!(ERROR_CODE.load(Ordering::SeqCst), libc::EPERM as usize);
     Ok(())
 }
@@ -422,10 +491,16 @@ fn autodisarm_disables_while_in_use() -> Outcome {
     signal::handle(libc::SIGUSR1, note_stack, libc::SA_ONSTACK)?;
     signal::raise(libc::SIGUSR1)?;
     check!(on_stack(&memory, 65536));
-    check_eq!(HANDLER_FLAGS.load(Ordering::SeqCst), libc::SS_DISABLE as usize);
+    check_eq!(
+        HANDLER_FLAGS.load(Ordering::SeqCst),
+        libc::SS_DISABLE as usize
+    );
     let mut after = sys::zeroed::<libc::stack_t>();
     sys!(SYS_sigaltstack, 0, &mut after)?;
-    check_eq!((after.ss_flags, after.ss_size, after.ss_sp as usize), (SS_AUTODISARM, 65536, memory.addr()));
+    check_eq!(
+        (after.ss_flags, after.ss_size, after.ss_sp as usize),
+        (SS_AUTODISARM, 65536, memory.addr())
+    );
     Ok(())
 }
 
@@ -446,7 +521,10 @@ fn floating_point_registers_survive() -> Outcome {
     let (mut a, mut b, mut c) = (1.5_f64, -2.25_f64, 1e300_f64);
     // SAFETY: the handler skips the two bytes of `ud2`.
     unsafe { asm!("ud2", inout("xmm0") a, inout("xmm7") b, inout("xmm15") c) };
-    check_eq!([a.to_bits(), b.to_bits(), c.to_bits()], [1.5_f64, -2.25, 1e300].map(f64::to_bits));
+    check_eq!(
+        [a.to_bits(), b.to_bits(), c.to_bits()],
+        [1.5_f64, -2.25, 1e300].map(f64::to_bits)
+    );
     Ok(())
 }
 
@@ -515,7 +593,12 @@ fn sigreturn_restores_the_mask_from_the_context() -> Outcome {
     extern "C" fn block_usr2(signo: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         signal::record(signo, info, context);
         // SAFETY: the context is valid until the handler returns; the set's first word is the kernel's mask.
-        unsafe { libc::sigaddset(&raw mut (*context.cast::<libc::ucontext_t>()).uc_sigmask, libc::SIGUSR2) };
+        unsafe {
+            libc::sigaddset(
+                &raw mut (*context.cast::<libc::ucontext_t>()).uc_sigmask,
+                libc::SIGUSR2,
+            )
+        };
     }
     signal::handle(libc::SIGUSR1, block_usr2, 0)?;
     signal::raise(libc::SIGUSR1)?;
@@ -538,12 +621,16 @@ fn context_is_where_linux_puts_it() -> Outcome {
             let magic = ((fp + 464) as *const u32).read();
             let size = ((fp + 468) as *const u32).read() as usize;
             RECORD[4].store(magic as usize, Ordering::SeqCst);
-            RECORD[5].store(((fp + size - 4) as *const u32).read_unaligned() as usize, Ordering::SeqCst);
+            RECORD[5].store(
+                ((fp + size - 4) as *const u32).read_unaligned() as usize,
+                Ordering::SeqCst,
+            );
         }
     }
     signal::handle(libc::SIGUSR1, inspect, 0)?;
     signal::raise(libc::SIGUSR1)?;
-    let [info, context, fp, flags, magic1, magic2] = [0, 1, 2, 3, 4, 5].map(|i: usize| RECORD[i].load(Ordering::SeqCst));
+    let [info, context, fp, flags, magic1, magic2] =
+        [0, 1, 2, 3, 4, 5].map(|i: usize| RECORD[i].load(Ordering::SeqCst));
     // pretcode, ucontext (304 bytes), siginfo; the register image 64-byte aligned above them.
     check_eq!(info - context, 304);
     check_eq!((context - 8) % 16, 8);
@@ -584,13 +671,18 @@ fn legacy_32_bit_call_does_not_confuse() -> Outcome {
         }
         i32::from(result != i64::from(process::getpid()))
     })?;
-    check!(status.code() == Some(0) || status.signal() == Some(libc::SIGSEGV), "{status}");
+    check!(
+        status.code() == Some(0) || status.signal() == Some(libc::SIGSEGV),
+        "{status}"
+    );
     Ok(())
 }
 
 /// The three entries of the vsyscall page work, or fault: they never reach another kernel's clock.
 fn vsyscall_page() -> Outcome {
-    let listed = crate::support::proc::maps()?.iter().any(|area| area.start == 0xffff_ffff_ff60_0000);
+    let listed = crate::support::proc::maps()?
+        .iter()
+        .any(|area| area.start == 0xffff_ffff_ff60_0000);
     let status = process::status_of(|| {
         let now: i64;
         // SAFETY: `time` in the vsyscall page takes a null pointer and clobbers what a call clobbers.

@@ -40,15 +40,34 @@ const PRIVATE: i32 = libc::FUTEX_PRIVATE_FLAG;
 
 fn wait(word: &AtomicU32, value: u32, timeout_ms: i64) -> SysResult {
     let timeout = time::timespec(timeout_ms * time::MS);
-    sys!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | PRIVATE, value, &timeout, 0, 0)
+    sys!(
+        SYS_futex,
+        word.as_ptr(),
+        libc::FUTEX_WAIT | PRIVATE,
+        value,
+        &timeout,
+        0,
+        0
+    )
 }
 
 fn wake(word: &AtomicU32, count: u32) -> SysResult {
-    sys!(SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | PRIVATE, count, 0, 0, 0)
+    sys!(
+        SYS_futex,
+        word.as_ptr(),
+        libc::FUTEX_WAKE | PRIVATE,
+        count,
+        0,
+        0,
+        0
+    )
 }
 
 /// Starts threads that make a call each, and waits until all of them sleep.
-fn sleepers(count: usize, call: impl Fn(usize) -> SysResult + Send + Sync + Copy + 'static) -> Vec<Sleeper> {
+fn sleepers(
+    count: usize,
+    call: impl Fn(usize) -> SysResult + Send + Sync + Copy + 'static,
+) -> Vec<Sleeper> {
     let started: Vec<Sleeper> = (0..count)
         .map(|index| {
             let (sender, receiver) = std::sync::mpsc::channel();
@@ -93,12 +112,35 @@ fn wait_times_out() -> Outcome {
     let (word, start) = (AtomicU32::new(1), time::monotonic_ns());
     errno_is!(wait(&word, 1, 60), ETIMEDOUT);
     let spent = (time::monotonic_ns() - start) / time::MS;
-    check!((60..60 + time::LATE / time::MS).contains(&spent), "{spent} ms");
+    check!(
+        (60..60 + time::LATE / time::MS).contains(&spent),
+        "{spent} ms"
+    );
     errno_is!(wait(&word, 1, 0), ETIMEDOUT);
-    let bad = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000_000 };
-    errno_is!(sys!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, &bad, 0, 0), EINVAL);
-    let negative = libc::timespec { tv_sec: -1, tv_nsec: 0 };
-    errno_is!(sys!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, &negative, 0, 0), EINVAL);
+    let bad = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 1_000_000_000,
+    };
+    errno_is!(
+        sys!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 1, &bad, 0, 0),
+        EINVAL
+    );
+    let negative = libc::timespec {
+        tv_sec: -1,
+        tv_nsec: 0,
+    };
+    errno_is!(
+        sys!(
+            SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT,
+            1,
+            &negative,
+            0,
+            0
+        ),
+        EINVAL
+    );
     Ok(())
 }
 
@@ -107,7 +149,15 @@ fn bitset_timeout_is_absolute() -> Outcome {
     let until = time::timespec(time::monotonic_ns() + 60 * time::MS);
     let start = time::monotonic_ns();
     let bitset = |until: &libc::timespec| {
-        sys!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT_BITSET | PRIVATE, 1, until, 0, u32::MAX)
+        sys!(
+            SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT_BITSET | PRIVATE,
+            1,
+            until,
+            0,
+            u32::MAX
+        )
     };
     errno_is!(bitset(&until), ETIMEDOUT);
     check!(time::monotonic_ns() - start >= 50 * time::MS);
@@ -130,16 +180,44 @@ fn bitset_selects() -> Outcome {
     static WORD: AtomicU32 = AtomicU32::new(0);
     let waiting = |index: usize| {
         let until = time::timespec(time::monotonic_ns() + 5000 * time::MS);
-        sys!(SYS_futex, WORD.as_ptr(), libc::FUTEX_WAIT_BITSET | PRIVATE, 0, &until, 0, 1_u32 << index)
+        sys!(
+            SYS_futex,
+            WORD.as_ptr(),
+            libc::FUTEX_WAIT_BITSET | PRIVATE,
+            0,
+            &until,
+            0,
+            1_u32 << index
+        )
     };
     let threads = sleepers(3, waiting);
-    let wake_bits =
-        |bits: u32| sys!(SYS_futex, WORD.as_ptr(), libc::FUTEX_WAKE_BITSET | PRIVATE, 10, 0, 0, bits);
+    let wake_bits = |bits: u32| {
+        sys!(
+            SYS_futex,
+            WORD.as_ptr(),
+            libc::FUTEX_WAKE_BITSET | PRIVATE,
+            10,
+            0,
+            0,
+            bits
+        )
+    };
     check_eq!(wake_bits(0x8)?, 0);
     check_eq!(wake_bits(0x2)?, 1);
     check_eq!(wake_bits(0xf)?, 2);
     errno_is!(wake_bits(0), EINVAL);
-    errno_is!(sys!(SYS_futex, WORD.as_ptr(), libc::FUTEX_WAIT_BITSET | PRIVATE, 0, 0, 0, 0), EINVAL);
+    errno_is!(
+        sys!(
+            SYS_futex,
+            WORD.as_ptr(),
+            libc::FUTEX_WAIT_BITSET | PRIVATE,
+            0,
+            0,
+            0,
+            0
+        ),
+        EINVAL
+    );
     for thread in threads {
         check_eq!(thread.result(), Some(Ok(0)));
     }
@@ -150,7 +228,15 @@ fn requeue_moves_waiters() -> Outcome {
     static FROM: AtomicU32 = AtomicU32::new(0);
     static TO: AtomicU32 = AtomicU32::new(0);
     let threads = sleepers(4, |_| wait(&FROM, 0, 5000));
-    let moved = sys!(SYS_futex, FROM.as_ptr(), libc::FUTEX_REQUEUE | PRIVATE, 1, 2, TO.as_ptr(), 0)?;
+    let moved = sys!(
+        SYS_futex,
+        FROM.as_ptr(),
+        libc::FUTEX_REQUEUE | PRIVATE,
+        1,
+        2,
+        TO.as_ptr(),
+        0
+    )?;
     check_eq!(moved, 3);
     check_eq!(wake(&FROM, 10)?, 1);
     check_eq!(wake(&TO, 10)?, 2);
@@ -163,8 +249,17 @@ fn requeue_moves_waiters() -> Outcome {
 fn cmp_requeue_compares() -> Outcome {
     static FROM: AtomicU32 = AtomicU32::new(7);
     static TO: AtomicU32 = AtomicU32::new(0);
-    let requeue =
-        |value: u32| sys!(SYS_futex, FROM.as_ptr(), libc::FUTEX_CMP_REQUEUE | PRIVATE, 0, 10, TO.as_ptr(), value);
+    let requeue = |value: u32| {
+        sys!(
+            SYS_futex,
+            FROM.as_ptr(),
+            libc::FUTEX_CMP_REQUEUE | PRIVATE,
+            0,
+            10,
+            TO.as_ptr(),
+            value
+        )
+    };
     errno_is!(requeue(8), EAGAIN);
     let threads = sleepers(2, |_| wait(&FROM, 7, 5000));
     check_eq!(requeue(7)?, 2);
@@ -172,7 +267,18 @@ fn cmp_requeue_compares() -> Outcome {
     for thread in threads {
         check_eq!(thread.result(), Some(Ok(0)));
     }
-    errno_is!(sys!(SYS_futex, FROM.as_ptr(), libc::FUTEX_CMP_REQUEUE, -1, 0, TO.as_ptr(), 7), EINVAL);
+    errno_is!(
+        sys!(
+            SYS_futex,
+            FROM.as_ptr(),
+            libc::FUTEX_CMP_REQUEUE,
+            -1,
+            0,
+            TO.as_ptr(),
+            7
+        ),
+        EINVAL
+    );
     Ok(())
 }
 
@@ -180,12 +286,27 @@ fn cmp_requeue_compares() -> Outcome {
 fn wake_op() -> Outcome {
     static FIRST: AtomicU32 = AtomicU32::new(0);
     static SECOND: AtomicU32 = AtomicU32::new(5);
-    let operation = |op: u32, operand: u32, cmp: u32, value: u32| op << 28 | cmp << 24 | operand << 12 | value;
+    let operation =
+        |op: u32, operand: u32, cmp: u32, value: u32| op << 28 | cmp << 24 | operand << 12 | value;
     let run = |encoded: u32| {
-        sys!(SYS_futex, FIRST.as_ptr(), libc::FUTEX_WAKE_OP | PRIVATE, 1, 1, SECOND.as_ptr(), encoded)
+        sys!(
+            SYS_futex,
+            FIRST.as_ptr(),
+            libc::FUTEX_WAKE_OP | PRIVATE,
+            1,
+            1,
+            SECOND.as_ptr(),
+            encoded
+        )
     };
     // set, add, or, andn, xor with "equal" comparisons.
-    for (op, operand, start, result) in [(0, 9, 5, 9), (1, 3, 5, 8), (2, 8, 5, 13), (3, 1, 5, 4), (4, 6, 5, 3)] {
+    for (op, operand, start, result) in [
+        (0, 9, 5, 9),
+        (1, 3, 5, 8),
+        (2, 8, 5, 13),
+        (3, 1, 5, 4),
+        (4, 6, 5, 3),
+    ] {
         SECOND.store(start, Ordering::SeqCst);
         check_eq!(run(operation(op, operand, 0, 5))?, 0);
         check_eq!(SECOND.load(Ordering::SeqCst), result);
@@ -209,7 +330,16 @@ fn shared_between_processes() -> Outcome {
         let waited = sys!(SYS_futex, &memory, libc::FUTEX_WAIT, 0, &timeout, 0, 0);
         i32::from(waited.is_ok())
     })?;
-    check!(time::wait_until(|| sys!(SYS_futex, &memory, libc::FUTEX_WAKE, 1, 0, 0, 0).is_ok_and(|woken| woken == 1)));
+    check!(time::wait_until(|| sys!(
+        SYS_futex,
+        &memory,
+        libc::FUTEX_WAKE,
+        1,
+        0,
+        0,
+        0
+    )
+    .is_ok_and(|woken| woken == 1)));
     check_eq!(child.wait()?.code(), Some(1));
     Ok(())
 }
@@ -234,13 +364,18 @@ fn file_mappings_are_shared_by_their_file() -> Outcome {
     let file = crate::support::fd::memfd(0)?;
     file.truncate(8192)?;
     let flags = libc::MAP_SHARED;
-    let (one, two) = (Map::new(8192, 3, flags, &file, 0)?, Map::new(4096, 3, flags, &file, 4096)?);
+    let (one, two) = (
+        Map::new(8192, 3, flags, &file, 0)?,
+        Map::new(4096, 3, flags, &file, 4096)?,
+    );
     let address = one.addr() + 4096 + 16;
     let threads = std::thread::spawn(move || {
         let timeout = time::timespec(5000 * time::MS);
         sys!(SYS_futex, address, libc::FUTEX_WAIT, 0, &timeout, 0, 0).map_err(|error| error.errno)
     });
-    let woken = || sys!(SYS_futex, two.addr() + 16, libc::FUTEX_WAKE, 1, 0, 0, 0).is_ok_and(|woken| woken == 1);
+    let woken = || {
+        sys!(SYS_futex, two.addr() + 16, libc::FUTEX_WAKE, 1, 0, 0, 0).is_ok_and(|woken| woken == 1)
+    };
     check!(time::wait_until(woken));
     check_eq!(threads.join().ok(), Some(Ok(0)));
     Ok(())
@@ -249,10 +384,27 @@ fn file_mappings_are_shared_by_their_file() -> Outcome {
 fn errors() -> Outcome {
     let words = [0_u32; 2];
     let addr = words.as_ptr() as usize;
-    errno_is!(sys!(SYS_futex, addr + 1, libc::FUTEX_WAIT, 0, 0, 0, 0), EINVAL);
-    errno_is!(sys!(SYS_futex, addr + 2, libc::FUTEX_WAKE, 1, 0, 0, 0), EINVAL);
+    errno_is!(
+        sys!(SYS_futex, addr + 1, libc::FUTEX_WAIT, 0, 0, 0, 0),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_futex, addr + 2, libc::FUTEX_WAKE, 1, 0, 0, 0),
+        EINVAL
+    );
     errno_is!(sys!(SYS_futex, addr, 77, 0, 0, 0, 0), ENOSYS);
-    errno_is!(sys!(SYS_futex, addr, libc::FUTEX_WAKE | libc::FUTEX_CLOCK_REALTIME, 1, 0, 0, 0), ENOSYS);
+    errno_is!(
+        sys!(
+            SYS_futex,
+            addr,
+            libc::FUTEX_WAKE | libc::FUTEX_CLOCK_REALTIME,
+            1,
+            0,
+            0,
+            0
+        ),
+        ENOSYS
+    );
     errno_is!(sys!(SYS_futex, addr, libc::FUTEX_WAIT, 0, 8, 0, 0), EFAULT);
     Ok(())
 }
@@ -260,13 +412,30 @@ fn errors() -> Outcome {
 fn addresses_that_fault() -> Outcome {
     errno_is!(sys!(SYS_futex, 0, libc::FUTEX_WAIT, 0, 0, 0, 0), EFAULT);
     errno_is!(sys!(SYS_futex, 0, libc::FUTEX_WAKE, 1, 0, 0, 0), EFAULT);
-    errno_is!(sys!(SYS_futex, -4096_i64, libc::FUTEX_WAIT | PRIVATE, 0, 0, 0, 0), EFAULT);
+    errno_is!(
+        sys!(SYS_futex, -4096_i64, libc::FUTEX_WAIT | PRIVATE, 0, 0, 0, 0),
+        EFAULT
+    );
     // A private wake does not look at the memory.
-    check_eq!(sys!(SYS_futex, 4096, libc::FUTEX_WAKE | PRIVATE, 1, 0, 0, 0)?, 0);
+    check_eq!(
+        sys!(SYS_futex, 4096, libc::FUTEX_WAKE | PRIVATE, 1, 0, 0, 0)?,
+        0
+    );
     let none = Map::new(4096, libc::PROT_NONE, crate::support::map::ANON, -1, 0)?;
     errno_is!(sys!(SYS_futex, &none, libc::FUTEX_WAIT, 0, 0, 0, 0), EFAULT);
     let read_only = Map::new(4096, libc::PROT_READ, crate::support::map::ANON, -1, 0)?;
-    errno_is!(sys!(SYS_futex, &read_only, libc::FUTEX_WAIT | PRIVATE, 1, 0, 0, 0), EAGAIN);
+    errno_is!(
+        sys!(
+            SYS_futex,
+            &read_only,
+            libc::FUTEX_WAIT | PRIVATE,
+            1,
+            0,
+            0,
+            0
+        ),
+        EAGAIN
+    );
     Ok(())
 }
 
@@ -295,8 +464,13 @@ fn pi_lock_blocks_until_unlock() -> Outcome {
         pi(&WORD, libc::FUTEX_UNLOCK_PI)?;
         Ok(i64::from(owner == process::gettid() as u32))
     });
-    check_eq!(WORD.load(Ordering::SeqCst), process::gettid() as u32 | libc::FUTEX_WAITERS);
-    let busy = std::thread::spawn(|| pi(&WORD, libc::FUTEX_TRYLOCK_PI).map_err(|error| error.errno)).join();
+    check_eq!(
+        WORD.load(Ordering::SeqCst),
+        process::gettid() as u32 | libc::FUTEX_WAITERS
+    );
+    let busy =
+        std::thread::spawn(|| pi(&WORD, libc::FUTEX_TRYLOCK_PI).map_err(|error| error.errno))
+            .join();
     check_eq!(busy.ok(), Some(Err(libc::EAGAIN)));
     pi(&WORD, libc::FUTEX_UNLOCK_PI)?;
     for thread in threads {
@@ -316,7 +490,15 @@ fn pi_errors() -> Outcome {
         pi(&WORD, libc::FUTEX_UNLOCK_PI)
     });
     let past = time::timespec(1);
-    let timed = sys!(SYS_futex, WORD.as_ptr(), libc::FUTEX_LOCK_PI | PRIVATE, 0, &past, 0, 0);
+    let timed = sys!(
+        SYS_futex,
+        WORD.as_ptr(),
+        libc::FUTEX_LOCK_PI | PRIVATE,
+        0,
+        &past,
+        0,
+        0
+    );
     errno_is!(timed, ETIMEDOUT);
     for thread in owner {
         check_eq!(thread.result(), Some(Ok(0)));
@@ -358,7 +540,10 @@ fn robust_list_marks_a_dead_thread() -> Outcome {
     static WORD: AtomicU32 = AtomicU32::new(0);
     static OTHER: AtomicU32 = AtomicU32::new(1234);
     let threads = sleepers(1, |_| {
-        WORD.store(process::gettid() as u32 | libc::FUTEX_WAITERS, Ordering::SeqCst);
+        WORD.store(
+            process::gettid() as u32 | libc::FUTEX_WAITERS,
+            Ordering::SeqCst,
+        );
         register_robust(&WORD, false)?;
         time::sleep_ms(100);
         Ok(0)
@@ -367,11 +552,25 @@ fn robust_list_marks_a_dead_thread() -> Outcome {
     let value = WORD.load(Ordering::SeqCst);
     // The kernel wakes as for a futex that processes share.
     let timeout = time::timespec(5000 * time::MS);
-    check_eq!(sys!(SYS_futex, WORD.as_ptr(), libc::FUTEX_WAIT, value, &timeout, 0, 0)?, 0);
+    check_eq!(
+        sys!(
+            SYS_futex,
+            WORD.as_ptr(),
+            libc::FUTEX_WAIT,
+            value,
+            &timeout,
+            0,
+            0
+        )?,
+        0
+    );
     for thread in threads {
         thread.result();
     }
-    check_eq!(WORD.load(Ordering::SeqCst), libc::FUTEX_OWNER_DIED | libc::FUTEX_WAITERS);
+    check_eq!(
+        WORD.load(Ordering::SeqCst),
+        libc::FUTEX_OWNER_DIED | libc::FUTEX_WAITERS
+    );
     // A word that another thread owns is left alone.
     let _ = std::thread::spawn(|| register_robust(&OTHER, false).is_ok()).join();
     check_eq!(OTHER.load(Ordering::SeqCst), 1234);
@@ -381,16 +580,23 @@ fn robust_list_marks_a_dead_thread() -> Outcome {
 fn robust_list_of_a_killed_process() -> Outcome {
     let memory = Map::shared(4096)?;
     let mut child = process::fork(|| {
-        memory.atomic(0).store(process::gettid() as u32, Ordering::SeqCst);
+        memory
+            .atomic(0)
+            .store(process::gettid() as u32, Ordering::SeqCst);
         let _ = register_robust(memory.atomic(0), false);
         memory.atomic(4).store(1, Ordering::SeqCst);
         let _ = sys!(SYS_pause);
         0
     })?;
-    check!(time::wait_until(|| memory.atomic(4).load(Ordering::SeqCst) == 1));
+    check!(time::wait_until(
+        || memory.atomic(4).load(Ordering::SeqCst) == 1
+    ));
     child.kill(libc::SIGKILL)?;
     child.wait()?;
-    check_eq!(memory.atomic(0).load(Ordering::SeqCst), libc::FUTEX_OWNER_DIED);
+    check_eq!(
+        memory.atomic(0).load(Ordering::SeqCst),
+        libc::FUTEX_OWNER_DIED
+    );
     Ok(())
 }
 
@@ -401,7 +607,10 @@ fn robust_list_calls() -> Outcome {
     sys!(SYS_get_robust_list, 0, &mut head, &mut len)?;
     sys!(SYS_set_robust_list, 0, 24)?;
     check_eq!((head, len), (0x1234_5678, 24));
-    errno_is!(sys!(SYS_get_robust_list, 4_000_000, &mut head, &mut len), ESRCH);
+    errno_is!(
+        sys!(SYS_get_robust_list, 4_000_000, &mut head, &mut len),
+        ESRCH
+    );
     Ok(())
 }
 
@@ -466,7 +675,10 @@ fn realtime_clock_flag() -> Outcome {
     let until = time::timespec(time::clock_ns(libc::CLOCK_REALTIME) + 40 * time::MS);
     let operation = libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME | PRIVATE;
     let start = time::monotonic_ns();
-    errno_is!(sys!(SYS_futex, word.as_ptr(), operation, 0, &until, 0, u32::MAX), ETIMEDOUT);
+    errno_is!(
+        sys!(SYS_futex, word.as_ptr(), operation, 0, &until, 0, u32::MAX),
+        ETIMEDOUT
+    );
     check!((30 * time::MS..time::LATE).contains(&(time::monotonic_ns() - start)));
     Ok(())
 }
@@ -480,11 +692,23 @@ fn calls_of_their_own() -> Outcome {
     /// `FUTEX2_SIZE_U32 | FUTEX2_PRIVATE`
     const FLAGS: usize = 2 | 128;
     const ANY: usize = 0xffff_ffff;
-    let call = |number, name, args: &[usize]| crate::sys::call(number, name, file!(), line!(), args);
+    let call =
+        |number, name, args: &[usize]| crate::sys::call(number, name, file!(), line!(), args);
     let word = AtomicU32::new(3);
     let at = std::ptr::from_ref(&word) as usize;
     let wait = |value: usize, flags: usize, timeout: usize| {
-        call(WAIT, "futex_wait", &[at, value, ANY, flags, timeout, libc::CLOCK_MONOTONIC as usize])
+        call(
+            WAIT,
+            "futex_wait",
+            &[
+                at,
+                value,
+                ANY,
+                flags,
+                timeout,
+                libc::CLOCK_MONOTONIC as usize,
+            ],
+        )
     };
     match wait(4, FLAGS, 0) {
         Err(error) if error.errno == libc::ENOSYS => skip!("no futex_wait"),
@@ -496,9 +720,8 @@ fn calls_of_their_own() -> Outcome {
     check_eq!(call(WAKE, "futex_wake", &[at, ANY, 1, FLAGS])?, 0);
     errno_is!(call(WAKE, "futex_wake", &[at, 0, 1, FLAGS]), EINVAL);
     let other = AtomicU32::new(0);
-    let waiter = |value: u64, word: &AtomicU32| {
-        [value, std::ptr::from_ref(word) as u64, FLAGS as u64]
-    };
+    let waiter =
+        |value: u64, word: &AtomicU32| [value, std::ptr::from_ref(word) as u64, FLAGS as u64];
     let both = [waiter(3, &word), waiter(0, &other)].concat();
     let pair = both.as_ptr() as usize;
     check_eq!(call(REQUEUE, "futex_requeue", &[pair, 0, 1, 1])?, 0);

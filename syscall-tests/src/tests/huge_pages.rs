@@ -71,7 +71,14 @@ fn advised_area_is_torn_apart() -> Outcome {
     check_eq!(memory.get(3 * HUGE + STEP), value_of(3 * HUGE + STEP));
     memory.set(HUGE, 9);
     check_eq!((memory.get(HUGE), memory.get(HUGE + STEP)), (9, 0));
-    let moved = sys!(SYS_mremap, start, HUGE, HUGE, libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP, 0)?;
+    let moved = sys!(
+        SYS_mremap,
+        start,
+        HUGE,
+        HUGE,
+        libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP,
+        0
+    )?;
     let moved = Map::own(moved, HUGE);
     check_eq!((moved.get(STEP), memory.get(STEP)), (value_of(STEP), 0));
     Ok(())
@@ -101,8 +108,17 @@ fn disabling_is_seen_and_inherited() -> Outcome {
 }
 
 fn unused_arguments_are_einval() -> Outcome {
-    errno_is!(sys!(SYS_prctl, libc::PR_SET_THP_DISABLE, 0, 0, 0, 1), EINVAL);
-    errno_is!(sys!(SYS_prctl, libc::PR_GET_THP_DISABLE, 1, 0, 0, 0), EINVAL);
-    errno_is!(sys!(SYS_prctl, libc::PR_GET_THP_DISABLE, 0, 0, 0, 1), EINVAL);
+    errno_is!(
+        sys!(SYS_prctl, libc::PR_SET_THP_DISABLE, 0, 0, 0, 1),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_prctl, libc::PR_GET_THP_DISABLE, 1, 0, 0, 0),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_prctl, libc::PR_GET_THP_DISABLE, 0, 0, 0, 1),
+        EINVAL
+    );
     Ok(())
 }

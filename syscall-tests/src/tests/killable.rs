@@ -40,7 +40,11 @@ fn time_to_end(name: &str) -> Result<i64, Failure> {
             let _ = writer.write(b"b");
         };
         let failure = long::run(name, &begun);
-        let tag = if matches!(failure, Failure::Skipped(_)) { "s" } else { "f" };
+        let tag = if matches!(failure, Failure::Skipped(_)) {
+            "s"
+        } else {
+            "f"
+        };
         let _ = writer.write(format!("{tag}{failure}").as_bytes());
         0
     })?;
@@ -77,7 +81,9 @@ fn pivot_root_above_the_root_is_einval() -> Outcome {
 
 /// Mounts in the table of the calling process.
 fn nr_mounts() -> Result<usize, Failure> {
-    Ok(std::fs::read_to_string("/proc/self/mountinfo")?.lines().count())
+    Ok(std::fs::read_to_string("/proc/self/mountinfo")?
+        .lines()
+        .count())
 }
 
 fn mounts_end_at_mount_max() -> Outcome {

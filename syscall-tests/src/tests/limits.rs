@@ -45,17 +45,39 @@ fn limit(resource: u32) -> Result<(u64, u64), SysError> {
 }
 
 fn set_limit(resource: u32, soft: u64, hard: u64) -> sys::SysResult {
-    sys!(SYS_prlimit64, 0, resource, &libc::rlimit { rlim_cur: soft, rlim_max: hard }, 0)
+    sys!(
+        SYS_prlimit64,
+        0,
+        resource,
+        &libc::rlimit {
+            rlim_cur: soft,
+            rlim_max: hard
+        },
+        0
+    )
 }
 
 fn limits_are_set_and_read() -> Outcome {
-    for resource in [libc::RLIMIT_NOFILE, libc::RLIMIT_CORE, libc::RLIMIT_STACK, libc::RLIMIT_NPROC, libc::RLIMIT_FSIZE] {
+    for resource in [
+        libc::RLIMIT_NOFILE,
+        libc::RLIMIT_CORE,
+        libc::RLIMIT_STACK,
+        libc::RLIMIT_NPROC,
+        libc::RLIMIT_FSIZE,
+    ] {
         set_limit(resource, 500, 700)?;
         check_eq!(limit(resource)?, (500, 700));
         let mut old = sys::zeroed::<libc::rlimit>();
         sys!(SYS_getrlimit, resource, &mut old)?;
         check_eq!((old.rlim_cur, old.rlim_max), (500, 700));
-        sys!(SYS_setrlimit, resource, &libc::rlimit { rlim_cur: 400, rlim_max: 700 })?;
+        sys!(
+            SYS_setrlimit,
+            resource,
+            &libc::rlimit {
+                rlim_cur: 400,
+                rlim_max: 700
+            }
+        )?;
         check_eq!(limit(resource)?, (400, 700));
     }
     Ok(())
@@ -84,20 +106,31 @@ fn limit_errors() -> Outcome {
     errno_is!(set_limit(libc::RLIMIT_CORE, 10, 5), EINVAL);
     errno_is!(limit(99), EINVAL);
     errno_is!(sys!(SYS_prlimit64, 0, libc::RLIMIT_CORE, 8, 0), EFAULT);
-    errno_is!(sys!(SYS_prlimit64, 4_000_000, libc::RLIMIT_CORE, 0, 0), ESRCH);
+    errno_is!(
+        sys!(SYS_prlimit64, 4_000_000, libc::RLIMIT_CORE, 0, 0),
+        ESRCH
+    );
     errno_is!(set_limit(libc::RLIMIT_NOFILE, 10, 1 << 40), EPERM);
     Ok(())
 }
 
 fn limits_of_another_process() -> Outcome {
     let child = process::fork_sleeper()?;
-    let new = libc::rlimit { rlim_cur: 33, rlim_max: 44 };
+    let new = libc::rlimit {
+        rlim_cur: 33,
+        rlim_max: 44,
+    };
     sys!(SYS_prlimit64, child.pid, libc::RLIMIT_NOFILE, &new, 0)?;
     let text = crate::support::proc::read(&format!("/proc/{}/limits", child.pid))?;
-    check!(text.lines().any(|line| line.starts_with("Max open files") && line.contains(" 33 ") && line.contains(" 44 ")));
+    check!(text.lines().any(|line| line.starts_with("Max open files")
+        && line.contains(" 33 ")
+        && line.contains(" 44 ")));
     in_child(|| {
         creds::become_user(1000, 1000)?;
-        errno_is!(sys!(SYS_prlimit64, child.pid, libc::RLIMIT_NOFILE, 0, 0), EPERM);
+        errno_is!(
+            sys!(SYS_prlimit64, child.pid, libc::RLIMIT_NOFILE, 0, 0),
+            EPERM
+        );
         Ok(())
     })
 }
@@ -106,7 +139,9 @@ fn affinity() -> Outcome {
     let mut all = [0_u64; 16];
     let len = sys!(SYS_sched_getaffinity, 0, 128, &mut all)? as usize;
     let first = all.iter().enumerate().find(|(_, word)| **word != 0);
-    let Some((index, word)) = first else { fail!("no processor is allowed") };
+    let Some((index, word)) = first else {
+        fail!("no processor is allowed")
+    };
     let mut one = [0_u64; 16];
     one[index] = 1 << word.trailing_zeros();
     sys!(SYS_sched_setaffinity, 0, len, &one)?;
@@ -119,7 +154,10 @@ fn affinity() -> Outcome {
         check_eq!(inherited, one);
         let mut cpu = 0_u32;
         sys!(SYS_getcpu, &mut cpu, 0, 0)?;
-        check_eq!(u64::from(cpu), index as u64 * 64 + u64::from(word.trailing_zeros()));
+        check_eq!(
+            u64::from(cpu),
+            index as u64 * 64 + u64::from(word.trailing_zeros())
+        );
         Ok(())
     })?;
     sys!(SYS_sched_setaffinity, 0, len, &all)?;
@@ -130,16 +168,27 @@ fn affinity_errors() -> Outcome {
     let mut mask = [0_u64; 16];
     errno_is!(sys!(SYS_sched_setaffinity, 0, 128, &mask), EINVAL);
     errno_is!(sys!(SYS_sched_getaffinity, 0, 7, &mut mask), EINVAL);
-    errno_is!(sys!(SYS_sched_getaffinity, 4_000_000, 128, &mut mask), ESRCH);
+    errno_is!(
+        sys!(SYS_sched_getaffinity, 4_000_000, 128, &mut mask),
+        ESRCH
+    );
     errno_is!(sys!(SYS_sched_getaffinity, 0, 128, 8), EFAULT);
     Ok(())
 }
 
 fn scheduling_policy() -> Outcome {
-    let parameter = |priority| libc::sched_param { sched_priority: priority };
-    check_eq!(sys!(SYS_sched_getscheduler, 0)?, i64::from(libc::SCHED_OTHER));
+    let parameter = |priority| libc::sched_param {
+        sched_priority: priority,
+    };
+    check_eq!(
+        sys!(SYS_sched_getscheduler, 0)?,
+        i64::from(libc::SCHED_OTHER)
+    );
     sys!(SYS_sched_setscheduler, 0, libc::SCHED_BATCH, &parameter(0))?;
-    check_eq!(sys!(SYS_sched_getscheduler, 0)?, i64::from(libc::SCHED_BATCH));
+    check_eq!(
+        sys!(SYS_sched_getscheduler, 0)?,
+        i64::from(libc::SCHED_BATCH)
+    );
     let mut now = parameter(9);
     sys!(SYS_sched_getparam, 0, &mut now)?;
     check_eq!(now.sched_priority, 0);
@@ -157,16 +206,27 @@ fn scheduling_policy() -> Outcome {
 }
 
 fn scheduling_errors() -> Outcome {
-    let parameter = |priority| libc::sched_param { sched_priority: priority };
-    errno_is!(sys!(SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &parameter(5)), EINVAL);
-    errno_is!(sys!(SYS_sched_setscheduler, 0, libc::SCHED_FIFO, &parameter(0)), EINVAL);
+    let parameter = |priority| libc::sched_param {
+        sched_priority: priority,
+    };
+    errno_is!(
+        sys!(SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &parameter(5)),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_sched_setscheduler, 0, libc::SCHED_FIFO, &parameter(0)),
+        EINVAL
+    );
     errno_is!(sys!(SYS_sched_setscheduler, 0, 77, &parameter(0)), EINVAL);
     errno_is!(sys!(SYS_sched_setscheduler, -1, 0, &parameter(0)), EINVAL);
     errno_is!(sys!(SYS_sched_getscheduler, 4_000_000), ESRCH);
     errno_is!(sys!(SYS_sched_get_priority_max, 77), EINVAL);
     in_child(|| {
         creds::become_user(1000, 1000)?;
-        errno_is!(sys!(SYS_sched_setscheduler, 0, libc::SCHED_FIFO, &parameter(1)), EPERM);
+        errno_is!(
+            sys!(SYS_sched_setscheduler, 0, libc::SCHED_FIFO, &parameter(1)),
+            EPERM
+        );
         Ok(())
     })
 }
@@ -181,8 +241,16 @@ fn yield_succeeds() -> Outcome {
 fn names_of_the_machine() -> Outcome {
     let mut name = sys::zeroed::<libc::utsname>();
     sys!(SYS_uname, &mut name)?;
-    let release: String = name.release.iter().take_while(|byte| **byte != 0).map(|byte| *byte as u8 as char).collect();
-    let numbers: Vec<u32> = release.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
+    let release: String = name
+        .release
+        .iter()
+        .take_while(|byte| **byte != 0)
+        .map(|byte| *byte as u8 as char)
+        .collect();
+    let numbers: Vec<u32> = release
+        .split(['.', '-'])
+        .map_while(|part| part.parse().ok())
+        .collect();
     check!(numbers.len() >= 2 && numbers[0] >= 5, "release {release}");
     errno_is!(sys!(SYS_uname, 8), EFAULT);
     Ok(())
@@ -256,7 +324,10 @@ fn tsc_and_fpu_settings() -> Outcome {
     sys!(SYS_prctl, libc::PR_GET_TSC, &mut value, 0, 0, 0)?;
     check_eq!(value, libc::PR_TSC_ENABLE);
     check_eq!(sys!(SYS_prctl, libc::PR_GET_TIMING, 0, 0, 0, 0)?, 0);
-    errno_is!(sys!(SYS_prctl, libc::PR_GET_UNALIGN, &mut value, 0, 0, 0), EINVAL);
+    errno_is!(
+        sys!(SYS_prctl, libc::PR_GET_UNALIGN, &mut value, 0, 0, 0),
+        EINVAL
+    );
     Ok(())
 }
 
@@ -281,9 +352,15 @@ fn ioprio() -> Outcome {
 fn personality_is_kept() -> Outcome {
     const ADDR_NO_RANDOMIZE: u64 = 0x0004_0000;
     check_eq!(sys!(SYS_personality, ADDR_NO_RANDOMIZE)?, 0);
-    check_eq!(sys!(SYS_personality, 0xffff_ffff_u64)?, ADDR_NO_RANDOMIZE as i64);
+    check_eq!(
+        sys!(SYS_personality, 0xffff_ffff_u64)?,
+        ADDR_NO_RANDOMIZE as i64
+    );
     in_child(|| {
-        check_eq!(sys!(SYS_personality, 0xffff_ffff_u64)?, ADDR_NO_RANDOMIZE as i64);
+        check_eq!(
+            sys!(SYS_personality, 0xffff_ffff_u64)?,
+            ADDR_NO_RANDOMIZE as i64
+        );
         Ok(())
     })
 }
@@ -319,7 +396,10 @@ fn seccomp_filter_returns_errno() -> Outcome {
         install_filter(libc::SYS_getppid, 0x0005_0000 | libc::EXDEV as u32)?;
         errno_is!(sys!(SYS_getppid), EXDEV);
         check!(sys!(SYS_getpid).is_ok());
-        check_eq!(crate::support::proc::field("/proc/self/status", "Seccomp")?, "2");
+        check_eq!(
+            crate::support::proc::field("/proc/self/status", "Seccomp")?,
+            "2"
+        );
         in_child(|| {
             errno_is!(sys!(SYS_getppid), EXDEV);
             Ok(())
@@ -353,7 +433,10 @@ fn seccomp_needs_no_new_privs() -> Outcome {
 
 fn processor_time_limit_sends_sigxcpu() -> Outcome {
     let status = process::status_of(|| {
-        let limit = libc::rlimit { rlim_cur: 1, rlim_max: 5 };
+        let limit = libc::rlimit {
+            rlim_cur: 1,
+            rlim_max: 5,
+        };
         let _ = sys!(SYS_prlimit64, 0, libc::RLIMIT_CPU, &limit, 0);
         loop {
             std::hint::spin_loop();
@@ -366,7 +449,13 @@ fn processor_time_limit_sends_sigxcpu() -> Outcome {
 fn namespaces_need_privilege() -> Outcome {
     in_child(|| {
         creds::become_user(1000, 1000)?;
-        for flag in [libc::CLONE_NEWNS, libc::CLONE_NEWUTS, libc::CLONE_NEWIPC, libc::CLONE_NEWNET, libc::CLONE_NEWPID] {
+        for flag in [
+            libc::CLONE_NEWNS,
+            libc::CLONE_NEWUTS,
+            libc::CLONE_NEWIPC,
+            libc::CLONE_NEWNET,
+            libc::CLONE_NEWPID,
+        ] {
             errno_is!(sys!(SYS_unshare, flag), EPERM);
             errno_is!(sys!(SYS_clone, flag | libc::SIGCHLD, 0, 0, 0, 0), EPERM);
         }
@@ -399,12 +488,21 @@ fn ptrace_reads_and_writes_memory() -> Outcome {
     })?;
     sys!(SYS_wait4, child.pid, 0, 0, 0)?;
     let mut word = 0_u64;
-    sys!(SYS_ptrace, libc::PTRACE_PEEKDATA, child.pid, &memory, &mut word)?;
+    sys!(
+        SYS_ptrace,
+        libc::PTRACE_PEEKDATA,
+        child.pid,
+        &memory,
+        &mut word
+    )?;
     check_eq!(word, 0x1122_3344_5566_7788);
     sys!(SYS_ptrace, libc::PTRACE_POKEDATA, child.pid, &memory, 42)?;
     sys!(SYS_ptrace, libc::PTRACE_DETACH, child.pid, 0, 0)?;
     check_eq!(child.wait()?.code(), Some(42));
-    errno_is!(sys!(SYS_ptrace, libc::PTRACE_CONT, process::getpid(), 0, 0), ESRCH);
+    errno_is!(
+        sys!(SYS_ptrace, libc::PTRACE_CONT, process::getpid(), 0, 0),
+        ESRCH
+    );
     Ok(())
 }
 
@@ -415,7 +513,10 @@ fn kcmp_compares() -> Outcome {
     let copy = crate::support::fd::Fd::own(sys!(SYS_dup, &file)?);
     let pid = process::getpid();
     let compare = sys!(SYS_kcmp, pid, pid, KCMP_FILE, &file, &copy);
-    if compare.as_ref().is_err_and(|error| error.errno == libc::ENOSYS) {
+    if compare
+        .as_ref()
+        .is_err_and(|error| error.errno == libc::ENOSYS)
+    {
         skip!("the kernel has no kcmp");
     }
     check_eq!(compare?, 0);

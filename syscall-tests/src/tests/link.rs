@@ -52,7 +52,17 @@ fn link_errors() -> Outcome {
     errno_is!(sys!(SYS_link, &sub, &dir.join("x")), EPERM);
     errno_is!(sys!(SYS_link, &path, &dir.join("none/x")), ENOENT);
     errno_is!(sys!(SYS_link, &path, c"/dev/shm/st-x"), EXDEV);
-    errno_is!(sys!(SYS_linkat, libc::AT_FDCWD, &path, libc::AT_FDCWD, &dir.join("x"), 0x4000), EINVAL);
+    errno_is!(
+        sys!(
+            SYS_linkat,
+            libc::AT_FDCWD,
+            &path,
+            libc::AT_FDCWD,
+            &dir.join("x"),
+            0x4000
+        ),
+        EINVAL
+    );
     Ok(())
 }
 
@@ -63,11 +73,21 @@ fn linkat_follows_only_when_asked() -> Outcome {
     sys!(SYS_symlink, c"f", &link)?;
     let kind = |name: &str, flags: i32| {
         let target = dir.join(name);
-        sys!(SYS_linkat, libc::AT_FDCWD, &link, libc::AT_FDCWD, &target, flags)?;
+        sys!(
+            SYS_linkat,
+            libc::AT_FDCWD,
+            &link,
+            libc::AT_FDCWD,
+            &target,
+            flags
+        )?;
         file::lstat(&target)
     };
     check_eq!(kind("a", 0)?.st_mode & libc::S_IFMT, libc::S_IFLNK);
-    check_eq!(kind("b", libc::AT_SYMLINK_FOLLOW)?.st_ino, file::stat(&path)?.st_ino);
+    check_eq!(
+        kind("b", libc::AT_SYMLINK_FOLLOW)?.st_ino,
+        file::stat(&path)?.st_ino
+    );
     Ok(())
 }
 
@@ -79,7 +99,10 @@ fn unlinked_open_file_lives_on() -> Outcome {
     opened.pwrite(b"J", 0)?;
     check_eq!(opened.read(10)?, b"Jello");
     let link = std::fs::read_link(format!("/proc/self/fd/{}", opened.number()))?;
-    check_eq!(link.to_string_lossy(), format!("{}/f (deleted)", dir.path()));
+    check_eq!(
+        link.to_string_lossy(),
+        format!("{}/f (deleted)", dir.path())
+    );
     // A new file of that name is another file.
     check!(dir.open_file("f", b"")?.stat()?.st_size == 0);
     check_eq!(opened.stat()?.st_size, 5);
@@ -91,7 +114,10 @@ fn unlink_errors() -> Outcome {
     errno_is!(sys!(SYS_unlink, &dir.dir("d")?), EISDIR);
     errno_is!(sys!(SYS_unlink, &dir.join("none")), ENOENT);
     errno_is!(sys!(SYS_unlink, c""), ENOENT);
-    errno_is!(sys!(SYS_unlinkat, libc::AT_FDCWD, &dir.file("f", b"")?, 1), EINVAL);
+    errno_is!(
+        sys!(SYS_unlinkat, libc::AT_FDCWD, &dir.file("f", b"")?, 1),
+        EINVAL
+    );
     errno_is!(sys!(SYS_unlink, &dir.join("d/.")), EISDIR);
     Ok(())
 }
@@ -131,7 +157,11 @@ fn mkdir_errors_and_modes() -> Outcome {
     errno_is!(sys!(SYS_mkdir, &dir.join("a/b"), 0o777), ENOENT);
     sys!(SYS_symlink, c"nowhere", &dir.join("link"))?;
     errno_is!(sys!(SYS_mkdir, &dir.join("link"), 0o777), EEXIST);
-    for (name, mode, expected) in [("p", 0o777, 0o750), ("s", 0o1777, 0o1750), ("g", 0o6777, 0o750)] {
+    for (name, mode, expected) in [
+        ("p", 0o777, 0o750),
+        ("s", 0o1777, 0o1750),
+        ("g", 0o6777, 0o750),
+    ] {
         let path = dir.join(name);
         sys!(SYS_mkdir, &path, mode)?;
         check_eq!(file::stat(&path)?.st_mode, libc::S_IFDIR | expected);
@@ -214,8 +244,14 @@ fn rename_errors() -> Outcome {
     errno_is!(sys!(SYS_rename, &path, c"/dev/shm/st-x"), EXDEV);
     errno_is!(sys!(SYS_rename, &dir.join("d/."), &dir.join("x")), EBUSY);
     errno_is!(sys!(SYS_rename, &path, &dir.join("d/..")), EBUSY);
-    errno_is!(sys!(SYS_rename, &dir.join("d/."), &dir.join("none/x")), ENOENT);
-    errno_is!(sys!(SYS_rename, &dir.join("d/."), &dir.join("f/x")), ENOTDIR);
+    errno_is!(
+        sys!(SYS_rename, &dir.join("d/."), &dir.join("none/x")),
+        ENOENT
+    );
+    errno_is!(
+        sys!(SYS_rename, &dir.join("d/."), &dir.join("f/x")),
+        ENOTDIR
+    );
     Ok(())
 }
 
@@ -230,7 +266,14 @@ fn rename_into_its_own_descendant_is_einval() -> Outcome {
 }
 
 fn rename2(from: &std::ffi::CStr, to: &std::ffi::CStr, flags: u32) -> crate::sys::SysResult {
-    sys!(SYS_renameat2, libc::AT_FDCWD, from, libc::AT_FDCWD, to, flags)
+    sys!(
+        SYS_renameat2,
+        libc::AT_FDCWD,
+        from,
+        libc::AT_FDCWD,
+        to,
+        flags
+    )
 }
 
 fn rename_noreplace() -> Outcome {
@@ -241,7 +284,10 @@ fn rename_noreplace() -> Outcome {
     rename2(&a, &dir.join("c"), libc::RENAME_NOREPLACE)?;
     check_eq!(file::contents(&dir.join("c"))?, b"a");
     sys!(SYS_symlink, c"nowhere", &dir.join("link"))?;
-    errno_is!(rename2(&b, &dir.join("link"), libc::RENAME_NOREPLACE), EEXIST);
+    errno_is!(
+        rename2(&b, &dir.join("link"), libc::RENAME_NOREPLACE),
+        EEXIST
+    );
     Ok(())
 }
 
@@ -256,15 +302,24 @@ fn rename_exchange() -> Outcome {
     rename2(&a, &sub, libc::RENAME_EXCHANGE)?;
     check_eq!(file::contents(&dir.join("a/f"))?, b"inner");
     check_eq!(file::contents(&sub)?, b"b");
-    errno_is!(rename2(&b, &dir.join("none"), libc::RENAME_EXCHANGE), ENOENT);
+    errno_is!(
+        rename2(&b, &dir.join("none"), libc::RENAME_EXCHANGE),
+        ENOENT
+    );
     Ok(())
 }
 
 fn rename_flags_are_checked() -> Outcome {
     let dir = TempDir::new()?;
     let (a, b) = (dir.file("a", b"a")?, dir.file("b", b"b")?);
-    errno_is!(rename2(&a, &b, libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE), EINVAL);
-    errno_is!(rename2(&a, &b, libc::RENAME_WHITEOUT | libc::RENAME_EXCHANGE), EINVAL);
+    errno_is!(
+        rename2(&a, &b, libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE),
+        EINVAL
+    );
+    errno_is!(
+        rename2(&a, &b, libc::RENAME_WHITEOUT | libc::RENAME_EXCHANGE),
+        EINVAL
+    );
     errno_is!(rename2(&a, &b, 0x100), EINVAL);
     Ok(())
 }
@@ -274,7 +329,13 @@ fn rename_moves_an_open_directory() -> Outcome {
     dir.dir("d")?;
     let base = fd::open(&dir.join("d"), libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
     sys!(SYS_rename, &dir.join("d"), &dir.join("e"))?;
-    fd::Fd::own(sys!(SYS_openat, &base, c"f", libc::O_CREAT | libc::O_RDWR, 0o600)?);
+    fd::Fd::own(sys!(
+        SYS_openat,
+        &base,
+        c"f",
+        libc::O_CREAT | libc::O_RDWR,
+        0o600
+    )?);
     file::stat(&dir.join("e/f"))?;
     Ok(())
 }
@@ -282,7 +343,11 @@ fn rename_moves_an_open_directory() -> Outcome {
 fn mknod_kinds() -> Outcome {
     let dir = TempDir::new()?;
     sys!(SYS_umask, 0o022)?;
-    for (name, kind) in [("r", libc::S_IFREG), ("p", libc::S_IFIFO), ("s", libc::S_IFSOCK)] {
+    for (name, kind) in [
+        ("r", libc::S_IFREG),
+        ("p", libc::S_IFIFO),
+        ("s", libc::S_IFSOCK),
+    ] {
         let path = dir.join(name);
         sys!(SYS_mknod, &path, kind | 0o666, 0)?;
         check_eq!(file::stat(&path)?.st_mode, kind | 0o644);
@@ -291,8 +356,14 @@ fn mknod_kinds() -> Outcome {
     // No type means a regular file.
     sys!(SYS_mknod, &dir.join("z"), 0o666, 0)?;
     check_eq!(file::stat(&dir.join("z"))?.st_mode, libc::S_IFREG | 0o644);
-    errno_is!(sys!(SYS_mknod, &dir.join("d"), libc::S_IFDIR | 0o777, 0), EPERM);
-    errno_is!(sys!(SYS_mknod, &dir.join("l"), libc::S_IFLNK | 0o777, 0), EINVAL);
+    errno_is!(
+        sys!(SYS_mknod, &dir.join("d"), libc::S_IFDIR | 0o777, 0),
+        EPERM
+    );
+    errno_is!(
+        sys!(SYS_mknod, &dir.join("l"), libc::S_IFLNK | 0o777, 0),
+        EINVAL
+    );
     errno_is!(fd::open(&dir.join("s"), libc::O_RDONLY, 0), ENXIO);
     Ok(())
 }
@@ -302,7 +373,15 @@ fn mknod_of_a_device_needs_the_capability() -> Outcome {
     let dir = TempDir::new()?;
     process::in_child(|| {
         creds::drop_effective(creds::CAP_MKNOD)?;
-        errno_is!(sys!(SYS_mknod, &dir.join("null"), libc::S_IFCHR | 0o666, libc::makedev(1, 3)), EPERM);
+        errno_is!(
+            sys!(
+                SYS_mknod,
+                &dir.join("null"),
+                libc::S_IFCHR | 0o666,
+                libc::makedev(1, 3)
+            ),
+            EPERM
+        );
         sys!(SYS_mknod, &dir.join("fifo"), libc::S_IFIFO | 0o666, 0)?;
         Ok(())
     })
@@ -316,6 +395,9 @@ fn ctime_changes_with_links() -> Outcome {
     sys!(SYS_link, &path, &dir.join("g"))?;
     let after = file::stat(&path)?;
     check!((after.st_ctime, after.st_ctime_nsec) > (before.st_ctime, before.st_ctime_nsec));
-    check_eq!((after.st_mtime, after.st_mtime_nsec), (before.st_mtime, before.st_mtime_nsec));
+    check_eq!(
+        (after.st_mtime, after.st_mtime_nsec),
+        (before.st_mtime, before.st_mtime_nsec)
+    );
     Ok(())
 }

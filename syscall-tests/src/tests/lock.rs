@@ -51,7 +51,10 @@ fn probe(file: &Fd, kind: i32, start: i64, len: i64) -> Result<libc::flock, SysE
 /// Two open files of one name.
 fn opened_twice(dir: &TempDir) -> Result<(Fd, Fd), SysError> {
     let path = dir.file("f", b"0123456789")?;
-    Ok((fd::open(&path, libc::O_RDWR, 0)?, fd::open(&path, libc::O_RDWR, 0)?))
+    Ok((
+        fd::open(&path, libc::O_RDWR, 0)?,
+        fd::open(&path, libc::O_RDWR, 0)?,
+    ))
 }
 
 fn flock(file: &Fd, operation: i32) -> SysResult {
@@ -120,7 +123,10 @@ fn flock_errors() -> Outcome {
     errno_is!(flock(&one, 0), EINVAL);
     errno_is!(flock(&one, libc::LOCK_EX | libc::LOCK_SH), EINVAL);
     errno_is!(sys!(SYS_flock, 800, libc::LOCK_EX), EBADF);
-    errno_is!(flock(&fd::open(&dir.join("f"), libc::O_PATH, 0)?, libc::LOCK_EX), EBADF);
+    errno_is!(
+        flock(&fd::open(&dir.join("f"), libc::O_PATH, 0)?, libc::LOCK_EX),
+        EBADF
+    );
     // A read-only descriptor will do, and a directory.
     flock(&fd::open(&dir.join("f"), libc::O_RDONLY, 0)?, libc::LOCK_EX)?;
     flock(&dir.open()?, libc::LOCK_EX)?;
@@ -155,7 +161,10 @@ fn record_locks_split_and_merge() -> Outcome {
     set(&one, libc::F_UNLCK, 4, 2)?;
     set(&one, libc::F_RDLCK, 8, 2)?;
     process::in_child(|| {
-        let at = |start| probe(&one, libc::F_WRLCK, start, 1).map(|lock| (i32::from(lock.l_type), lock.l_start, lock.l_len));
+        let at = |start| {
+            probe(&one, libc::F_WRLCK, start, 1)
+                .map(|lock| (i32::from(lock.l_type), lock.l_start, lock.l_len))
+        };
         check_eq!(at(0)?, (libc::F_WRLCK, 0, 4));
         check_eq!(at(4)?.0, libc::F_UNLCK);
         check_eq!(at(6)?, (libc::F_WRLCK, 6, 2));
@@ -177,7 +186,10 @@ fn record_locks_vanish_on_any_close() -> Outcome {
     set(&one, libc::F_WRLCK, 0, 0)?;
     drop(two);
     process::in_child(|| {
-        check_eq!(i32::from(probe(&one, libc::F_WRLCK, 0, 0)?.l_type), libc::F_UNLCK);
+        check_eq!(
+            i32::from(probe(&one, libc::F_WRLCK, 0, 0)?.l_type),
+            libc::F_UNLCK
+        );
         Ok(())
     })
 }
@@ -190,7 +202,10 @@ fn record_locks_survive_the_close_of_a_path() -> Outcome {
     set(&one, libc::F_WRLCK, 0, 0)?;
     drop(fd::open(&path, libc::O_PATH, 0)?);
     process::in_child(|| {
-        check_eq!(i32::from(probe(&one, libc::F_WRLCK, 0, 0)?.l_type), libc::F_WRLCK);
+        check_eq!(
+            i32::from(probe(&one, libc::F_WRLCK, 0, 0)?.l_type),
+            libc::F_WRLCK
+        );
         Ok(())
     })
 }
@@ -207,10 +222,19 @@ fn record_lock_is_not_taken_through_a_closed_descriptor() -> Outcome {
         let (tid_reader, tid_writer) = fd::pipe(0).expect("a pipe");
         let waiter = std::thread::spawn(move || {
             let _ = tid_writer.write(&process::gettid().to_ne_bytes());
-            sys!(SYS_fcntl, number, libc::F_SETLKW, &lock(libc::F_WRLCK, 0, 0))
+            sys!(
+                SYS_fcntl,
+                number,
+                libc::F_SETLKW,
+                &lock(libc::F_WRLCK, 0, 0)
+            )
         });
-        let tid = tid_reader.read(4).ok().and_then(|bytes| Some(i32::from_ne_bytes(bytes.try_into().ok()?)));
-        let slept = tid.is_some_and(|tid| time::wait_until(|| crate::support::proc::is_asleep(tid)));
+        let tid = tid_reader
+            .read(4)
+            .ok()
+            .and_then(|bytes| Some(i32::from_ne_bytes(bytes.try_into().ok()?)));
+        let slept =
+            tid.is_some_and(|tid| time::wait_until(|| crate::support::proc::is_asleep(tid)));
         let closed = sys!(SYS_close, number).is_ok();
         let _ = writer.write(b"c");
         let refused = matches!(waiter.join(), Ok(Err(error)) if error.errno == libc::EBADF);
@@ -271,9 +295,14 @@ fn record_lock_deadlock_is_edeadlk() -> Outcome {
         i32::from(!locked || waited.is_err())
     })?;
     reader.read(1)?;
-    check!(time::wait_until(|| crate::support::proc::is_asleep(child.pid)));
+    check!(time::wait_until(|| crate::support::proc::is_asleep(
+        child.pid
+    )));
     time::sleep_ms(20);
-    errno_is!(sys!(SYS_fcntl, &one, libc::F_SETLKW, &lock(libc::F_WRLCK, 1, 1)), EDEADLK);
+    errno_is!(
+        sys!(SYS_fcntl, &one, libc::F_SETLKW, &lock(libc::F_WRLCK, 1, 1)),
+        EDEADLK
+    );
     set(&one, libc::F_UNLCK, 0, 0)?;
     check_eq!(child.wait()?.code(), Some(0));
     Ok(())
@@ -322,9 +351,23 @@ fn getlk_finds_the_blocker() -> Outcome {
     let parent = process::getpid();
     process::in_child(|| {
         let found = probe(&one, libc::F_WRLCK, 0, 0)?;
-        check_eq!((i32::from(found.l_type), found.l_start, found.l_len, found.l_pid), (libc::F_RDLCK, 3, 4, parent));
-        check_eq!(i32::from(probe(&one, libc::F_RDLCK, 0, 0)?.l_type), libc::F_UNLCK);
-        check_eq!(i32::from(probe(&one, libc::F_WRLCK, 0, 3)?.l_type), libc::F_UNLCK);
+        check_eq!(
+            (
+                i32::from(found.l_type),
+                found.l_start,
+                found.l_len,
+                found.l_pid
+            ),
+            (libc::F_RDLCK, 3, 4, parent)
+        );
+        check_eq!(
+            i32::from(probe(&one, libc::F_RDLCK, 0, 0)?.l_type),
+            libc::F_UNLCK
+        );
+        check_eq!(
+            i32::from(probe(&one, libc::F_WRLCK, 0, 3)?.l_type),
+            libc::F_UNLCK
+        );
         Ok(())
     })
 }
@@ -366,7 +409,15 @@ fn open_file_lock_errors() -> Outcome {
     bad.l_pid = 1;
     errno_is!(sys!(SYS_fcntl, &one, libc::F_OFD_SETLK, &bad), EINVAL);
     errno_is!(sys!(SYS_fcntl, &one, libc::F_OFD_GETLK, &bad), EINVAL);
-    errno_is!(sys!(SYS_fcntl, 800, libc::F_OFD_SETLK, &lock(libc::F_WRLCK, 0, 1)), EBADF);
+    errno_is!(
+        sys!(
+            SYS_fcntl,
+            800,
+            libc::F_OFD_SETLK,
+            &lock(libc::F_WRLCK, 0, 1)
+        ),
+        EBADF
+    );
     Ok(())
 }
 
@@ -396,6 +447,10 @@ fn locks_are_listed() -> Outcome {
     let wanted = format!("ADVISORY  WRITE {} ", process::getpid());
     let text = crate::support::proc::read("/proc/locks")?;
     let inode = format!(":{} 3 6", one.stat()?.st_ino);
-    check!(text.lines().any(|line| line.contains("POSIX") && line.contains(&wanted) && line.ends_with(&inode)), "{text}");
+    check!(
+        text.lines()
+            .any(|line| line.contains("POSIX") && line.contains(&wanted) && line.ends_with(&inode)),
+        "{text}"
+    );
     Ok(())
 }

@@ -43,8 +43,16 @@ fn dontneed_zeroes_private_memory() -> Outcome {
     for page in 0..4 {
         memory.set(page * PAGE, 5);
     }
-    sys!(SYS_madvise, memory.addr() + PAGE, 2 * PAGE, libc::MADV_DONTNEED)?;
-    check_eq!([0, 1, 2, 3].map(|page: usize| memory.get(page * PAGE)), [5, 0, 0, 5]);
+    sys!(
+        SYS_madvise,
+        memory.addr() + PAGE,
+        2 * PAGE,
+        libc::MADV_DONTNEED
+    )?;
+    check_eq!(
+        [0, 1, 2, 3].map(|page: usize| memory.get(page * PAGE)),
+        [5, 0, 0, 5]
+    );
     // In a child the parent's copy stays.
     process::in_child(|| {
         sys!(SYS_madvise, &memory, 4 * PAGE, libc::MADV_DONTNEED)?;
@@ -65,7 +73,10 @@ fn dontneed_of_locked_memory() -> Outcome {
     let memory = Map::anonymous(2 * PAGE)?;
     memory.set(0, 5);
     sys!(SYS_mlock, &memory, PAGE)?;
-    errno_is!(sys!(SYS_madvise, &memory, 2 * PAGE, libc::MADV_DONTNEED), EINVAL);
+    errno_is!(
+        sys!(SYS_madvise, &memory, 2 * PAGE, libc::MADV_DONTNEED),
+        EINVAL
+    );
     check_eq!(memory.get(0), 5);
     sys!(SYS_madvise, &memory, 2 * PAGE, DONTNEED_LOCKED)?;
     check_eq!(memory.get(0), 0);
@@ -99,7 +110,10 @@ fn remove_punches_a_hole() -> Outcome {
         memory.set(page * PAGE, 9);
     }
     sys!(SYS_madvise, memory.addr() + PAGE, PAGE, libc::MADV_REMOVE)?;
-    check_eq!([0, 1, 2].map(|page: usize| memory.get(page * PAGE)), [9, 0, 9]);
+    check_eq!(
+        [0, 1, 2].map(|page: usize| memory.get(page * PAGE)),
+        [9, 0, 9]
+    );
     let private = Map::anonymous(PAGE)?;
     errno_is!(sys!(SYS_madvise, &private, PAGE, libc::MADV_REMOVE), EINVAL);
     Ok(())
@@ -111,28 +125,57 @@ fn dontfork_and_wipeonfork() -> Outcome {
     wiped.set(0, 1);
     sys!(SYS_madvise, &hidden, PAGE, libc::MADV_DONTFORK)?;
     sys!(SYS_madvise, &wiped, PAGE, libc::MADV_WIPEONFORK)?;
-    check_eq!(map::status_of_read(hidden.addr())?.signal(), Some(libc::SIGSEGV));
-    check_eq!(process::status_of(|| i32::from(wiped.get(0)))?.code(), Some(0));
+    check_eq!(
+        map::status_of_read(hidden.addr())?.signal(),
+        Some(libc::SIGSEGV)
+    );
+    check_eq!(
+        process::status_of(|| i32::from(wiped.get(0)))?.code(),
+        Some(0)
+    );
     check_eq!((hidden.get(0), wiped.get(0)), (1, 1));
     sys!(SYS_madvise, &hidden, PAGE, libc::MADV_DOFORK)?;
     sys!(SYS_madvise, &wiped, PAGE, libc::MADV_KEEPONFORK)?;
-    check_eq!(process::status_of(|| i32::from(hidden.get(0) + wiped.get(0)))?.code(), Some(2));
-    errno_is!(sys!(SYS_madvise, &Map::shared(PAGE)?, PAGE, libc::MADV_WIPEONFORK), EINVAL);
+    check_eq!(
+        process::status_of(|| i32::from(hidden.get(0) + wiped.get(0)))?.code(),
+        Some(2)
+    );
+    errno_is!(
+        sys!(
+            SYS_madvise,
+            &Map::shared(PAGE)?,
+            PAGE,
+            libc::MADV_WIPEONFORK
+        ),
+        EINVAL
+    );
     Ok(())
 }
 
 fn madvise_errors() -> Outcome {
     let memory = Map::anonymous(3 * PAGE)?;
-    errno_is!(sys!(SYS_madvise, memory.addr() + 1, PAGE, libc::MADV_NORMAL), EINVAL);
+    errno_is!(
+        sys!(SYS_madvise, memory.addr() + 1, PAGE, libc::MADV_NORMAL),
+        EINVAL
+    );
     errno_is!(sys!(SYS_madvise, &memory, PAGE, 12345), EINVAL);
     check_eq!(sys!(SYS_madvise, &memory, 0, libc::MADV_DONTNEED)?, 0);
-    for advice in [libc::MADV_NORMAL, libc::MADV_RANDOM, libc::MADV_SEQUENTIAL, libc::MADV_WILLNEED, libc::MADV_DONTDUMP] {
+    for advice in [
+        libc::MADV_NORMAL,
+        libc::MADV_RANDOM,
+        libc::MADV_SEQUENTIAL,
+        libc::MADV_WILLNEED,
+        libc::MADV_DONTDUMP,
+    ] {
         sys!(SYS_madvise, &memory, 3 * PAGE, advice)?;
     }
     memory.set(2 * PAGE, 1);
     sys!(SYS_munmap, memory.addr() + PAGE, PAGE)?;
     // The hole is reported after the rest has been done.
-    errno_is!(sys!(SYS_madvise, &memory, 3 * PAGE, libc::MADV_DONTNEED), ENOMEM);
+    errno_is!(
+        sys!(SYS_madvise, &memory, 3 * PAGE, libc::MADV_DONTNEED),
+        ENOMEM
+    );
     check_eq!(memory.get(2 * PAGE), 0);
     Ok(())
 }
@@ -144,7 +187,10 @@ fn populate_touches() -> Outcome {
     sys!(SYS_mincore, &memory, 8 * PAGE, &mut residency)?;
     check_eq!(residency.map(|page| page & 1), [1; 8]);
     let none = Map::new(PAGE, libc::PROT_NONE, ANON, -1, 0)?;
-    errno_is!(sys!(SYS_madvise, &none, PAGE, libc::MADV_POPULATE_READ), EINVAL);
+    errno_is!(
+        sys!(SYS_madvise, &none, PAGE, libc::MADV_POPULATE_READ),
+        EINVAL
+    );
     Ok(())
 }
 
@@ -159,7 +205,10 @@ fn with_room(pages: usize, room: usize) -> Result<Map, crate::case::Failure> {
 fn mremap_grows_in_place() -> Outcome {
     let memory = with_room(2, 4)?;
     memory.set(PAGE, 3);
-    check_eq!(sys!(SYS_mremap, &memory, 2 * PAGE, 4 * PAGE, 0)? as usize, memory.addr());
+    check_eq!(
+        sys!(SYS_mremap, &memory, 2 * PAGE, 4 * PAGE, 0)? as usize,
+        memory.addr()
+    );
     check_eq!((memory.get(PAGE), memory.get(3 * PAGE)), (3, 0));
     memory.set(4 * PAGE - 1, 1);
     sys!(SYS_munmap, memory.addr() + 2 * PAGE, 2 * PAGE)?;
@@ -168,9 +217,15 @@ fn mremap_grows_in_place() -> Outcome {
 
 fn mremap_shrinks() -> Outcome {
     let memory = Map::anonymous(4 * PAGE)?;
-    check_eq!(sys!(SYS_mremap, &memory, 4 * PAGE, PAGE, 0)? as usize, memory.addr());
+    check_eq!(
+        sys!(SYS_mremap, &memory, 4 * PAGE, PAGE, 0)? as usize,
+        memory.addr()
+    );
     memory.set(0, 1);
-    check_eq!(map::status_of_read(memory.addr() + PAGE)?.signal(), Some(libc::SIGSEGV));
+    check_eq!(
+        map::status_of_read(memory.addr() + PAGE)?.signal(),
+        Some(libc::SIGSEGV)
+    );
     Ok(())
 }
 
@@ -180,11 +235,34 @@ fn mremap_moves_the_contents() -> Outcome {
         memory.set(page * PAGE, page as u8 + 1);
     }
     // Something behind it, so that it must move.
-    let wall = sys!(SYS_mmap, memory.addr() + 2 * PAGE, PAGE, RW, ANON | libc::MAP_FIXED, -1, 0)?;
-    let moved = Map::own(sys!(SYS_mremap, &memory, 2 * PAGE, 50 * PAGE, libc::MREMAP_MAYMOVE)?, 50 * PAGE);
+    let wall = sys!(
+        SYS_mmap,
+        memory.addr() + 2 * PAGE,
+        PAGE,
+        RW,
+        ANON | libc::MAP_FIXED,
+        -1,
+        0
+    )?;
+    let moved = Map::own(
+        sys!(
+            SYS_mremap,
+            &memory,
+            2 * PAGE,
+            50 * PAGE,
+            libc::MREMAP_MAYMOVE
+        )?,
+        50 * PAGE,
+    );
     check!(moved.addr() != memory.addr());
-    check_eq!((moved.get(0), moved.get(PAGE), moved.get(49 * PAGE)), (1, 2, 0));
-    check_eq!(map::status_of_read(memory.addr())?.signal(), Some(libc::SIGSEGV));
+    check_eq!(
+        (moved.get(0), moved.get(PAGE), moved.get(49 * PAGE)),
+        (1, 2, 0)
+    );
+    check_eq!(
+        map::status_of_read(memory.addr())?.signal(),
+        Some(libc::SIGSEGV)
+    );
     sys!(SYS_munmap, wall, PAGE)?;
     memory.forget();
     Ok(())
@@ -196,19 +274,46 @@ fn mremap_fixed_replaces() -> Outcome {
     target.set(PAGE, 1);
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     let place = target.addr() + PAGE;
-    check_eq!(sys!(SYS_mremap, &source, PAGE, PAGE, flags, place)? as usize, place);
+    check_eq!(
+        sys!(SYS_mremap, &source, PAGE, PAGE, flags, place)? as usize,
+        place
+    );
     check_eq!(target.get(PAGE), 8);
-    check_eq!(map::status_of_read(source.addr())?.signal(), Some(libc::SIGSEGV));
+    check_eq!(
+        map::status_of_read(source.addr())?.signal(),
+        Some(libc::SIGSEGV)
+    );
     source.forget();
-    errno_is!(sys!(SYS_mremap, &target, PAGE, PAGE, libc::MREMAP_FIXED, place), EINVAL);
-    errno_is!(sys!(SYS_mremap, &target, 2 * PAGE, 2 * PAGE, flags, target.addr() + PAGE), EINVAL);
-    errno_is!(sys!(SYS_mremap, &target, PAGE, PAGE, flags, place + 1), EINVAL);
+    errno_is!(
+        sys!(SYS_mremap, &target, PAGE, PAGE, libc::MREMAP_FIXED, place),
+        EINVAL
+    );
+    errno_is!(
+        sys!(
+            SYS_mremap,
+            &target,
+            2 * PAGE,
+            2 * PAGE,
+            flags,
+            target.addr() + PAGE
+        ),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_mremap, &target, PAGE, PAGE, flags, place + 1),
+        EINVAL
+    );
     Ok(())
 }
 
 fn mremap_without_maymove_is_enomem() -> Outcome {
     let memory = Map::anonymous(3 * PAGE)?;
-    sys!(SYS_mprotect, memory.addr() + 2 * PAGE, PAGE, libc::PROT_READ)?;
+    sys!(
+        SYS_mprotect,
+        memory.addr() + 2 * PAGE,
+        PAGE,
+        libc::PROT_READ
+    )?;
     errno_is!(sys!(SYS_mremap, &memory, 2 * PAGE, 3 * PAGE, 0), ENOMEM);
     Ok(())
 }
@@ -217,7 +322,10 @@ fn mremap_dontunmap() -> Outcome {
     let memory = Map::anonymous(2 * PAGE)?;
     memory.set(0, 4);
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP;
-    let moved = Map::own(sys!(SYS_mremap, &memory, 2 * PAGE, 2 * PAGE, flags)?, 2 * PAGE);
+    let moved = Map::own(
+        sys!(SYS_mremap, &memory, 2 * PAGE, 2 * PAGE, flags)?,
+        2 * PAGE,
+    );
     check!(moved.addr() != memory.addr());
     check_eq!((moved.get(0), memory.get(0)), (4, 0));
     errno_is!(sys!(SYS_mremap, &memory, 2 * PAGE, 3 * PAGE, flags), EINVAL);
@@ -229,10 +337,16 @@ fn mremap_errors() -> Outcome {
     errno_is!(sys!(SYS_mremap, memory.addr() + 1, PAGE, PAGE, 0), EINVAL);
     errno_is!(sys!(SYS_mremap, &memory, PAGE, 0, 0), EINVAL);
     errno_is!(sys!(SYS_mremap, &memory, PAGE, PAGE, 0x100), EINVAL);
-    errno_is!(sys!(SYS_mremap, &memory, 0, PAGE, libc::MREMAP_MAYMOVE), EINVAL);
+    errno_is!(
+        sys!(SYS_mremap, &memory, 0, PAGE, libc::MREMAP_MAYMOVE),
+        EINVAL
+    );
     let addr = memory.addr();
     drop(memory);
-    errno_is!(sys!(SYS_mremap, addr, PAGE, 2 * PAGE, libc::MREMAP_MAYMOVE), EFAULT);
+    errno_is!(
+        sys!(SYS_mremap, addr, PAGE, 2 * PAGE, libc::MREMAP_MAYMOVE),
+        EFAULT
+    );
     Ok(())
 }
 
@@ -242,7 +356,10 @@ fn mremap_of_a_file_mapping() -> Outcome {
     let file = TempDir::new()?.open_file("f", &bytes)?;
     let memory = Map::new(PAGE, RW, libc::MAP_SHARED, &file, 0)?;
     let addr = memory.forget();
-    let grown = Map::own(sys!(SYS_mremap, addr, PAGE, 2 * PAGE, libc::MREMAP_MAYMOVE)?, 2 * PAGE);
+    let grown = Map::own(
+        sys!(SYS_mremap, addr, PAGE, 2 * PAGE, libc::MREMAP_MAYMOVE)?,
+        2 * PAGE,
+    );
     check_eq!((grown.get(0), grown.get(PAGE)), (1, 2));
     grown.set(PAGE, 3);
     check_eq!(file.pread(1, PAGE as i64)?, [3]);
@@ -252,7 +369,10 @@ fn mremap_of_a_file_mapping() -> Outcome {
 fn mremap_of_zero_duplicates_shared_memory() -> Outcome {
     let memory = Map::shared(PAGE)?;
     memory.set(0, 1);
-    let copy = Map::own(sys!(SYS_mremap, &memory, 0, PAGE, libc::MREMAP_MAYMOVE)?, PAGE);
+    let copy = Map::own(
+        sys!(SYS_mremap, &memory, 0, PAGE, libc::MREMAP_MAYMOVE)?,
+        PAGE,
+    );
     copy.set(0, 2);
     check_eq!(memory.get(0), 2);
     Ok(())
@@ -260,8 +380,14 @@ fn mremap_of_zero_duplicates_shared_memory() -> Outcome {
 
 fn msync_errors() -> Outcome {
     let memory = Map::anonymous(3 * PAGE)?;
-    errno_is!(sys!(SYS_msync, memory.addr() + 1, PAGE, libc::MS_SYNC), EINVAL);
-    errno_is!(sys!(SYS_msync, &memory, PAGE, libc::MS_SYNC | libc::MS_ASYNC), EINVAL);
+    errno_is!(
+        sys!(SYS_msync, memory.addr() + 1, PAGE, libc::MS_SYNC),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_msync, &memory, PAGE, libc::MS_SYNC | libc::MS_ASYNC),
+        EINVAL
+    );
     errno_is!(sys!(SYS_msync, &memory, PAGE, 0x80), EINVAL);
     sys!(SYS_msync, &memory, 3 * PAGE, libc::MS_ASYNC)?;
     sys!(SYS_msync, &memory, 0, libc::MS_SYNC)?;
@@ -276,7 +402,10 @@ fn mincore_reports_residency() -> Outcome {
     let mut residency = [0xff_u8; 4];
     sys!(SYS_mincore, &memory, 4 * PAGE, &mut residency)?;
     check_eq!(residency[1] & 1, 1);
-    errno_is!(sys!(SYS_mincore, memory.addr() + 1, PAGE, &mut residency), EINVAL);
+    errno_is!(
+        sys!(SYS_mincore, memory.addr() + 1, PAGE, &mut residency),
+        EINVAL
+    );
     errno_is!(sys!(SYS_mincore, &memory, PAGE, 8), EFAULT);
     sys!(SYS_munmap, memory.addr() + 2 * PAGE, PAGE)?;
     errno_is!(sys!(SYS_mincore, &memory, 4 * PAGE, &mut residency), ENOMEM);
@@ -287,13 +416,22 @@ fn mlock_limits() -> Outcome {
     let memory = Map::anonymous(16 * PAGE)?;
     process::in_child(|| {
         crate::support::creds::become_user(1000, 1000)?;
-        let limit = libc::rlimit { rlim_cur: 8 * PAGE as u64, rlim_max: 8 * PAGE as u64 };
+        let limit = libc::rlimit {
+            rlim_cur: 8 * PAGE as u64,
+            rlim_max: 8 * PAGE as u64,
+        };
         sys!(SYS_prlimit64, 0, libc::RLIMIT_MEMLOCK, &limit, 0)?;
         sys!(SYS_mlock, &memory, 4 * PAGE)?;
         errno_is!(sys!(SYS_mlock, &memory, 16 * PAGE), ENOMEM);
-        errno_is!(Map::new(16 * PAGE, RW, ANON | libc::MAP_LOCKED, -1, 0), EAGAIN);
+        errno_is!(
+            Map::new(16 * PAGE, RW, ANON | libc::MAP_LOCKED, -1, 0),
+            EAGAIN
+        );
         sys!(SYS_munlock, &memory, 4 * PAGE)?;
-        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let none = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
         sys!(SYS_prlimit64, 0, libc::RLIMIT_MEMLOCK, &none, 0)?;
         errno_is!(sys!(SYS_mlock, &memory, PAGE), EPERM);
         errno_is!(sys!(SYS_mlockall, libc::MCL_CURRENT), EPERM);
@@ -350,15 +488,46 @@ fn memfd_seals() -> Outcome {
     errno_is!(file.truncate(21), EPERM);
     check_eq!(file.pwrite(b"abcdef", 14)?, 6);
     errno_is!(file.pwrite(b"x", 20), EPERM);
-    sys!(SYS_fcntl, &file, libc::F_ADD_SEALS, libc::F_SEAL_WRITE | libc::F_SEAL_SEAL)?;
+    sys!(
+        SYS_fcntl,
+        &file,
+        libc::F_ADD_SEALS,
+        libc::F_SEAL_WRITE | libc::F_SEAL_SEAL
+    )?;
     errno_is!(file.pwrite(b"x", 0), EPERM);
-    errno_is!(sys!(SYS_fallocate, &file, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, 0, 4096), EPERM);
-    errno_is!(sys!(SYS_fcntl, &file, libc::F_ADD_SEALS, libc::F_SEAL_GROW), EPERM);
-    check_eq!(seals(&file)?, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL);
+    errno_is!(
+        sys!(
+            SYS_fallocate,
+            &file,
+            libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE,
+            0,
+            4096
+        ),
+        EPERM
+    );
+    errno_is!(
+        sys!(SYS_fcntl, &file, libc::F_ADD_SEALS, libc::F_SEAL_GROW),
+        EPERM
+    );
+    check_eq!(
+        seals(&file)?,
+        libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL
+    );
     let plain = fd::memfd(0)?;
     check_eq!(seals(&plain)?, libc::F_SEAL_SEAL);
-    errno_is!(sys!(SYS_fcntl, &plain, libc::F_ADD_SEALS, libc::F_SEAL_WRITE), EPERM);
-    errno_is!(sys!(SYS_fcntl, &fd::memfd(libc::MFD_ALLOW_SEALING)?, libc::F_ADD_SEALS, 0x8000), EINVAL);
+    errno_is!(
+        sys!(SYS_fcntl, &plain, libc::F_ADD_SEALS, libc::F_SEAL_WRITE),
+        EPERM
+    );
+    errno_is!(
+        sys!(
+            SYS_fcntl,
+            &fd::memfd(libc::MFD_ALLOW_SEALING)?,
+            libc::F_ADD_SEALS,
+            0x8000
+        ),
+        EINVAL
+    );
     let (reader, _writer) = fd::pipe(0)?;
     errno_is!(seals(&reader), EINVAL);
     Ok(())
@@ -368,14 +537,25 @@ fn memfd_write_seal_and_mappings() -> Outcome {
     let file = fd::memfd(libc::MFD_ALLOW_SEALING)?;
     file.truncate(PAGE as i64)?;
     let writable = Map::new(PAGE, RW, libc::MAP_SHARED, &file, 0)?;
-    errno_is!(sys!(SYS_fcntl, &file, libc::F_ADD_SEALS, libc::F_SEAL_WRITE), EBUSY);
-    sys!(SYS_fcntl, &file, libc::F_ADD_SEALS, libc::F_SEAL_FUTURE_WRITE)?;
+    errno_is!(
+        sys!(SYS_fcntl, &file, libc::F_ADD_SEALS, libc::F_SEAL_WRITE),
+        EBUSY
+    );
+    sys!(
+        SYS_fcntl,
+        &file,
+        libc::F_ADD_SEALS,
+        libc::F_SEAL_FUTURE_WRITE
+    )?;
     writable.set(0, 1);
     errno_is!(Map::new(PAGE, RW, libc::MAP_SHARED, &file, 0), EPERM);
     errno_is!(file.pwrite(b"x", 0), EPERM);
     drop(writable);
     sys!(SYS_fcntl, &file, libc::F_ADD_SEALS, libc::F_SEAL_WRITE)?;
-    check_eq!(Map::new(PAGE, libc::PROT_READ, libc::MAP_SHARED, &file, 0)?.get(0), 1);
+    check_eq!(
+        Map::new(PAGE, libc::PROT_READ, libc::MAP_SHARED, &file, 0)?.get(0),
+        1
+    );
     Map::new(PAGE, RW, libc::MAP_PRIVATE, &file, 0)?.set(0, 2);
     Ok(())
 }
@@ -386,7 +566,10 @@ fn memfd_flags() -> Outcome {
     errno_is!(sys!(SYS_memfd_create, &long, 0), EINVAL);
     errno_is!(sys!(SYS_memfd_create, 8, 0), EFAULT);
     let closing = fd::memfd(libc::MFD_CLOEXEC)?;
-    check_eq!(sys!(SYS_fcntl, &closing, libc::F_GETFD)?, i64::from(libc::FD_CLOEXEC));
+    check_eq!(
+        sys!(SYS_fcntl, &closing, libc::F_GETFD)?,
+        i64::from(libc::FD_CLOEXEC)
+    );
     Ok(())
 }
 
@@ -407,20 +590,44 @@ fn process_vm_reads_and_writes() -> Outcome {
     memory.fill(0, b"parent");
     let mut child = process::fork_sleeper()?;
     let mut buffer = *b"......";
-    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: 6 };
-    let remote = libc::iovec { iov_base: memory.addr() as *mut libc::c_void, iov_len: 6 };
-    check_eq!(sys!(SYS_process_vm_readv, child.pid, &local, 1, &remote, 1, 0)?, 6);
+    let local = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: 6,
+    };
+    let remote = libc::iovec {
+        iov_base: memory.addr() as *mut libc::c_void,
+        iov_len: 6,
+    };
+    check_eq!(
+        sys!(SYS_process_vm_readv, child.pid, &local, 1, &remote, 1, 0)?,
+        6
+    );
     check_eq!(&buffer, b"parent");
     buffer.copy_from_slice(b"inject");
-    check_eq!(sys!(SYS_process_vm_writev, child.pid, &local, 1, &remote, 1, 0)?, 6);
+    check_eq!(
+        sys!(SYS_process_vm_writev, child.pid, &local, 1, &remote, 1, 0)?,
+        6
+    );
     buffer.copy_from_slice(b"......");
     sys!(SYS_process_vm_readv, child.pid, &local, 1, &remote, 1, 0)?;
     check_eq!(&buffer, b"inject");
     check_eq!(memory.bytes(0, 6), b"parent");
-    let bad = libc::iovec { iov_base: 8 as *mut libc::c_void, iov_len: 6 };
-    errno_is!(sys!(SYS_process_vm_readv, child.pid, &local, 1, &bad, 1, 0), EFAULT);
-    errno_is!(sys!(SYS_process_vm_readv, 4_000_000, &local, 1, &remote, 1, 0), ESRCH);
-    errno_is!(sys!(SYS_process_vm_readv, child.pid, &local, 1, &remote, 1, 1), EINVAL);
+    let bad = libc::iovec {
+        iov_base: 8 as *mut libc::c_void,
+        iov_len: 6,
+    };
+    errno_is!(
+        sys!(SYS_process_vm_readv, child.pid, &local, 1, &bad, 1, 0),
+        EFAULT
+    );
+    errno_is!(
+        sys!(SYS_process_vm_readv, 4_000_000, &local, 1, &remote, 1, 0),
+        ESRCH
+    );
+    errno_is!(
+        sys!(SYS_process_vm_readv, child.pid, &local, 1, &remote, 1, 1),
+        EINVAL
+    );
     child.kill(libc::SIGKILL)?;
     child.wait()?;
     Ok(())
@@ -432,7 +639,10 @@ fn membarrier_and_caches() -> Outcome {
     const PRIVATE_EXPEDITED: i32 = 8;
     const REGISTER_PRIVATE_EXPEDITED: i32 = 16;
     let commands = sys!(SYS_membarrier, QUERY, 0, 0)? as i32;
-    check!(commands & GLOBAL != 0 && commands & PRIVATE_EXPEDITED != 0, "{commands:#x}");
+    check!(
+        commands & GLOBAL != 0 && commands & PRIVATE_EXPEDITED != 0,
+        "{commands:#x}"
+    );
     errno_is!(sys!(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0), EPERM);
     sys!(SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0)?;
     sys!(SYS_membarrier, PRIVATE_EXPEDITED, 0, 0)?;

@@ -86,7 +86,10 @@ fn files_need_ids_of_the_file_system() -> Outcome {
         for make in makers() {
             errno_is!(make(&dir.join("m/x")), EOVERFLOW);
         }
-        errno_is!(sys!(SYS_open, &target, libc::O_TMPFILE | libc::O_RDWR, 0o600), EOVERFLOW);
+        errno_is!(
+            sys!(SYS_open, &target, libc::O_TMPFILE | libc::O_RDWR, 0o600),
+            EOVERFLOW
+        );
         map_own(1000)?;
         for make in makers() {
             make(&dir.join("m/x"))?;
@@ -120,7 +123,11 @@ fn get(path: &CStr) -> Result<Vec<u32>, crate::sys::SysError> {
     let len = sys!(SYS_getxattr, path, NAME, &mut value, 32)?;
     // The length alone is the same.
     let alone = sys!(SYS_getxattr, path, NAME, 0, 0)?;
-    Ok(if alone == len { value[..len as usize / 4].to_vec() } else { Vec::new() })
+    Ok(if alone == len {
+        value[..len as usize / 4].to_vec()
+    } else {
+        Vec::new()
+    })
 }
 
 fn value_2() -> Vec<u32> {
@@ -229,7 +236,11 @@ fn gained(path: &CStr, enter: impl FnOnce() -> Outcome) -> Result<String, Failur
             println!("{failure}");
         }
         sys!(SYS_prctl, libc::PR_SET_SECUREBITS, NOROOT, 0, 0, 0)?;
-        creds::capset(creds::Caps { effective: 0, permitted: 0, inheritable: 0 })?;
+        creds::capset(creds::Caps {
+            effective: 0,
+            permitted: 0,
+            inheritable: 0,
+        })?;
         exec(path, &["helper", "caps"])
     })
 }

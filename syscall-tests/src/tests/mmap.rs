@@ -52,9 +52,16 @@ cases!(
 );
 
 fn anonymous_memory_is_zero() -> Outcome {
-    for flags in [ANON, SHARED_ANON, ANON | libc::MAP_NORESERVE, ANON | libc::MAP_POPULATE] {
+    for flags in [
+        ANON,
+        SHARED_ANON,
+        ANON | libc::MAP_NORESERVE,
+        ANON | libc::MAP_POPULATE,
+    ] {
         let memory = Map::new(20 * PAGE, RW, flags, -1, 0)?;
-        check!((0..20).all(|page| memory.get(page * PAGE) == 0 && memory.get(page * PAGE + 4095) == 0));
+        check!(
+            (0..20).all(|page| memory.get(page * PAGE) == 0 && memory.get(page * PAGE + 4095) == 0)
+        );
         memory.set(5 * PAGE, 9);
         check_eq!(memory.get(5 * PAGE), 9);
     }
@@ -63,20 +70,57 @@ fn anonymous_memory_is_zero() -> Outcome {
 
 fn errors() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"x")?;
-    let mmap = |len: usize, prot: i32, flags: i32, fd: i32, offset: i64| sys!(SYS_mmap, 0, len, prot, flags, fd, offset);
+    let mmap = |len: usize, prot: i32, flags: i32, fd: i32, offset: i64| {
+        sys!(SYS_mmap, 0, len, prot, flags, fd, offset)
+    };
     errno_is!(mmap(0, RW, ANON, -1, 0), EINVAL);
     errno_is!(mmap(PAGE, RW, libc::MAP_ANONYMOUS, -1, 0), EINVAL);
     errno_is!(mmap(PAGE, RW, libc::MAP_PRIVATE, -1, 0), EBADF);
     errno_is!(mmap(PAGE, RW, libc::MAP_PRIVATE, file.number(), 1), EINVAL);
     errno_is!(mmap(usize::MAX - 100, RW, ANON, -1, 0), ENOMEM);
     errno_is!(mmap(1 << 47, RW, ANON | libc::MAP_NORESERVE, -1, 0), ENOMEM);
-    errno_is!(sys!(SYS_mmap, 0x1234, PAGE, RW, ANON | libc::MAP_FIXED, -1, 0), EINVAL);
-    errno_is!(sys!(SYS_mmap, 1_u64 << 47, PAGE, RW, ANON | libc::MAP_FIXED, -1, 0), ENOMEM);
+    errno_is!(
+        sys!(SYS_mmap, 0x1234, PAGE, RW, ANON | libc::MAP_FIXED, -1, 0),
+        EINVAL
+    );
+    errno_is!(
+        sys!(
+            SYS_mmap,
+            1_u64 << 47,
+            PAGE,
+            RW,
+            ANON | libc::MAP_FIXED,
+            -1,
+            0
+        ),
+        ENOMEM
+    );
     let (reader, _writer) = fd::pipe(0)?;
-    errno_is!(mmap(PAGE, libc::PROT_READ, libc::MAP_PRIVATE, reader.number(), 0), ENODEV);
+    errno_is!(
+        mmap(PAGE, libc::PROT_READ, libc::MAP_PRIVATE, reader.number(), 0),
+        ENODEV
+    );
     let dir = TempDir::new()?;
-    errno_is!(mmap(PAGE, libc::PROT_READ, libc::MAP_PRIVATE, dir.open()?.number(), 0), ENODEV);
-    errno_is!(mmap(PAGE, RW, libc::MAP_SHARED_VALIDATE | libc::MAP_SYNC, file.number(), 0), EOPNOTSUPP);
+    errno_is!(
+        mmap(
+            PAGE,
+            libc::PROT_READ,
+            libc::MAP_PRIVATE,
+            dir.open()?.number(),
+            0
+        ),
+        ENODEV
+    );
+    errno_is!(
+        mmap(
+            PAGE,
+            RW,
+            libc::MAP_SHARED_VALIDATE | libc::MAP_SYNC,
+            file.number(),
+            0
+        ),
+        EOPNOTSUPP
+    );
     Ok(())
 }
 
@@ -86,7 +130,10 @@ fn length_is_rounded_up() -> Outcome {
     let seen = proc::area_of(memory.addr())?;
     check!(seen.is_some_and(|area| area.end >= memory.addr() + PAGE));
     sys!(SYS_munmap, &memory, 1)?;
-    check_eq!(map::status_of_read(memory.addr() + 4095)?.signal(), Some(libc::SIGSEGV));
+    check_eq!(
+        map::status_of_read(memory.addr() + 4095)?.signal(),
+        Some(libc::SIGSEGV)
+    );
     Ok(())
 }
 
@@ -95,9 +142,23 @@ fn fixed_replaces() -> Outcome {
     for page in 0..3 {
         memory.set(page * PAGE, 7);
     }
-    sys!(SYS_mmap, memory.addr() + PAGE, PAGE, libc::PROT_READ, ANON | libc::MAP_FIXED, -1, 0)?;
-    check_eq!((memory.get(0), memory.get(PAGE), memory.get(2 * PAGE)), (7, 0, 7));
-    check_eq!(map::status_of_write(memory.addr() + PAGE)?.signal(), Some(libc::SIGSEGV));
+    sys!(
+        SYS_mmap,
+        memory.addr() + PAGE,
+        PAGE,
+        libc::PROT_READ,
+        ANON | libc::MAP_FIXED,
+        -1,
+        0
+    )?;
+    check_eq!(
+        (memory.get(0), memory.get(PAGE), memory.get(2 * PAGE)),
+        (7, 0, 7)
+    );
+    check_eq!(
+        map::status_of_write(memory.addr() + PAGE)?.signal(),
+        Some(libc::SIGSEGV)
+    );
     Ok(())
 }
 
@@ -105,17 +166,26 @@ fn fixed_noreplace_refuses() -> Outcome {
     let memory = Map::anonymous(2 * PAGE)?;
     memory.set(PAGE, 3);
     let flags = ANON | libc::MAP_FIXED_NOREPLACE;
-    errno_is!(sys!(SYS_mmap, memory.addr() + PAGE, PAGE, RW, flags, -1, 0), EEXIST);
+    errno_is!(
+        sys!(SYS_mmap, memory.addr() + PAGE, PAGE, RW, flags, -1, 0),
+        EEXIST
+    );
     check_eq!(memory.get(PAGE), 3);
     sys!(SYS_munmap, memory.addr() + PAGE, PAGE)?;
-    check_eq!(sys!(SYS_mmap, memory.addr() + PAGE, PAGE, RW, flags, -1, 0)? as usize, memory.addr() + PAGE);
+    check_eq!(
+        sys!(SYS_mmap, memory.addr() + PAGE, PAGE, RW, flags, -1, 0)? as usize,
+        memory.addr() + PAGE
+    );
     Ok(())
 }
 
 fn zero_page_needs_privilege() -> Outcome {
     process::in_child(|| {
         crate::support::creds::become_user(1000, 1000)?;
-        errno_is!(sys!(SYS_mmap, 0, PAGE, RW, ANON | libc::MAP_FIXED, -1, 0), EPERM);
+        errno_is!(
+            sys!(SYS_mmap, 0, PAGE, RW, ANON | libc::MAP_FIXED, -1, 0),
+            EPERM
+        );
         check!(sys!(SYS_mmap, 0x1000, PAGE, RW, ANON, -1, 0)? >= 0x1_0000);
         Ok(())
     })
@@ -140,7 +210,10 @@ fn shared_file_mapping_writes_through() -> Outcome {
     memory.fill(PAGE + 10, b"through");
     sys!(SYS_msync, &memory, 3 * PAGE, libc::MS_SYNC)?;
     check_eq!(file.pread(8, PAGE as i64 + 9)?, b".through");
-    check_eq!(crate::support::file::contents(&dir.join("f"))?.get(PAGE + 10..PAGE + 17), Some(&b"through"[..]));
+    check_eq!(
+        crate::support::file::contents(&dir.join("f"))?.get(PAGE + 10..PAGE + 17),
+        Some(&b"through"[..])
+    );
     // Two mappings of one file are the same memory.
     let other = Map::new(PAGE, libc::PROT_READ, libc::MAP_SHARED, &file, PAGE as i64)?;
     memory.set(PAGE, b'!');
@@ -150,8 +223,10 @@ fn shared_file_mapping_writes_through() -> Outcome {
 
 fn write_and_shared_mapping_agree() -> Outcome {
     let file = TempDir::new()?.open_file("f", &[0; PAGE])?;
-    let (shared, private) =
-        (Map::new(PAGE, RW, libc::MAP_SHARED, &file, 0)?, Map::new(PAGE, RW, libc::MAP_PRIVATE, &file, 0)?);
+    let (shared, private) = (
+        Map::new(PAGE, RW, libc::MAP_SHARED, &file, 0)?,
+        Map::new(PAGE, RW, libc::MAP_PRIVATE, &file, 0)?,
+    );
     check_eq!((shared.get(0), private.get(0)), (0, 0));
     file.pwrite(b"abc", 0)?;
     check_eq!(shared.bytes(0, 3), b"abc");
@@ -168,23 +243,52 @@ fn file_mapping_at_an_offset() -> Outcome {
         *byte = (index / PAGE) as u8 + 1;
     }
     let file = TempDir::new()?.open_file("f", &bytes)?;
-    let memory = Map::new(2 * PAGE, libc::PROT_READ, libc::MAP_PRIVATE, &file, 3 * PAGE as i64)?;
-    check_eq!((memory.get(0), memory.get(PAGE), memory.get(2 * PAGE - 1)), (4, 5, 5));
+    let memory = Map::new(
+        2 * PAGE,
+        libc::PROT_READ,
+        libc::MAP_PRIVATE,
+        &file,
+        3 * PAGE as i64,
+    )?;
+    check_eq!(
+        (memory.get(0), memory.get(PAGE), memory.get(2 * PAGE - 1)),
+        (4, 5, 5)
+    );
     let area = proc::area_of(memory.addr())?;
-    check!(area.is_some_and(|area| area.offset == 3 * PAGE as u64 && area.inode != 0 && area.perms == "r--p"));
+    check!(area.is_some_and(|area| area.offset == 3 * PAGE as u64
+        && area.inode != 0
+        && area.perms == "r--p"));
     Ok(())
 }
 
 fn file_mapping_permissions() -> Outcome {
     let dir = TempDir::new()?;
     let path = dir.file("f", b"x")?;
-    let (read, write) = (fd::open(&path, libc::O_RDONLY, 0)?, fd::open(&path, libc::O_WRONLY, 0)?);
+    let (read, write) = (
+        fd::open(&path, libc::O_RDONLY, 0)?,
+        fd::open(&path, libc::O_WRONLY, 0)?,
+    );
     errno_is!(Map::new(PAGE, RW, libc::MAP_SHARED, &read, 0), EACCES);
-    errno_is!(Map::new(PAGE, libc::PROT_READ, libc::MAP_SHARED, &write, 0), EACCES);
-    errno_is!(Map::new(PAGE, libc::PROT_READ, libc::MAP_PRIVATE, &write, 0), EACCES);
+    errno_is!(
+        Map::new(PAGE, libc::PROT_READ, libc::MAP_SHARED, &write, 0),
+        EACCES
+    );
+    errno_is!(
+        Map::new(PAGE, libc::PROT_READ, libc::MAP_PRIVATE, &write, 0),
+        EACCES
+    );
     Map::new(PAGE, RW, libc::MAP_PRIVATE, &read, 0)?;
     Map::new(PAGE, libc::PROT_READ, libc::MAP_SHARED, &read, 0)?;
-    errno_is!(Map::new(PAGE, libc::PROT_READ, libc::MAP_PRIVATE, &fd::open(&path, libc::O_PATH, 0)?, 0), EBADF);
+    errno_is!(
+        Map::new(
+            PAGE,
+            libc::PROT_READ,
+            libc::MAP_PRIVATE,
+            &fd::open(&path, libc::O_PATH, 0)?,
+            0
+        ),
+        EBADF
+    );
     Ok(())
 }
 
@@ -205,7 +309,10 @@ fn mapping_outlives_the_descriptor_and_the_name() -> Outcome {
 fn extended_file_is_seen() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"")?;
     let memory = Map::new(2 * PAGE, RW, libc::MAP_SHARED, &file, 0)?;
-    check_eq!(map::status_of_read(memory.addr())?.signal(), Some(libc::SIGBUS));
+    check_eq!(
+        map::status_of_read(memory.addr())?.signal(),
+        Some(libc::SIGBUS)
+    );
     file.truncate(PAGE as i64 + 1)?;
     file.pwrite(b"z", PAGE as i64)?;
     check_eq!((memory.get(0), memory.get(PAGE)), (0, b'z'));
@@ -219,7 +326,10 @@ fn shared_anonymous_memory_over_fork() -> Outcome {
         memory.set(0, 1);
         Ok(())
     })?;
-    check_eq!((memory.get(0), memory.get(PAGE), memory.get(2 * PAGE)), (1, 0, 42));
+    check_eq!(
+        (memory.get(0), memory.get(PAGE), memory.get(2 * PAGE)),
+        (1, 0, 42)
+    );
     Ok(())
 }
 
@@ -284,7 +394,10 @@ fn munmap_in_the_middle_splits() -> Outcome {
     sys!(SYS_munmap, memory.addr() + PAGE, 3 * PAGE)?;
     check_eq!((memory.get(0), memory.get(4 * PAGE)), (1, 5));
     for page in 1..4 {
-        check_eq!(map::status_of_read(memory.addr() + page * PAGE)?.signal(), Some(libc::SIGSEGV));
+        check_eq!(
+            map::status_of_read(memory.addr() + page * PAGE)?.signal(),
+            Some(libc::SIGSEGV)
+        );
     }
     // Holes in the range are no error.
     sys!(SYS_munmap, &memory, 5 * PAGE)?;
@@ -306,9 +419,15 @@ fn mprotect_changes_access() -> Outcome {
     memory.set(PAGE, 8);
     sys!(SYS_mprotect, memory.addr() + PAGE, PAGE, libc::PROT_READ)?;
     check_eq!(memory.get(PAGE), 8);
-    check_eq!(map::status_of_write(memory.addr() + PAGE)?.signal(), Some(libc::SIGSEGV));
+    check_eq!(
+        map::status_of_write(memory.addr() + PAGE)?.signal(),
+        Some(libc::SIGSEGV)
+    );
     sys!(SYS_mprotect, memory.addr() + PAGE, PAGE, libc::PROT_NONE)?;
-    check_eq!(map::status_of_read(memory.addr() + PAGE)?.signal(), Some(libc::SIGSEGV));
+    check_eq!(
+        map::status_of_read(memory.addr() + PAGE)?.signal(),
+        Some(libc::SIGSEGV)
+    );
     memory.set(0, 1);
     memory.set(2 * PAGE, 1);
     sys!(SYS_mprotect, &memory, 3 * PAGE, RW)?;
@@ -322,7 +441,11 @@ fn mprotect_splits_and_merges() -> Outcome {
     let start = place.addr() + PAGE;
     let areas = || -> Result<Vec<String>, crate::case::Failure> {
         let inside = |area: &proc::Area| area.start >= start && area.start < start + 5 * PAGE;
-        Ok(proc::maps()?.into_iter().filter(inside).map(|area| area.perms).collect())
+        Ok(proc::maps()?
+            .into_iter()
+            .filter(inside)
+            .map(|area| area.perms)
+            .collect())
     };
     sys!(SYS_mprotect, start, 5 * PAGE, RW)?;
     check_eq!(areas()?, ["rw-p"]);
@@ -340,8 +463,14 @@ fn mprotect_errors() -> Outcome {
     check_eq!(sys!(SYS_mprotect, &memory, 0, RW)?, 0);
     sys!(SYS_munmap, memory.addr() + PAGE, PAGE)?;
     // What lies before the hole is changed.
-    errno_is!(sys!(SYS_mprotect, &memory, 2 * PAGE, libc::PROT_READ), ENOMEM);
-    check_eq!(map::status_of_write(memory.addr())?.signal(), Some(libc::SIGSEGV));
+    errno_is!(
+        sys!(SYS_mprotect, &memory, 2 * PAGE, libc::PROT_READ),
+        ENOMEM
+    );
+    check_eq!(
+        map::status_of_write(memory.addr())?.signal(),
+        Some(libc::SIGSEGV)
+    );
     Ok(())
 }
 
@@ -360,13 +489,23 @@ fn execute_after_mprotect() -> Outcome {
     let memory = Map::anonymous(PAGE)?;
     // mov eax, 42; ret
     memory.fill(0, &[0xb8, 42, 0, 0, 0, 0xc3]);
-    sys!(SYS_mprotect, &memory, PAGE, libc::PROT_READ | libc::PROT_EXEC)?;
+    sys!(
+        SYS_mprotect,
+        &memory,
+        PAGE,
+        libc::PROT_READ | libc::PROT_EXEC
+    )?;
     check_eq!(map::execute(memory.addr()), 42);
     // Changing code through a writable mapping, as just-in-time compilers do.
     for value in 0..20_u8 {
         sys!(SYS_mprotect, &memory, PAGE, RW)?;
         memory.set(1, value);
-        sys!(SYS_mprotect, &memory, PAGE, libc::PROT_READ | libc::PROT_EXEC)?;
+        sys!(
+            SYS_mprotect,
+            &memory,
+            PAGE,
+            libc::PROT_READ | libc::PROT_EXEC
+        )?;
         check_eq!(map::execute(memory.addr()), u64::from(value));
     }
     Ok(())
@@ -382,7 +521,11 @@ fn grows_down() -> Outcome {
         map::poke(top - page * PAGE, page as u8);
     }
     let area = proc::area_of(top - 1)?;
-    check!(area.is_some_and(|area| area.start == top - 20 * PAGE), "{:?}", proc::area_of(top - 1)?);
+    check!(
+        area.is_some_and(|area| area.start == top - 20 * PAGE),
+        "{:?}",
+        proc::area_of(top - 1)?
+    );
     sys!(SYS_munmap, top - 20 * PAGE, 20 * PAGE)?;
     Ok(())
 }
@@ -390,7 +533,11 @@ fn grows_down() -> Outcome {
 fn main_stack_grows() -> Outcome {
     fn deep(level: usize) -> usize {
         let local = std::hint::black_box([level as u8; 8192]);
-        if level == 0 { 0 } else { deep(level - 1) + usize::from(local[100] == level as u8) }
+        if level == 0 {
+            0
+        } else {
+            deep(level - 1) + usize::from(local[100] == level as u8)
+        }
     }
     check_eq!(deep(300), 300);
     Ok(())
@@ -398,7 +545,10 @@ fn main_stack_grows() -> Outcome {
 
 fn stack_limit_is_enforced() -> Outcome {
     let status = process::status_of(|| {
-        let limit = libc::rlimit { rlim_cur: 256 << 10, rlim_max: 256 << 10 };
+        let limit = libc::rlimit {
+            rlim_cur: 256 << 10,
+            rlim_max: 256 << 10,
+        };
         let _ = sys!(SYS_prlimit64, 0, libc::RLIMIT_STACK, &limit, 0);
         let here = 0_u8;
         let address = std::ptr::from_ref(&here) as usize;
@@ -430,7 +580,10 @@ fn brk_moves() -> Outcome {
 
 fn brk_stops_at_its_limit() -> Outcome {
     let start = sys!(SYS_brk, 0)? as usize;
-    let limit = libc::rlimit { rlim_cur: 1 << 20, rlim_max: libc::RLIM_INFINITY };
+    let limit = libc::rlimit {
+        rlim_cur: 1 << 20,
+        rlim_max: libc::RLIM_INFINITY,
+    };
     sys!(SYS_prlimit64, 0, libc::RLIMIT_DATA, &limit, 0)?;
     check_eq!(sys!(SYS_brk, start + (64 << 20))? as usize, start);
     check_eq!(sys!(SYS_brk, start + (1 << 46))? as usize, start);
@@ -439,9 +592,16 @@ fn brk_stops_at_its_limit() -> Outcome {
 
 fn address_space_limit_is_enomem() -> Outcome {
     let used = proc::field("/proc/self/status", "VmSize")?;
-    let kib: u64 = used.split(' ').next().and_then(|size| size.parse().ok()).unwrap_or(0);
+    let kib: u64 = used
+        .split(' ')
+        .next()
+        .and_then(|size| size.parse().ok())
+        .unwrap_or(0);
     check!(kib > 0);
-    let limit = libc::rlimit { rlim_cur: (kib << 10) + (16 << 20), rlim_max: libc::RLIM_INFINITY };
+    let limit = libc::rlimit {
+        rlim_cur: (kib << 10) + (16 << 20),
+        rlim_max: libc::RLIM_INFINITY,
+    };
     sys!(SYS_prlimit64, 0, libc::RLIMIT_AS, &limit, 0)?;
     errno_is!(Map::anonymous(32 << 20), ENOMEM);
     Map::anonymous(4 << 20)?;
@@ -449,7 +609,10 @@ fn address_space_limit_is_enomem() -> Outcome {
 }
 
 fn data_limit_is_enomem() -> Outcome {
-    let limit = libc::rlimit { rlim_cur: 16 << 20, rlim_max: libc::RLIM_INFINITY };
+    let limit = libc::rlimit {
+        rlim_cur: 16 << 20,
+        rlim_max: libc::RLIM_INFINITY,
+    };
     sys!(SYS_prlimit64, 0, libc::RLIMIT_DATA, &limit, 0)?;
     errno_is!(Map::anonymous(64 << 20), ENOMEM);
     // Only private writable memory counts.
@@ -481,7 +644,10 @@ fn unbacked_demand_fails_without_harm() -> Outcome {
     }
     if std::fs::read("/proc/sys/vm/overcommit_memory")? == b"0\n" {
         // Shared memory is counted as well, but not what is only reserved.
-        errno_is!(Map::new(1 << 45, RW, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0), ENOMEM);
+        errno_is!(
+            Map::new(1 << 45, RW, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0),
+            ENOMEM
+        );
         Map::new(1 << 45, RW, ANON | libc::MAP_NORESERVE, -1, 0)?;
         Map::new(1 << 45, libc::PROT_READ, ANON, -1, 0)?;
     }
@@ -576,7 +742,10 @@ fn kernel_writes_through_mappings() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"0123456789")?;
     for flags in [ANON, SHARED_ANON] {
         let memory = Map::new(4 * PAGE, RW, flags, -1, 0)?;
-        check_eq!(sys!(SYS_pread64, &file, memory.addr() + PAGE - 5, 10, 0)?, 10);
+        check_eq!(
+            sys!(SYS_pread64, &file, memory.addr() + PAGE - 5, 10, 0)?,
+            10
+        );
         check_eq!(memory.bytes(PAGE - 5, 10), b"0123456789");
     }
     let memory = Map::anonymous(2 * PAGE)?;

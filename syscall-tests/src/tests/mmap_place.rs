@@ -16,7 +16,10 @@ fn hint_is_honoured_if_free() -> Outcome {
     let place = Map::anonymous(4 * PAGE)?;
     let addr = place.addr();
     drop(place);
-    check_eq!(sys!(SYS_mmap, addr + 10, PAGE, RW, ANON, -1, 0)? as usize, addr);
+    check_eq!(
+        sys!(SYS_mmap, addr + 10, PAGE, RW, ANON, -1, 0)? as usize,
+        addr
+    );
     // Taken: somewhere else, and the old one stays.
     map::poke(addr, 5);
     let other = Map::own(sys!(SYS_mmap, addr, PAGE, RW, ANON, -1, 0)?, PAGE);
@@ -28,7 +31,19 @@ fn hint_is_honoured_if_free() -> Outcome {
 
 /// Where a page with this hint goes; it is gone again.
 fn placed(hint: usize, len: usize, flags: i32) -> Result<usize, Failure> {
-    Ok(Map::own(sys!(SYS_mmap, hint, len, RW, ANON | libc::MAP_NORESERVE | flags, -1, 0)?, len).addr())
+    Ok(Map::own(
+        sys!(
+            SYS_mmap,
+            hint,
+            len,
+            RW,
+            ANON | libc::MAP_NORESERVE | flags,
+            -1,
+            0
+        )?,
+        len,
+    )
+    .addr())
 }
 
 /// The lowest address that can be mapped: `vm.mmap_min_addr`, or what a security module makes of it.
@@ -49,9 +64,19 @@ fn hint_below_the_lowest_address_is_raised() -> Outcome {
 }
 
 fn hint_beyond_the_address_space_is_no_hint() -> Outcome {
-    for hint in [1 << 47, (1 << 47) - PAGE, 1 << 56, 1 << 63, usize::MAX, usize::MAX - PAGE] {
+    for hint in [
+        1 << 47,
+        (1 << 47) - PAGE,
+        1 << 56,
+        1 << 63,
+        usize::MAX,
+        usize::MAX - PAGE,
+    ] {
         let at = placed(hint, PAGE, 0)?;
-        check!(at < (1 << 47) - PAGE && at > 1 << 32, "{hint:#x} gives {at:#x}");
+        check!(
+            at < (1 << 47) - PAGE && at > 1 << 32,
+            "{hint:#x} gives {at:#x}"
+        );
     }
     check!(placed((1 << 47) - 3 * PAGE, 4 * PAGE, 0)? < (1 << 47) - 4 * PAGE);
     Ok(())
@@ -64,7 +89,10 @@ fn hint_within_the_guard_of_a_stack_is_no_hint() -> Outcome {
     drop(place);
     let flags = ANON | libc::MAP_GROWSDOWN | libc::MAP_FIXED_NOREPLACE;
     let stack = Map::own(sys!(SYS_mmap, stack, PAGE, RW, flags, -1, 0)?, PAGE);
-    check_eq!(placed(stack.addr() - GUARD - PAGE, PAGE, 0)?, stack.addr() - GUARD - PAGE);
+    check_eq!(
+        placed(stack.addr() - GUARD - PAGE, PAGE, 0)?,
+        stack.addr() - GUARD - PAGE
+    );
     check!(placed(stack.addr() - GUARD, PAGE, 0)? != stack.addr() - GUARD);
     check!(placed(stack.addr() - PAGE, PAGE, 0)? != stack.addr() - PAGE);
     check_eq!(placed(addr, PAGE, 0)?, addr);
@@ -81,7 +109,10 @@ fn hint_in_the_low_two_gigabytes() -> Outcome {
     }
     for hint in [0x8000_0000, 0x7fff_f000, 1 << 40, usize::MAX] {
         let at = placed(hint, 2 * PAGE, low)?;
-        check!((0x4000_0000..0x7fff_f000).contains(&at), "{hint:#x} gives {at:#x}");
+        check!(
+            (0x4000_0000..0x7fff_f000).contains(&at),
+            "{hint:#x} gives {at:#x}"
+        );
     }
     Ok(())
 }
@@ -90,7 +121,11 @@ fn hint_in_the_low_two_gigabytes() -> Outcome {
 fn large_memory_is_aligned_to_huge_pages() -> Outcome {
     const HUGE: usize = 2 << 20;
     let _small = Map::anonymous(PAGE)?;
-    let areas = [Map::anonymous(HUGE)?, Map::anonymous(3 * HUGE)?, Map::anonymous(HUGE)?];
+    let areas = [
+        Map::anonymous(HUGE)?,
+        Map::anonymous(3 * HUGE)?,
+        Map::anonymous(HUGE)?,
+    ];
     for area in &areas {
         check_eq!(area.addr() % HUGE, 0);
     }

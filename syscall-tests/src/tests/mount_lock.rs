@@ -71,9 +71,22 @@ fn places_are_locked() -> Outcome {
         less_privileged(0)?;
         errno_is!(sys!(SYS_umount2, &target, 0), EINVAL);
         errno_is!(sys!(SYS_umount2, &target, libc::MNT_DETACH), EINVAL);
-        errno_is!(sys!(SYS_mount, &target, &other, 0, libc::MS_MOVE, 0), EINVAL);
+        errno_is!(
+            sys!(SYS_mount, &target, &other, 0, libc::MS_MOVE, 0),
+            EINVAL
+        );
         // One without the other would show what is below.
-        errno_is!(sys!(SYS_mount, &file::cstring(dir.path()), &other, 0, libc::MS_BIND, 0), EINVAL);
+        errno_is!(
+            sys!(
+                SYS_mount,
+                &file::cstring(dir.path()),
+                &other,
+                0,
+                libc::MS_BIND,
+                0
+            ),
+            EINVAL
+        );
         Ok(())
     })
 }
@@ -86,7 +99,14 @@ fn copies_stay_locked() -> Outcome {
         own_mounts()?;
         mount(c"none", &below, c"tmpfs", libc::MS_NOEXEC)?;
         less_privileged(0)?;
-        sys!(SYS_mount, &dir.join("from"), &to, 0, libc::MS_BIND | libc::MS_REC, 0)?;
+        sys!(
+            SYS_mount,
+            &dir.join("from"),
+            &to,
+            0,
+            libc::MS_BIND | libc::MS_REC,
+            0
+        )?;
         let copy = dir.join("to/below");
         errno_is!(sys!(SYS_umount2, &copy, 0), EINVAL);
         errno_is!(sys!(SYS_mount, 0, &copy, 0, BIND_REMOUNT, 0), EPERM);
@@ -165,7 +185,12 @@ fn nothing_comes_back_from_the_less_privileged() -> Outcome {
 }
 
 /// A directory with a complete `kind`, the only one in a new mount namespace; those that were there are masked.
-fn only_complete(dir: &TempDir, kind: &CStr, flags: u64, there: &CStr) -> Result<(CString, CString), crate::case::Failure> {
+fn only_complete(
+    dir: &TempDir,
+    kind: &CStr,
+    flags: u64,
+    there: &CStr,
+) -> Result<(CString, CString), crate::case::Failure> {
     own_mounts()?;
     let (complete, fresh) = (dir.dir("complete")?, dir.dir("fresh")?);
     mount(c"none", &complete, kind, flags)?;
@@ -179,7 +204,12 @@ fn masked_proc_is_not_uncovered() -> Outcome {
         in_child(|| {
             let (_, fresh) = only_complete(&dir, c"proc", 0, c"/proc/version")?;
             if mask {
-                mount(c"/dev/null", &dir.join("complete/uptime"), c"", libc::MS_BIND)?;
+                mount(
+                    c"/dev/null",
+                    &dir.join("complete/uptime"),
+                    c"",
+                    libc::MS_BIND,
+                )?;
             }
             less_privileged(libc::CLONE_NEWPID)?;
             in_child(|| {
@@ -199,7 +229,14 @@ fn read_only_proc_stays_read_only() -> Outcome {
     let dir = TempDir::new()?;
     in_child(|| {
         let (complete, fresh) = only_complete(&dir, c"proc", 0, c"/proc/version")?;
-        sys!(SYS_mount, 0, &complete, 0, BIND_REMOUNT | libc::MS_RDONLY, 0)?;
+        sys!(
+            SYS_mount,
+            0,
+            &complete,
+            0,
+            BIND_REMOUNT | libc::MS_RDONLY,
+            0
+        )?;
         less_privileged(libc::CLONE_NEWPID)?;
         in_child(|| {
             errno_is!(mount(c"none", &fresh, c"proc", 0), EPERM);

@@ -34,7 +34,11 @@ fn open(name: &CStr, flags: i32, attributes: Option<[i64; 8]>) -> Result<Fd, cra
 /// A queue of two messages of 16 bytes without a name any more.
 fn small(flags: i32) -> Result<Fd, Failure> {
     let name = crate::support::file::cstring(&format!("small-{}", process::getpid()));
-    let queue = open(&name, RDWR | libc::O_EXCL | flags, Some([0, 2, 16, 0, 0, 0, 0, 0]))?;
+    let queue = open(
+        &name,
+        RDWR | libc::O_EXCL | flags,
+        Some([0, 2, 16, 0, 0, 0, 0, 0]),
+    )?;
     sys!(SYS_mq_unlink, &name)?;
     Ok(queue)
 }
@@ -66,7 +70,10 @@ fn limits_of_messages() -> Outcome {
     errno_is!(send(&queue, &[0; 17], 0), EMSGSIZE);
     errno_is!(send(&queue, b"x", 32_768), EINVAL);
     let mut text = [0_u8; 16];
-    errno_is!(sys!(SYS_mq_timedreceive, &queue, &mut text, 15, 0, 0), EMSGSIZE);
+    errno_is!(
+        sys!(SYS_mq_timedreceive, &queue, &mut text, 15, 0, 0),
+        EMSGSIZE
+    );
     errno_is!(sys!(SYS_mq_timedsend, &queue, 8, 4, 0, 0), EFAULT);
     let other = fd::memfd(0)?;
     errno_is!(send(&other, b"x", 0), EBADF);
@@ -83,7 +90,10 @@ fn opening_rules() -> Outcome {
     errno_is!(open(&name, RDWR | libc::O_EXCL, None), EEXIST);
     let reader = open(&name, libc::O_RDONLY, None)?;
     errno_is!(send(&reader, b"x", 0), EBADF);
-    check_eq!(sys!(SYS_fcntl, &reader, libc::F_GETFD)?, i64::from(libc::FD_CLOEXEC));
+    check_eq!(
+        sys!(SYS_fcntl, &reader, libc::F_GETFD)?,
+        i64::from(libc::FD_CLOEXEC)
+    );
     sys!(SYS_mq_unlink, &name)?;
     drop(first);
     Ok(())
@@ -102,9 +112,15 @@ fn time_outs() -> Outcome {
     let queue = small(0)?;
     let mut text = [0_u8; 16];
     let past = [1_i64, 0];
-    errno_is!(sys!(SYS_mq_timedreceive, &queue, &mut text, 16, 0, &past), ETIMEDOUT);
+    errno_is!(
+        sys!(SYS_mq_timedreceive, &queue, &mut text, 16, 0, &past),
+        ETIMEDOUT
+    );
     let invalid = [1_i64, 1_000_000_000];
-    errno_is!(sys!(SYS_mq_timedreceive, &queue, &mut text, 16, 0, &invalid), EINVAL);
+    errno_is!(
+        sys!(SYS_mq_timedreceive, &queue, &mut text, 16, 0, &invalid),
+        EINVAL
+    );
     Ok(())
 }
 
@@ -145,17 +161,26 @@ fn notification_comes_once() -> Outcome {
 
 fn queues_are_polled() -> Outcome {
     let queue = small(0)?;
-    check_eq!(fd::poll_one(&queue, libc::POLLIN | libc::POLLOUT, 0)?, libc::POLLOUT);
+    check_eq!(
+        fd::poll_one(&queue, libc::POLLIN | libc::POLLOUT, 0)?,
+        libc::POLLOUT
+    );
     send(&queue, b"1", 0)?;
     send(&queue, b"2", 0)?;
-    check_eq!(fd::poll_one(&queue, libc::POLLIN | libc::POLLOUT, 0)?, libc::POLLIN);
+    check_eq!(
+        fd::poll_one(&queue, libc::POLLIN | libc::POLLOUT, 0)?,
+        libc::POLLIN
+    );
     Ok(())
 }
 
 fn waiting_receiver_gets_the_message() -> Outcome {
     let queue = small(0)?;
-    let mut child = process::fork(|| i32::from(receive(&queue).is_ok_and(|(text, _)| text == b"hello")))?;
-    check!(crate::support::time::wait_until(|| crate::support::proc::is_asleep(child.pid)));
+    let mut child =
+        process::fork(|| i32::from(receive(&queue).is_ok_and(|(text, _)| text == b"hello")))?;
+    check!(crate::support::time::wait_until(|| {
+        crate::support::proc::is_asleep(child.pid)
+    }));
     send(&queue, b"hello", 0)?;
     check_eq!(child.wait()?.code(), Some(1));
     Ok(())
@@ -184,7 +209,14 @@ fn descriptors_are_files() -> Outcome {
 fn queues_are_files_of_a_file_system() -> Outcome {
     process::in_child(|| {
         sys!(SYS_unshare, libc::CLONE_NEWIPC | libc::CLONE_NEWNS)?;
-        sys!(SYS_mount, c"none", c"/", 0, libc::MS_REC | libc::MS_PRIVATE, 0)?;
+        sys!(
+            SYS_mount,
+            c"none",
+            c"/",
+            0,
+            libc::MS_REC | libc::MS_PRIVATE,
+            0
+        )?;
         let directory = crate::support::file::TempDir::new()?;
         let at = crate::support::file::cstring(directory.path());
         sys!(SYS_mount, c"mqueue", &at, c"mqueue", 0, 0)?;
@@ -192,19 +224,32 @@ fn queues_are_files_of_a_file_system() -> Outcome {
         send(&queue, b"hello", 3)?;
         let path = |name: &str| format!("{}/{name}", directory.path());
         let text = std::fs::read_to_string(path("one"))?;
-        check_eq!(text, "QSIZE:5          NOTIFY:0     SIGNO:0     NOTIFY_PID:0     \n");
+        check_eq!(
+            text,
+            "QSIZE:5          NOTIFY:0     SIGNO:0     NOTIFY_PID:0     \n"
+        );
         std::fs::write(path("two"), "")?;
         let mut attributes = [0_i64; 8];
         let two = open(c"two", libc::O_RDWR, None)?;
         sys!(SYS_mq_getsetattr, &two, 0, &mut attributes)?;
         check_eq!(attributes[..4], [0, 10, 8192, 0]);
-        let mut names: Vec<_> = std::fs::read_dir(directory.path())?.flatten().map(|entry| entry.file_name()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(directory.path())?
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
         names.sort();
         check_eq!(names, ["one", "two"]);
         std::fs::remove_file(path("one"))?;
         errno_is!(open(c"one", libc::O_RDWR, None), ENOENT);
         check_eq!(receive(&queue)?, (b"hello".to_vec(), 3));
-        errno_is!(sys!(SYS_mkdir, &crate::support::file::cstring(&path("three")), 0o700), EPERM);
+        errno_is!(
+            sys!(
+                SYS_mkdir,
+                &crate::support::file::cstring(&path("three")),
+                0o700
+            ),
+            EPERM
+        );
         let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(directory.path())?);
         check_eq!(mode, libc::S_IFDIR | 0o1777);
         sys!(SYS_umount2, &at, 0)?;

@@ -32,11 +32,17 @@ const NS_GET_NSTYPE: u32 = 0xb703;
 const NS_GET_OWNER_UID: u32 = 0xb704;
 
 fn open_ns(pid: &str, name: &str) -> Result<Fd, Failure> {
-    Ok(fd::open(&file::cstring(&format!("/proc/{pid}/ns/{name}")), libc::O_RDONLY, 0)?)
+    Ok(fd::open(
+        &file::cstring(&format!("/proc/{pid}/ns/{name}")),
+        libc::O_RDONLY,
+        0,
+    )?)
 }
 
 fn link(name: &str) -> Result<String, Failure> {
-    Ok(std::fs::read_link(format!("/proc/self/ns/{name}"))?.to_string_lossy().into_owned())
+    Ok(std::fs::read_link(format!("/proc/self/ns/{name}"))?
+        .to_string_lossy()
+        .into_owned())
 }
 
 fn write(path: &str, text: &str) -> Result<usize, crate::sys::SysError> {
@@ -46,12 +52,20 @@ fn write(path: &str, text: &str) -> Result<usize, crate::sys::SysError> {
 fn host_name() -> Result<Vec<u8>, Failure> {
     let mut name = crate::sys::zeroed::<libc::utsname>();
     sys!(SYS_uname, &mut name)?;
-    Ok(name.nodename.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect())
+    Ok(name
+        .nodename
+        .iter()
+        .map(|byte| *byte as u8)
+        .take_while(|byte| *byte != 0)
+        .collect())
 }
 
 fn links_open_as_objects() -> Outcome {
     for name in ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"] {
-        let (one, two) = (open_ns("self", name)?.stat()?, open_ns("self", name)?.stat()?);
+        let (one, two) = (
+            open_ns("self", name)?.stat()?,
+            open_ns("self", name)?.stat()?,
+        );
         check_eq!((one.st_dev, one.st_ino), (two.st_dev, two.st_ino));
         check_eq!(link(name)?, format!("{name}:[{}]", one.st_ino));
         check_eq!(one.st_mode, libc::S_IFREG | 0o444);
@@ -113,7 +127,10 @@ fn setns_takes_a_pidfd() -> Outcome {
 
 fn ioctls_tell_of_namespaces() -> Outcome {
     let uts = open_ns("self", "uts")?;
-    check_eq!(sys!(SYS_ioctl, &uts, NS_GET_NSTYPE, 0)?, i64::from(libc::CLONE_NEWUTS));
+    check_eq!(
+        sys!(SYS_ioctl, &uts, NS_GET_NSTYPE, 0)?,
+        i64::from(libc::CLONE_NEWUTS)
+    );
     errno_is!(sys!(SYS_ioctl, &uts, NS_GET_PARENT, 0), EINVAL);
     errno_is!(sys!(SYS_ioctl, &uts, 0xb777, 0), ENOTTY);
     let mut uid = 77_u32;
@@ -164,7 +181,10 @@ fn new_user_namespace_has_capabilities_but_no_ids() -> Outcome {
         sys!(SYS_unshare, libc::CLONE_NEWUSER)?;
         check_eq!(sys!(SYS_getuid)?, 65534);
         check_eq!(sys!(SYS_getegid)?, 65534);
-        check!(u64::from_str_radix(&proc::field("/proc/self/status", "CapEff")?, 16).is_ok_and(|set| set & 0x1ff_ffff_ffff == 0x1ff_ffff_ffff));
+        check!(
+            u64::from_str_radix(&proc::field("/proc/self/status", "CapEff")?, 16)
+                .is_ok_and(|set| set & 0x1ff_ffff_ffff == 0x1ff_ffff_ffff)
+        );
         check_eq!(proc::read("/proc/self/uid_map")?, "");
         Ok(())
     })
@@ -192,7 +212,10 @@ fn own_id_can_be_mapped() -> Outcome {
         check_eq!((sys!(SYS_getuid)?, sys!(SYS_geteuid)?), (0, 0));
         check_eq!((sys!(SYS_getgid)?, sys!(SYS_getegid)?), (0, 0));
         let map = proc::read("/proc/self/uid_map")?;
-        check_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "1000", "1"]);
+        check_eq!(
+            map.split_whitespace().collect::<Vec<_>>(),
+            ["0", "1000", "1"]
+        );
         check_eq!(proc::read("/proc/self/setgroups")?, "deny\n");
         let groups = [0_u32];
         errno_is!(sys!(SYS_setgroups, 1, &groups), EPERM);
@@ -241,7 +264,10 @@ fn user_namespace_owns_what_is_made_with_it() -> Outcome {
     in_child(|| {
         creds::become_user(1000, 1000)?;
         errno_is!(sys!(SYS_sethostname, b"x", 1), EPERM);
-        sys!(SYS_unshare, libc::CLONE_NEWUSER | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET)?;
+        sys!(
+            SYS_unshare,
+            libc::CLONE_NEWUSER | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET
+        )?;
         sys!(SYS_sethostname, b"mine", 4)?;
         check_eq!(host_name()?, b"mine");
         Ok(())

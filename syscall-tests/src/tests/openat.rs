@@ -45,7 +45,10 @@ cases!(
 fn lowest_free_number_is_used() -> Outcome {
     let dir = TempDir::new()?;
     let path = dir.file("f", b"")?;
-    let (first, second) = (fd::open(&path, libc::O_RDONLY, 0)?, fd::open(&path, libc::O_RDONLY, 0)?);
+    let (first, second) = (
+        fd::open(&path, libc::O_RDONLY, 0)?,
+        fd::open(&path, libc::O_RDONLY, 0)?,
+    );
     check_eq!(second.number(), first.number() + 1);
     let number = first.number();
     drop(first);
@@ -56,7 +59,10 @@ fn lowest_free_number_is_used() -> Outcome {
 fn missing_file_is_enoent() -> Outcome {
     let dir = TempDir::new()?;
     errno_is!(fd::open(&dir.join("none"), libc::O_RDONLY, 0), ENOENT);
-    errno_is!(fd::open(&dir.join("none/f"), libc::O_CREAT | libc::O_RDWR, 0o644), ENOENT);
+    errno_is!(
+        fd::open(&dir.join("none/f"), libc::O_CREAT | libc::O_RDWR, 0o644),
+        ENOENT
+    );
     errno_is!(fd::open(c"", libc::O_RDONLY, 0), ENOENT);
     Ok(())
 }
@@ -78,7 +84,10 @@ fn excl_refuses_a_dangling_symlink() -> Outcome {
     let dir = TempDir::new()?;
     let link = dir.join("link");
     sys!(SYS_symlink, c"nowhere", &link)?;
-    errno_is!(fd::open(&link, libc::O_CREAT | libc::O_EXCL | libc::O_RDWR, 0o644), EEXIST);
+    errno_is!(
+        fd::open(&link, libc::O_CREAT | libc::O_EXCL | libc::O_RDWR, 0o644),
+        EEXIST
+    );
     Ok(())
 }
 
@@ -93,9 +102,12 @@ fn creat_follows_a_dangling_symlink() -> Outcome {
 
 fn mode_is_masked() -> Outcome {
     let dir = TempDir::new()?;
-    for (name, mask, mode, expected) in
-        [("a", 0o022, 0o666, 0o644), ("b", 0o077, 0o777, 0o700), ("c", 0, 0o6777, 0o6777), ("d", 0, 0o1000, 0o1000)]
-    {
+    for (name, mask, mode, expected) in [
+        ("a", 0o022, 0o666, 0o644),
+        ("b", 0o077, 0o777, 0o700),
+        ("c", 0, 0o6777, 0o6777),
+        ("d", 0, 0o1000, 0o1000),
+    ] {
         sys!(SYS_umask, mask)?;
         let file = fd::open(&dir.join(name), libc::O_CREAT | libc::O_RDWR, mode)?;
         check_eq!(file.stat()?.st_mode, libc::S_IFREG | expected);
@@ -128,7 +140,10 @@ fn trunc_empties_the_file() -> Outcome {
 
 fn directory_flag_on_a_file_is_enotdir() -> Outcome {
     let dir = TempDir::new()?;
-    errno_is!(fd::open(&dir.file("f", b"")?, libc::O_RDONLY | libc::O_DIRECTORY, 0), ENOTDIR);
+    errno_is!(
+        fd::open(&dir.file("f", b"")?, libc::O_RDONLY | libc::O_DIRECTORY, 0),
+        ENOTDIR
+    );
     Ok(())
 }
 
@@ -145,8 +160,14 @@ fn writing_to_a_directory_is_eisdir() -> Outcome {
 fn creat_on_a_directory_is_eisdir() -> Outcome {
     let dir = TempDir::new()?;
     let path = dir.dir("d")?;
-    errno_is!(fd::open(&path, libc::O_CREAT | libc::O_RDONLY, 0o644), EISDIR);
-    errno_is!(fd::open(&dir.join("new/"), libc::O_CREAT | libc::O_RDWR, 0o644), EISDIR);
+    errno_is!(
+        fd::open(&path, libc::O_CREAT | libc::O_RDONLY, 0o644),
+        EISDIR
+    );
+    errno_is!(
+        fd::open(&dir.join("new/"), libc::O_CREAT | libc::O_RDWR, 0o644),
+        EISDIR
+    );
     errno_is!(sys!(SYS_creat, &path, 0o644), EISDIR);
     Ok(())
 }
@@ -154,7 +175,10 @@ fn creat_on_a_directory_is_eisdir() -> Outcome {
 /// Since Linux 6.4 the combination is refused.
 fn creat_with_directory_is_einval() -> Outcome {
     let dir = TempDir::new()?;
-    errno_is!(fd::open(&dir.join("x"), libc::O_CREAT | libc::O_DIRECTORY, 0o755), EINVAL);
+    errno_is!(
+        fd::open(&dir.join("x"), libc::O_CREAT | libc::O_DIRECTORY, 0o755),
+        EINVAL
+    );
     errno_is!(file::lstat(&dir.join("x")), ENOENT);
     Ok(())
 }
@@ -166,7 +190,14 @@ fn nofollow_on_a_symlink_is_eloop() -> Outcome {
     let link = dir.join("link");
     sys!(SYS_symlink, c"d", &link)?;
     errno_is!(fd::open(&link, libc::O_RDONLY | libc::O_NOFOLLOW, 0), ELOOP);
-    errno_is!(fd::open(&link, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_DIRECTORY, 0), ENOTDIR);
+    errno_is!(
+        fd::open(
+            &link,
+            libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_DIRECTORY,
+            0
+        ),
+        ENOTDIR
+    );
     fd::open(&dir.join("link/f"), libc::O_RDONLY | libc::O_NOFOLLOW, 0)?;
     Ok(())
 }
@@ -202,7 +233,11 @@ fn proc_self_fd_reopens() -> Outcome {
     let dir = TempDir::new()?;
     let opened = fd::open(&dir.file("f", b"hello")?, libc::O_PATH, 0)?;
     sys!(SYS_unlink, &dir.join("f"))?;
-    let again = fd::open(&file::cstring(&format!("/proc/self/fd/{}", opened.number())), libc::O_RDWR, 0)?;
+    let again = fd::open(
+        &file::cstring(&format!("/proc/self/fd/{}", opened.number())),
+        libc::O_RDWR,
+        0,
+    )?;
     check_eq!(again.read(10)?, b"hello");
     Ok(())
 }
@@ -236,9 +271,15 @@ fn relative_to_a_directory_descriptor() -> Outcome {
     let dir = TempDir::new()?;
     dir.file("f", b"x")?;
     let base = dir.open()?;
-    check_eq!(Fd::own(sys!(SYS_openat, &base, c"f", libc::O_RDONLY)?).read(5)?, b"x");
+    check_eq!(
+        Fd::own(sys!(SYS_openat, &base, c"f", libc::O_RDONLY)?).read(5)?,
+        b"x"
+    );
     let base = fd::open(&file::cstring(dir.path()), libc::O_PATH, 0)?;
-    check_eq!(Fd::own(sys!(SYS_openat, &base, c"./f", libc::O_RDONLY)?).read(5)?, b"x");
+    check_eq!(
+        Fd::own(sys!(SYS_openat, &base, c"./f", libc::O_RDONLY)?).read(5)?,
+        b"x"
+    );
     Ok(())
 }
 
@@ -270,17 +311,35 @@ fn tmpfile_has_no_name() -> Outcome {
     check_eq!(opened.stat()?.st_nlink, 0);
     opened.write(b"x")?;
     check_eq!(opened.pread(5, 0)?, b"x");
-    errno_is!(fd::open(&file::cstring(dir.path()), libc::O_TMPFILE | libc::O_RDONLY, 0o600), EINVAL);
+    errno_is!(
+        fd::open(
+            &file::cstring(dir.path()),
+            libc::O_TMPFILE | libc::O_RDONLY,
+            0o600
+        ),
+        EINVAL
+    );
     Ok(())
 }
 
 fn tmpfile_can_be_linked() -> Outcome {
     let dir = TempDir::new()?;
-    let opened = fd::open(&file::cstring(dir.path()), libc::O_TMPFILE | libc::O_RDWR, 0o600)?;
+    let opened = fd::open(
+        &file::cstring(dir.path()),
+        libc::O_TMPFILE | libc::O_RDWR,
+        0o600,
+    )?;
     opened.write(b"x")?;
     let source = file::cstring(&format!("/proc/self/fd/{}", opened.number()));
     let target = dir.join("named");
-    sys!(SYS_linkat, libc::AT_FDCWD, &source, libc::AT_FDCWD, &target, libc::AT_SYMLINK_FOLLOW)?;
+    sys!(
+        SYS_linkat,
+        libc::AT_FDCWD,
+        &source,
+        libc::AT_FDCWD,
+        &target,
+        libc::AT_SYMLINK_FOLLOW
+    )?;
     check_eq!(file::contents(&target)?, b"x");
     check_eq!(opened.stat()?.st_nlink, 1);
     Ok(())
@@ -288,7 +347,10 @@ fn tmpfile_can_be_linked() -> Outcome {
 
 fn descriptor_limit_is_emfile() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"")?;
-    let limit = libc::rlimit { rlim_cur: 20, rlim_max: 900 };
+    let limit = libc::rlimit {
+        rlim_cur: 20,
+        rlim_max: 900,
+    };
     sys!(SYS_prlimit64, 0, libc::RLIMIT_NOFILE, &limit, 0)?;
     let mut copies = Vec::new();
     let error = loop {
@@ -309,8 +371,17 @@ fn descriptor_limit_is_emfile() -> Outcome {
 fn getfl_reports_the_flags() -> Outcome {
     let dir = TempDir::new()?;
     let path = dir.file("f", b"")?;
-    for flags in [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR | libc::O_APPEND, libc::O_RDWR | libc::O_NONBLOCK] {
-        let opened = fd::open(&path, flags | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC, 0)?;
+    for flags in [
+        libc::O_RDONLY,
+        libc::O_WRONLY,
+        libc::O_RDWR | libc::O_APPEND,
+        libc::O_RDWR | libc::O_NONBLOCK,
+    ] {
+        let opened = fd::open(
+            &path,
+            flags | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC,
+            0,
+        )?;
         // O_LARGEFILE is always set on a 64-bit kernel; creation flags are not kept.
         check_eq!(fd::status_flags(&opened)?, flags | 0o100_000);
     }
@@ -335,9 +406,16 @@ fn files_that_are_opened_are_large() -> Outcome {
         fd::open(c"/proc/self/stat", libc::O_RDONLY, 0)?,
         fd::open(c"/proc/self/ns/pid", libc::O_RDONLY, 0)?,
     ] {
-        check!(large(&opened)?, "{opened:?} is {:#o}", fd::status_flags(&opened)?);
+        check!(
+            large(&opened)?,
+            "{opened:?} is {:#o}",
+            fd::status_flags(&opened)?
+        );
         let info = proc::field(&format!("/proc/self/fdinfo/{}", opened.number()), "flags")?;
-        check_eq!(i32::from_str_radix(&info, 8).unwrap_or(0) & O_LARGEFILE, O_LARGEFILE);
+        check_eq!(
+            i32::from_str_radix(&info, 8).unwrap_or(0) & O_LARGEFILE,
+            O_LARGEFILE
+        );
     }
     let ((reader, _writer), (socket, _peer)) = (fd::pipe(0)?, fd::socketpair(libc::SOCK_STREAM)?);
     for made in [
@@ -351,7 +429,11 @@ fn files_that_are_opened_are_large() -> Outcome {
         Fd::own(sys!(SYS_inotify_init1, 0)?),
         Fd::own(sys!(SYS_pidfd_open, process::getpid(), 0)?),
     ] {
-        check!(!large(&made)?, "{made:?} is {:#o}", fd::status_flags(&made)?);
+        check!(
+            !large(&made)?,
+            "{made:?} is {:#o}",
+            fd::status_flags(&made)?
+        );
     }
     Ok(())
 }
@@ -392,9 +474,18 @@ fn openat2_checks_its_argument() -> Outcome {
     let rdonly = libc::O_RDONLY as u64;
     Fd::own(sys!(SYS_openat2, cwd, &path, &[rdonly, 0, 0], 24)?);
     errno_is!(sys!(SYS_openat2, cwd, &path, &[rdonly, 0, 0], 16), EINVAL);
-    errno_is!(sys!(SYS_openat2, cwd, &path, &[1_u64 << 40, 0, 0], 24), EINVAL);
-    errno_is!(sys!(SYS_openat2, cwd, &path, &[rdonly, 0o644, 0], 24), EINVAL);
-    errno_is!(sys!(SYS_openat2, cwd, &path, &[rdonly, 0, 1 << 30], 24), EINVAL);
+    errno_is!(
+        sys!(SYS_openat2, cwd, &path, &[1_u64 << 40, 0, 0], 24),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_openat2, cwd, &path, &[rdonly, 0o644, 0], 24),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_openat2, cwd, &path, &[rdonly, 0, 1 << 30], 24),
+        EINVAL
+    );
     Fd::own(sys!(SYS_openat2, cwd, &path, &[rdonly, 0, 0, 0], 32)?);
     errno_is!(sys!(SYS_openat2, cwd, &path, &[rdonly, 0, 0, 1], 32), E2BIG);
     Ok(())
@@ -410,7 +501,9 @@ fn openat2_resolve_flags() -> Outcome {
     sys!(SYS_symlink, c"f", &dir.join("link"))?;
     sys!(SYS_symlink, c"/f", &dir.join("abs"))?;
     let base = dir.open()?;
-    let open = |path: &std::ffi::CStr, resolve: u64| sys!(SYS_openat2, &base, path, &[0, 0, resolve], 24).map(Fd::own);
+    let open = |path: &std::ffi::CStr, resolve: u64| {
+        sys!(SYS_openat2, &base, path, &[0, 0, resolve], 24).map(Fd::own)
+    };
     errno_is!(open(c"link", NO_SYMLINKS), ELOOP);
     open(c"link", BENEATH)?;
     open(c"d/../f", BENEATH)?;

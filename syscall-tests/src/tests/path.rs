@@ -35,7 +35,10 @@ fn file_as_directory_is_enotdir() -> Outcome {
     dir.file("f", b"")?;
     errno_is!(file::stat(&dir.join("f/x")), ENOTDIR);
     errno_is!(file::stat(&dir.join("f/..")), ENOTDIR);
-    errno_is!(fd::open(&dir.join("f/x"), libc::O_CREAT | libc::O_RDWR, 0o600), ENOTDIR);
+    errno_is!(
+        fd::open(&dir.join("f/x"), libc::O_CREAT | libc::O_RDWR, 0o600),
+        ENOTDIR
+    );
     errno_is!(sys!(SYS_unlink, &dir.join("f/x")), ENOTDIR);
     errno_is!(sys!(SYS_mkdir, &dir.join("f/x"), 0o700), ENOTDIR);
     Ok(())
@@ -48,7 +51,10 @@ fn trailing_slash_wants_a_directory() -> Outcome {
     sys!(SYS_symlink, c"d", &dir.join("link"))?;
     errno_is!(file::stat(&dir.join("f/")), ENOTDIR);
     errno_is!(sys!(SYS_unlink, &dir.join("f/")), ENOTDIR);
-    check_eq!(file::lstat(&dir.join("link/"))?.st_mode & libc::S_IFMT, libc::S_IFDIR);
+    check_eq!(
+        file::lstat(&dir.join("link/"))?.st_mode & libc::S_IFMT,
+        libc::S_IFDIR
+    );
     errno_is!(sys!(SYS_rmdir, &dir.join("link/")), ENOTDIR);
     sys!(SYS_mkdir, &dir.join("new/"), 0o700)?;
     sys!(SYS_rmdir, &dir.join("new///"))?;
@@ -79,17 +85,39 @@ fn component_of_256_bytes_is_enametoolong() -> Outcome {
     let dir = TempDir::new()?;
     dir.file(&"n".repeat(255), b"")?;
     errno_is!(file::stat(&dir.join(&"n".repeat(256))), ENAMETOOLONG);
-    errno_is!(fd::open(&dir.join(&"n".repeat(256)), libc::O_CREAT | libc::O_RDWR, 0o600), ENAMETOOLONG);
-    errno_is!(sys!(SYS_mkdir, &dir.join(&"n".repeat(256)), 0o700), ENAMETOOLONG);
+    errno_is!(
+        fd::open(
+            &dir.join(&"n".repeat(256)),
+            libc::O_CREAT | libc::O_RDWR,
+            0o600
+        ),
+        ENAMETOOLONG
+    );
+    errno_is!(
+        sys!(SYS_mkdir, &dir.join(&"n".repeat(256)), 0o700),
+        ENAMETOOLONG
+    );
     Ok(())
 }
 
 fn path_of_4096_bytes_is_enametoolong() -> Outcome {
     let dir = TempDir::new()?;
-    let fill = |len: usize| file::cstring(&format!("{}{}", "/".repeat(len - dir.path().len()), dir.path()));
-    check_eq!(file::stat(&fill(4095))?.st_mode & libc::S_IFMT, libc::S_IFDIR);
+    let fill = |len: usize| {
+        file::cstring(&format!(
+            "{}{}",
+            "/".repeat(len - dir.path().len()),
+            dir.path()
+        ))
+    };
+    check_eq!(
+        file::stat(&fill(4095))?.st_mode & libc::S_IFMT,
+        libc::S_IFDIR
+    );
     errno_is!(file::stat(&fill(4096)), ENAMETOOLONG);
-    errno_is!(sys!(SYS_symlink, &fill(4096), &dir.join("link")), ENAMETOOLONG);
+    errno_is!(
+        sys!(SYS_symlink, &fill(4096), &dir.join("link")),
+        ENAMETOOLONG
+    );
     Ok(())
 }
 
@@ -98,7 +126,10 @@ fn symlink_loop_is_eloop() -> Outcome {
     sys!(SYS_symlink, c"b", &dir.join("a"))?;
     sys!(SYS_symlink, c"a", &dir.join("b"))?;
     errno_is!(file::stat(&dir.join("a")), ELOOP);
-    errno_is!(fd::open(&dir.join("a"), libc::O_CREAT | libc::O_RDWR, 0o600), ELOOP);
+    errno_is!(
+        fd::open(&dir.join("a"), libc::O_CREAT | libc::O_RDWR, 0o600),
+        ELOOP
+    );
     errno_is!(file::stat(&dir.join("a/x")), ELOOP);
     file::lstat(&dir.join("a"))?;
     Ok(())
@@ -108,7 +139,11 @@ fn forty_symlinks_are_allowed() -> Outcome {
     let dir = TempDir::new()?;
     dir.file("l0", b"x")?;
     for index in 1..=41 {
-        sys!(SYS_symlink, &file::cstring(&format!("l{}", index - 1)), &dir.join(&format!("l{index}")))?;
+        sys!(
+            SYS_symlink,
+            &file::cstring(&format!("l{}", index - 1)),
+            &dir.join(&format!("l{index}"))
+        )?;
     }
     check_eq!(file::contents(&dir.join("l40"))?, b"x");
     errno_is!(file::stat(&dir.join("l41")), ELOOP);
@@ -193,7 +228,10 @@ fn getcwd_errors() -> Outcome {
     let mut buffer = [0_u8; 4096];
     errno_is!(sys!(SYS_getcwd, &mut buffer, 0), ERANGE);
     errno_is!(sys!(SYS_getcwd, &mut buffer, dir.path().len()), ERANGE);
-    check_eq!(sys!(SYS_getcwd, &mut buffer, dir.path().len() + 1)?, dir.path().len() as i64 + 1);
+    check_eq!(
+        sys!(SYS_getcwd, &mut buffer, dir.path().len() + 1)?,
+        dir.path().len() as i64 + 1
+    );
     errno_is!(sys!(SYS_getcwd, 8, 4096), EFAULT);
     Ok(())
 }
@@ -248,10 +286,16 @@ fn readlink_errors() -> Outcome {
     let link = dir.join("link");
     sys!(SYS_symlink, c"x", &link)?;
     let mut buffer = [0_u8; 20];
-    errno_is!(sys!(SYS_readlink, &dir.file("f", b"")?, &mut buffer, 20), EINVAL);
+    errno_is!(
+        sys!(SYS_readlink, &dir.file("f", b"")?, &mut buffer, 20),
+        EINVAL
+    );
     errno_is!(sys!(SYS_readlink, &link, &mut buffer, 0), EINVAL);
     errno_is!(sys!(SYS_readlink, &link, &mut buffer, -1), EINVAL);
-    errno_is!(sys!(SYS_readlink, &dir.join("none"), &mut buffer, 20), ENOENT);
+    errno_is!(
+        sys!(SYS_readlink, &dir.join("none"), &mut buffer, 20),
+        ENOENT
+    );
     errno_is!(sys!(SYS_readlink, &link, 8, 20), EFAULT);
     Ok(())
 }
@@ -299,7 +343,10 @@ fn non_utf8_names_are_kept() -> Outcome {
     let name = c"\xff\xfe \n\t\x01";
     fd::open(name, libc::O_CREAT | libc::O_RDWR, 0o600)?.write(b"x")?;
     check_eq!(file::contents(name)?, b"x");
-    let names: Vec<_> = std::fs::read_dir(".")?.filter_map(Result::ok).map(|entry| entry.file_name()).collect();
+    let names: Vec<_> = std::fs::read_dir(".")?
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name())
+        .collect();
     check_eq!(names.len(), 1);
     check_eq!(names[0].as_encoded_bytes(), name.to_bytes());
     Ok(())

@@ -115,7 +115,11 @@ fn small_writes_are_atomic() -> Outcome {
         all.extend(piece);
     }
     check_eq!(all.len(), 4 * 50 * 3000);
-    check!(all.chunks(3000).all(|block| block.iter().all(|byte| *byte == block[0])), "writes were mixed");
+    check!(
+        all.chunks(3000)
+            .all(|block| block.iter().all(|byte| *byte == block[0])),
+        "writes were mixed"
+    );
     for mut child in children {
         child.wait()?;
     }
@@ -141,7 +145,10 @@ fn write_without_reader_is_epipe() -> Outcome {
     check_eq!(signal::seen_numbers(), [libc::SIGPIPE]);
     signal::set_disposition(libc::SIGPIPE, libc::SIG_IGN)?;
     errno_is!(writer.write(b"x"), EPIPE);
-    check_eq!(fd::poll_one(&writer, libc::POLLOUT, 0)?, libc::POLLOUT | libc::POLLERR);
+    check_eq!(
+        fd::poll_one(&writer, libc::POLLOUT, 0)?,
+        libc::POLLOUT | libc::POLLERR
+    );
     Ok(())
 }
 
@@ -151,7 +158,14 @@ fn resize(end: &Fd, size: u64) -> SysResult {
 
 fn resizing() -> Outcome {
     let (reader, writer) = fd::pipe(libc::O_NONBLOCK)?;
-    for (asked, given) in [(0, 4096), (1, 4096), (4096, 4096), (4097, 8192), (100_000, 131_072), (1 << 20, 1 << 20)] {
+    for (asked, given) in [
+        (0, 4096),
+        (1, 4096),
+        (4096, 4096),
+        (4097, 8192),
+        (100_000, 131_072),
+        (1 << 20, 1 << 20),
+    ] {
         check_eq!(resize(&writer, asked)?, given);
         check_eq!(sys!(SYS_fcntl, &reader, libc::F_GETPIPE_SZ)?, given);
     }
@@ -199,7 +213,13 @@ fn packet_mode() -> Outcome {
 
 fn blocked_writer_continues() -> Outcome {
     let (reader, writer) = fd::pipe(0)?;
-    let mut child = process::fork(|| i32::from(writer.write(&vec![b'w'; 300_000]).is_ok_and(|done| done == 300_000)))?;
+    let mut child = process::fork(|| {
+        i32::from(
+            writer
+                .write(&vec![b'w'; 300_000])
+                .is_ok_and(|done| done == 300_000),
+        )
+    })?;
     drop(writer);
     let mut total = 0;
     loop {
@@ -216,7 +236,10 @@ fn blocked_writer_continues() -> Outcome {
 fn poll_of_both_ends() -> Outcome {
     let (reader, writer) = fd::pipe(libc::O_NONBLOCK)?;
     check_eq!(fd::poll_one(&reader, libc::POLLIN | libc::POLLOUT, 0)?, 0);
-    check_eq!(fd::poll_one(&writer, libc::POLLIN | libc::POLLOUT, 0)?, libc::POLLOUT);
+    check_eq!(
+        fd::poll_one(&writer, libc::POLLIN | libc::POLLOUT, 0)?,
+        libc::POLLOUT
+    );
     writer.write(&vec![0; 65536])?;
     check_eq!(fd::poll_one(&writer, libc::POLLOUT, 0)?, 0);
     check_eq!(fd::poll_one(&reader, libc::POLLIN, 0)?, libc::POLLIN);
@@ -233,7 +256,9 @@ fn fifo_open_blocks_for_the_other_end() -> Outcome {
     sys!(SYS_mknod, &path, libc::S_IFIFO | 0o600, 0)?;
     let mut child = process::fork(|| {
         time::sleep_ms(50);
-        let Ok(writer) = fd::open(&path, libc::O_WRONLY, 0) else { return 1 };
+        let Ok(writer) = fd::open(&path, libc::O_WRONLY, 0) else {
+            return 1;
+        };
         i32::from(writer.write(b"hello").is_err())
     })?;
     let start = time::monotonic_ns();
@@ -286,7 +311,10 @@ fn reopened_through_proc() -> Outcome {
     writer.write(b"out")?;
     check_eq!(reader.read(10)?, b"inout");
     let link = std::fs::read_link(format!("/proc/self/fd/{}", reader.number()))?;
-    check_eq!(link.to_string_lossy(), format!("pipe:[{}]", reader.stat()?.st_ino));
+    check_eq!(
+        link.to_string_lossy(),
+        format!("pipe:[{}]", reader.stat()?.st_ino)
+    );
     Ok(())
 }
 
@@ -295,7 +323,10 @@ fn splice_between_pipe_and_file() -> Outcome {
     let (source, target) = (dir.open_file("a", b"0123456789")?, dir.open_file("b", b"")?);
     let (reader, writer) = fd::pipe(0)?;
     let mut offset = 2_i64;
-    check_eq!(sys!(SYS_splice, &source, &raw mut offset, &writer, 0, 5, 0)?, 5);
+    check_eq!(
+        sys!(SYS_splice, &source, &raw mut offset, &writer, 0, 5, 0)?,
+        5
+    );
     check_eq!((offset, source.seek(0, libc::SEEK_CUR)?), (7, 0));
     check_eq!(sys!(SYS_splice, &reader, 0, &target, 0, 100, 0)?, 5);
     check_eq!(target.pread(10, 0)?, b"23456");
@@ -303,7 +334,10 @@ fn splice_between_pipe_and_file() -> Outcome {
     let (reader2, writer2) = fd::pipe(0)?;
     writer.write(b"through")?;
     check_eq!(sys!(SYS_splice, &reader, 0, &writer2, 0, 4, 0)?, 4);
-    check_eq!((reader2.read(10)?, reader.read(10)?), (b"thro".to_vec(), b"ugh".to_vec()));
+    check_eq!(
+        (reader2.read(10)?, reader.read(10)?),
+        (b"thro".to_vec(), b"ugh".to_vec())
+    );
     Ok(())
 }
 
@@ -316,7 +350,10 @@ fn splice_errors() -> Outcome {
     errno_is!(sys!(SYS_splice, &reader, &offset, &two, 0, 5, 0), ESPIPE);
     errno_is!(sys!(SYS_splice, &one, 0, &reader, 0, 5, 0), EBADF);
     errno_is!(sys!(SYS_splice, &reader, 0, &writer, 0, 5, 0), EINVAL);
-    errno_is!(sys!(SYS_splice, &reader, 0, &two, 0, 5, libc::SPLICE_F_NONBLOCK), EAGAIN);
+    errno_is!(
+        sys!(SYS_splice, &reader, 0, &two, 0, 5, libc::SPLICE_F_NONBLOCK),
+        EAGAIN
+    );
     check_eq!(sys!(SYS_splice, &one, 0, &writer, 0, 0, 0)?, 0);
     let append = fd::open(&dir.join("b"), libc::O_WRONLY | libc::O_APPEND, 0)?;
     writer.write(b"x")?;
@@ -329,18 +366,27 @@ fn tee_duplicates() -> Outcome {
     let (reader2, writer2) = fd::pipe(0)?;
     writer.write(b"twice")?;
     check_eq!(sys!(SYS_tee, &reader, &writer2, 100, 0)?, 5);
-    check_eq!((reader.read(10)?, reader2.read(10)?), (b"twice".to_vec(), b"twice".to_vec()));
+    check_eq!(
+        (reader.read(10)?, reader2.read(10)?),
+        (b"twice".to_vec(), b"twice".to_vec())
+    );
     let file = TempDir::new()?.open_file("f", b"")?;
     errno_is!(sys!(SYS_tee, &file, &writer2, 10, 0), EINVAL);
     errno_is!(sys!(SYS_tee, &reader, &writer, 10, 0), EINVAL);
-    errno_is!(sys!(SYS_tee, &reader, &writer2, 10, libc::SPLICE_F_NONBLOCK), EAGAIN);
+    errno_is!(
+        sys!(SYS_tee, &reader, &writer2, 10, libc::SPLICE_F_NONBLOCK),
+        EAGAIN
+    );
     Ok(())
 }
 
 fn vmsplice_copies_in_and_out() -> Outcome {
     let (reader, writer) = fd::pipe(0)?;
     let mut bytes = *b"user pages";
-    let piece = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: 10 };
+    let piece = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: 10,
+    };
     check_eq!(sys!(SYS_vmsplice, &writer, &piece, 1, 0)?, 10);
     check_eq!(reader.read(20)?, b"user pages");
     writer.write(b"back again")?;
@@ -353,12 +399,22 @@ fn vmsplice_copies_in_and_out() -> Outcome {
 
 fn sendfile_from_a_file() -> Outcome {
     let dir = TempDir::new()?;
-    let (source, target) = (dir.open_file("a", &vec![b's'; 200_000])?, dir.open_file("b", b"")?);
+    let (source, target) = (
+        dir.open_file("a", &vec![b's'; 200_000])?,
+        dir.open_file("b", b"")?,
+    );
     check_eq!(sys!(SYS_sendfile, &target, &source, 0, 150_000)?, 150_000);
     check_eq!(source.seek(0, libc::SEEK_CUR)?, 150_000);
     let mut offset = 199_990_i64;
     check_eq!(sys!(SYS_sendfile, &target, &source, &mut offset, 100)?, 10);
-    check_eq!((offset, source.seek(0, libc::SEEK_CUR)?, target.stat()?.st_size), (200_000, 150_000, 150_010));
+    check_eq!(
+        (
+            offset,
+            source.seek(0, libc::SEEK_CUR)?,
+            target.stat()?.st_size
+        ),
+        (200_000, 150_000, 150_010)
+    );
     check_eq!(sys!(SYS_sendfile, &target, &source, &mut offset, 100)?, 0);
     let (left, right) = fd::socketpair(libc::SOCK_STREAM)?;
     offset = 0;
@@ -387,13 +443,27 @@ fn copy_file_range_copies() -> Outcome {
     let dir = TempDir::new()?;
     let (source, target) = (dir.open_file("a", b"0123456789")?, dir.open_file("b", b"")?);
     let (mut from, mut to) = (2_i64, 4_i64);
-    check_eq!(sys!(SYS_copy_file_range, &source, &mut from, &target, &mut to, 5, 0)?, 5);
+    check_eq!(
+        sys!(
+            SYS_copy_file_range,
+            &source,
+            &mut from,
+            &target,
+            &mut to,
+            5,
+            0
+        )?,
+        5
+    );
     check_eq!((from, to), (7, 9));
     check_eq!(target.pread(20, 0)?, b"\0\0\0\x0023456");
     check_eq!(sys!(SYS_copy_file_range, &source, 0, &target, 0, 3, 0)?, 3);
     check_eq!(target.pread(20, 0)?, b"012\x0023456");
     from = 10;
-    check_eq!(sys!(SYS_copy_file_range, &source, &mut from, &target, 0, 3, 0)?, 0);
+    check_eq!(
+        sys!(SYS_copy_file_range, &source, &mut from, &target, 0, 3, 0)?,
+        0
+    );
     Ok(())
 }
 
@@ -401,17 +471,38 @@ fn copy_file_range_errors() -> Outcome {
     let dir = TempDir::new()?;
     let (source, target) = (dir.open_file("a", b"0123456789")?, dir.open_file("b", b"")?);
     let (reader, writer) = fd::pipe(0)?;
-    errno_is!(sys!(SYS_copy_file_range, &source, 0, &target, 0, 1, 1), EINVAL);
-    errno_is!(sys!(SYS_copy_file_range, &reader, 0, &target, 0, 1, 0), EINVAL);
-    errno_is!(sys!(SYS_copy_file_range, &source, 0, &writer, 0, 1, 0), EINVAL);
-    errno_is!(sys!(SYS_copy_file_range, &dir.open()?, 0, &target, 0, 1, 0), EISDIR);
+    errno_is!(
+        sys!(SYS_copy_file_range, &source, 0, &target, 0, 1, 1),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_copy_file_range, &reader, 0, &target, 0, 1, 0),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_copy_file_range, &source, 0, &writer, 0, 1, 0),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_copy_file_range, &dir.open()?, 0, &target, 0, 1, 0),
+        EISDIR
+    );
     let read_only = fd::open(&dir.join("b"), libc::O_RDONLY, 0)?;
-    errno_is!(sys!(SYS_copy_file_range, &source, 0, &read_only, 0, 1, 0), EBADF);
+    errno_is!(
+        sys!(SYS_copy_file_range, &source, 0, &read_only, 0, 1, 0),
+        EBADF
+    );
     let append = fd::open(&dir.join("b"), libc::O_WRONLY | libc::O_APPEND, 0)?;
-    errno_is!(sys!(SYS_copy_file_range, &source, 0, &append, 0, 1, 0), EBADF);
+    errno_is!(
+        sys!(SYS_copy_file_range, &source, 0, &append, 0, 1, 0),
+        EBADF
+    );
     // Ranges of one file must not overlap.
     let (from, to) = (0_i64, 3_i64);
-    errno_is!(sys!(SYS_copy_file_range, &source, &from, &source, &to, 5, 0), EINVAL);
+    errno_is!(
+        sys!(SYS_copy_file_range, &source, &from, &source, &to, 5, 0),
+        EINVAL
+    );
     Ok(())
 }
 
@@ -419,7 +510,9 @@ fn many_processes_write_to_one_pipe() -> Outcome {
     let (reader, writer) = fd::pipe(0)?;
     let mut children = Vec::new();
     for index in 0..30_u8 {
-        children.push(process::fork(|| i32::from(writer.write(&[index]).is_err()))?);
+        children.push(process::fork(|| {
+            i32::from(writer.write(&[index]).is_err())
+        })?);
     }
     drop(writer);
     let mut all = Vec::new();
@@ -439,7 +532,10 @@ fn many_processes_write_to_one_pipe() -> Outcome {
 fn pipe_status_is_a_fifo() -> Outcome {
     let (reader, writer) = fd::pipe(0)?;
     let (one, two) = (reader.stat()?, writer.stat()?);
-    check_eq!((one.st_mode, one.st_ino, one.st_dev), (libc::S_IFIFO | 0o600, two.st_ino, two.st_dev));
+    check_eq!(
+        (one.st_mode, one.st_ino, one.st_dev),
+        (libc::S_IFIFO | 0o600, two.st_ino, two.st_dev)
+    );
     errno_is!(reader.truncate(0), EINVAL);
     errno_is!(sys!(SYS_fsync, &reader), EINVAL);
     Ok(())

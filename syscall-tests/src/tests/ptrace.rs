@@ -69,7 +69,13 @@ impl Tracee {
 
     fn registers(&self) -> Result<[u64; 27], Failure> {
         let mut registers = [0_u64; 27];
-        sys!(SYS_ptrace, libc::PTRACE_GETREGS, self.0.pid, 0, &mut registers)?;
+        sys!(
+            SYS_ptrace,
+            libc::PTRACE_GETREGS,
+            self.0.pid,
+            0,
+            &mut registers
+        )?;
         Ok(registers)
     }
 
@@ -80,7 +86,13 @@ impl Tracee {
 
     fn message(&self) -> Result<u64, Failure> {
         let mut message = 0_u64;
-        sys!(SYS_ptrace, libc::PTRACE_GETEVENTMSG, self.0.pid, 0, &mut message)?;
+        sys!(
+            SYS_ptrace,
+            libc::PTRACE_GETEVENTMSG,
+            self.0.pid,
+            0,
+            &mut message
+        )?;
         Ok(message)
     }
 
@@ -108,7 +120,13 @@ fn system_calls_stop_twice() -> Outcome {
         if stop != Some(SYSGOOD) {
             break;
         }
-        let len = sys!(SYS_ptrace, libc::PTRACE_GET_SYSCALL_INFO, tracee.0.pid, 88, &mut info)?;
+        let len = sys!(
+            SYS_ptrace,
+            libc::PTRACE_GET_SYSCALL_INFO,
+            tracee.0.pid,
+            88,
+            &mut info
+        )?;
         if info[0] & 0xff == 1 && info[3] == libc::SYS_dup as u64 {
             check_eq!(len, 80);
             check_eq!(info[4], 777);
@@ -116,7 +134,13 @@ fn system_calls_stop_twice() -> Outcome {
             check_eq!(tracee.registers()?[RAX] as i64, -i64::from(libc::ENOSYS));
             check_eq!(tracee.message()?, 1);
             check_eq!(tracee.next(libc::PTRACE_SYSCALL, 0)?, Some(SYSGOOD));
-            let len = sys!(SYS_ptrace, libc::PTRACE_GET_SYSCALL_INFO, tracee.0.pid, 88, &mut info)?;
+            let len = sys!(
+                SYS_ptrace,
+                libc::PTRACE_GET_SYSCALL_INFO,
+                tracee.0.pid,
+                88,
+                &mut info
+            )?;
             check_eq!((len, info[0] & 0xff), (33, 2));
             check_eq!(info[3] as i64, -i64::from(libc::EBADF));
             check_eq!(info[4] & 0xff, 1);
@@ -163,7 +187,13 @@ fn signals_are_seen_and_suppressed() -> Outcome {
     })?;
     check_eq!(tracee.next(libc::PTRACE_CONT, 0)?, Some(libc::SIGTERM));
     let mut info = crate::sys::zeroed::<libc::siginfo_t>();
-    sys!(SYS_ptrace, libc::PTRACE_GETSIGINFO, tracee.0.pid, 0, &mut info)?;
+    sys!(
+        SYS_ptrace,
+        libc::PTRACE_GETSIGINFO,
+        tracee.0.pid,
+        0,
+        &mut info
+    )?;
     check_eq!((info.si_signo, info.si_code), (libc::SIGTERM, -6));
     // Even an ignored signal is shown.
     check_eq!(tracee.next(libc::PTRACE_CONT, 0)?, Some(libc::SIGUSR1));
@@ -195,12 +225,36 @@ fn registers_are_read_and_written() -> Outcome {
         let mut registers = tracee.registers()?;
         if registers[ORIG_RAX] == libc::SYS_exit_group as u64 {
             let mut word = 0_u64;
-            sys!(SYS_ptrace, libc::PTRACE_PEEKUSER, tracee.0.pid, RDI * 8, &mut word)?;
+            sys!(
+                SYS_ptrace,
+                libc::PTRACE_PEEKUSER,
+                tracee.0.pid,
+                RDI * 8,
+                &mut word
+            )?;
             check_eq!(word, 1);
             registers[RDI] = 42;
             tracee.set_registers(&registers)?;
-            errno_is!(sys!(SYS_ptrace, libc::PTRACE_PEEKUSER, tracee.0.pid, 3, &mut word), EIO);
-            errno_is!(sys!(SYS_ptrace, libc::PTRACE_PEEKUSER, tracee.0.pid, 4096, &mut word), EIO);
+            errno_is!(
+                sys!(
+                    SYS_ptrace,
+                    libc::PTRACE_PEEKUSER,
+                    tracee.0.pid,
+                    3,
+                    &mut word
+                ),
+                EIO
+            );
+            errno_is!(
+                sys!(
+                    SYS_ptrace,
+                    libc::PTRACE_PEEKUSER,
+                    tracee.0.pid,
+                    4096,
+                    &mut word
+                ),
+                EIO
+            );
             break;
         }
     }
@@ -215,7 +269,13 @@ fn register_sets() -> Outcome {
     let mut bytes = [0_u64; 2048];
     let mut set = |kind: u32, len: u64| -> Result<u64, Failure> {
         let mut buffer = [bytes.as_mut_ptr() as u64, len];
-        sys!(SYS_ptrace, libc::PTRACE_GETREGSET, tracee.0.pid, kind, &mut buffer)?;
+        sys!(
+            SYS_ptrace,
+            libc::PTRACE_GETREGSET,
+            tracee.0.pid,
+            kind,
+            &mut buffer
+        )?;
         Ok(buffer[1])
     };
     check_eq!(set(1, 16_384)?, 216);
@@ -225,19 +285,40 @@ fn register_sets() -> Outcome {
     // The mask of components: x87 and SSE at least.
     check_eq!(bytes[58] & 3, 3);
     let mut buffer = [bytes.as_mut_ptr() as u64, 512];
-    errno_is!(sys!(SYS_ptrace, libc::PTRACE_GETREGSET, tracee.0.pid, 0x7777, &mut buffer), EINVAL);
+    errno_is!(
+        sys!(
+            SYS_ptrace,
+            libc::PTRACE_GETREGSET,
+            tracee.0.pid,
+            0x7777,
+            &mut buffer
+        ),
+        EINVAL
+    );
     Ok(())
 }
 
 fn floating_point_registers_are_written() -> Outcome {
     let tracee = Tracee::new(|| 0)?;
     let mut image = [0_u64; 64];
-    sys!(SYS_ptrace, libc::PTRACE_GETFPREGS, tracee.0.pid, 0, &mut image)?;
+    sys!(
+        SYS_ptrace,
+        libc::PTRACE_GETFPREGS,
+        tracee.0.pid,
+        0,
+        &mut image
+    )?;
     // xmm5 begins at byte 160 + 5 * 16.
     image[30] = 0x1234;
     sys!(SYS_ptrace, libc::PTRACE_SETFPREGS, tracee.0.pid, 0, &image)?;
     let mut again = [0_u64; 64];
-    sys!(SYS_ptrace, libc::PTRACE_GETFPREGS, tracee.0.pid, 0, &mut again)?;
+    sys!(
+        SYS_ptrace,
+        libc::PTRACE_GETFPREGS,
+        tracee.0.pid,
+        0,
+        &mut again
+    )?;
     check_eq!(again[30], 0x1234);
     tracee.go(libc::PTRACE_CONT, 0)?;
     check_eq!(tracee.wait()?.code(), Some(0));
@@ -249,7 +330,10 @@ fn steps_one_instruction() -> Outcome {
     let tracee = Tracee::new(|| 6)?;
     let mut last = tracee.registers()?[RIP];
     for _ in 0..20 {
-        check_eq!(tracee.next(libc::PTRACE_SINGLESTEP, 0)?, Some(libc::SIGTRAP));
+        check_eq!(
+            tracee.next(libc::PTRACE_SINGLESTEP, 0)?,
+            Some(libc::SIGTRAP)
+        );
         let now = tracee.registers()?[RIP];
         check!(now != last, "the instruction pointer stays at {now:#x}");
         last = now;
@@ -261,12 +345,20 @@ fn steps_one_instruction() -> Outcome {
 }
 
 fn fork_event_attaches_the_child() -> Outcome {
-    let tracee = Tracee::new(|| process::status_of(|| 7).ok().and_then(Status::code).unwrap_or(99))?;
+    let tracee = Tracee::new(|| {
+        process::status_of(|| 7)
+            .ok()
+            .and_then(Status::code)
+            .unwrap_or(99)
+    })?;
     // fork(3) is clone(2) with SIGCHLD: the kernel calls that a fork.
     tracee.options(libc::PTRACE_O_TRACEFORK)?;
     tracee.go(libc::PTRACE_CONT, 0)?;
     let status = tracee.wait()?;
-    check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGTRAP), libc::PTRACE_EVENT_FORK));
+    check_eq!(
+        (status.stop(), tracee.event(status)),
+        (Some(libc::SIGTRAP), libc::PTRACE_EVENT_FORK)
+    );
     let grandchild = tracee.message()? as i32;
     let mut status = 0_i32;
     sys!(SYS_wait4, grandchild, &mut status, libc::__WALL, 0)?;
@@ -291,7 +383,10 @@ fn exec_event_tells_of_the_call() -> Outcome {
     tracee.options(libc::PTRACE_O_TRACEEXEC)?;
     tracee.go(libc::PTRACE_CONT, 0)?;
     let status = tracee.wait()?;
-    check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGTRAP), libc::PTRACE_EVENT_EXEC));
+    check_eq!(
+        (status.stop(), tracee.event(status)),
+        (Some(libc::SIGTRAP), libc::PTRACE_EVENT_EXEC)
+    );
     check_eq!(tracee.message()?, tracee.0.pid as u64);
     tracee.go(libc::PTRACE_CONT, 0)?;
     check_eq!(tracee.wait()?.code(), Some(9));
@@ -304,7 +399,10 @@ fn exit_event_tells_the_status() -> Outcome {
     tracee.options(libc::PTRACE_O_TRACEEXIT)?;
     tracee.go(libc::PTRACE_CONT, 0)?;
     let status = tracee.wait()?;
-    check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGTRAP), libc::PTRACE_EVENT_EXIT));
+    check_eq!(
+        (status.stop(), tracee.event(status)),
+        (Some(libc::SIGTRAP), libc::PTRACE_EVENT_EXIT)
+    );
     check_eq!(tracee.message()?, 5 << 8);
     tracee.go(libc::PTRACE_CONT, 0)?;
     check_eq!(tracee.wait()?.code(), Some(5));
@@ -320,20 +418,34 @@ fn seize_interrupts_and_listens() -> Outcome {
     sys!(SYS_ptrace, libc::PTRACE_SEIZE, pid, 0, 0)?;
     sys!(SYS_ptrace, libc::PTRACE_INTERRUPT, pid, 0, 0)?;
     let status = tracee.wait()?;
-    check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGTRAP), STOP));
+    check_eq!(
+        (status.stop(), tracee.event(status)),
+        (Some(libc::SIGTRAP), STOP)
+    );
     tracee.go(libc::PTRACE_CONT, 0)?;
     tracee.0.kill(libc::SIGSTOP)?;
     let status = tracee.wait()?;
-    check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGSTOP), 0));
+    check_eq!(
+        (status.stop(), tracee.event(status)),
+        (Some(libc::SIGSTOP), 0)
+    );
     tracee.go(libc::PTRACE_CONT, libc::SIGSTOP)?;
     let status = tracee.wait()?;
-    check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGSTOP), STOP));
+    check_eq!(
+        (status.stop(), tracee.event(status)),
+        (Some(libc::SIGSTOP), STOP)
+    );
     sys!(SYS_ptrace, libc::PTRACE_LISTEN, pid, 0, 0)?;
-    check!(time::wait_until(|| proc::state(pid).is_ok_and(|state| "Tt".contains(state))));
+    check!(time::wait_until(
+        || proc::state(pid).is_ok_and(|state| "Tt".contains(state))
+    ));
     errno_is!(sys!(SYS_ptrace, libc::PTRACE_CONT, pid, 0, 0), ESRCH);
     tracee.0.kill(libc::SIGCONT)?;
     let status = tracee.wait()?;
-    check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGTRAP), STOP));
+    check_eq!(
+        (status.stop(), tracee.event(status)),
+        (Some(libc::SIGTRAP), STOP)
+    );
     tracee.go(libc::PTRACE_CONT, 0)?;
     check_eq!(tracee.wait()?.stop(), Some(libc::SIGCONT));
     Ok(())
@@ -347,19 +459,32 @@ fn seize_of_a_stopped_process_hears_of_its_continuation() -> Outcome {
         let tracee = Tracee(process::fork_sleeper()?);
         let pid = tracee.0.pid;
         tracee.0.kill(libc::SIGSTOP)?;
-        check!(time::wait_until(|| proc::state(pid).is_ok_and(|state| state == 'T')));
+        check!(time::wait_until(
+            || proc::state(pid).is_ok_and(|state| state == 'T')
+        ));
         sys!(SYS_ptrace, libc::PTRACE_SEIZE, pid, 0, 0)?;
         let status = tracee.wait()?;
-        check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGSTOP), STOP));
+        check_eq!(
+            (status.stop(), tracee.event(status)),
+            (Some(libc::SIGSTOP), STOP)
+        );
         tracee.0.kill(libc::SIGCONT)?;
         tracee.go(libc::PTRACE_CONT, 0)?;
         let status = tracee.wait()?;
-        check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGTRAP), STOP));
+        check_eq!(
+            (status.stop(), tracee.event(status)),
+            (Some(libc::SIGTRAP), STOP)
+        );
         tracee.go(libc::PTRACE_CONT, 0)?;
         let status = tracee.wait()?;
-        check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGCONT), 0));
+        check_eq!(
+            (status.stop(), tracee.event(status)),
+            (Some(libc::SIGCONT), 0)
+        );
         tracee.go(libc::PTRACE_CONT, libc::SIGCONT)?;
-        check!(time::wait_until(|| proc::state(pid).is_ok_and(|state| state == 'S')));
+        check!(time::wait_until(
+            || proc::state(pid).is_ok_and(|state| state == 'S')
+        ));
     }
     Ok(())
 }
@@ -372,7 +497,9 @@ fn attach_stops_and_detach_goes_on() -> Outcome {
     errno_is!(sys!(SYS_ptrace, libc::PTRACE_ATTACH, pid, 0, 0), EPERM);
     check_eq!(proc::state(pid)?, 't');
     sys!(SYS_ptrace, libc::PTRACE_DETACH, pid, 0, 0)?;
-    check!(time::wait_until(|| proc::state(pid).is_ok_and(|state| state == 'S')));
+    check!(time::wait_until(
+        || proc::state(pid).is_ok_and(|state| state == 'S')
+    ));
     errno_is!(sys!(SYS_ptrace, libc::PTRACE_CONT, pid, 0, 0), ESRCH);
     Ok(())
 }
@@ -380,7 +507,10 @@ fn attach_stops_and_detach_goes_on() -> Outcome {
 fn tracer_shows_in_status() -> Outcome {
     let tracee = Tracee::new(|| 0)?;
     let path = format!("/proc/{}/status", tracee.0.pid);
-    check_eq!(proc::field(&path, "TracerPid")?, process::getpid().to_string());
+    check_eq!(
+        proc::field(&path, "TracerPid")?,
+        process::getpid().to_string()
+    );
     check_eq!(proc::field(&path, "State")?, "t (tracing stop)");
     check_eq!(proc::field("/proc/self/status", "TracerPid")?, "0");
     Ok(())
@@ -403,7 +533,10 @@ fn seccomp_asks_the_tracer() -> Outcome {
     tracee.options(libc::PTRACE_O_TRACESECCOMP)?;
     tracee.go(libc::PTRACE_CONT, 0)?;
     let status = tracee.wait()?;
-    check_eq!((status.stop(), tracee.event(status)), (Some(libc::SIGTRAP), 7));
+    check_eq!(
+        (status.stop(), tracee.event(status)),
+        (Some(libc::SIGTRAP), 7)
+    );
     check_eq!(tracee.message()?, 99);
     check_eq!(tracee.registers()?[ORIG_RAX], libc::SYS_getppid as u64);
     tracee.go(libc::PTRACE_CONT, 0)?;
@@ -435,8 +568,13 @@ fn exit_kill_kills() -> Outcome {
 
 fn the_end_of_the_tracer_frees() -> Outcome {
     let sleeper = orphaned(0)?;
-    check!(time::wait_until(|| proc::state(sleeper.pid).is_ok_and(|state| state == 'S')));
-    check_eq!(proc::field(&format!("/proc/{}/status", sleeper.pid), "TracerPid")?, "0");
+    check!(time::wait_until(
+        || proc::state(sleeper.pid).is_ok_and(|state| state == 'S')
+    ));
+    check_eq!(
+        proc::field(&format!("/proc/{}/status", sleeper.pid), "TracerPid")?,
+        "0"
+    );
     Ok(())
 }
 
@@ -447,9 +585,19 @@ fn waitid_says_trapped() -> Outcome {
     })?;
     tracee.go(libc::PTRACE_CONT, 0)?;
     let mut info = crate::sys::zeroed::<libc::siginfo_t>();
-    sys!(SYS_waitid, libc::P_PID, tracee.0.pid, &mut info, libc::WSTOPPED, 0)?;
+    sys!(
+        SYS_waitid,
+        libc::P_PID,
+        tracee.0.pid,
+        &mut info,
+        libc::WSTOPPED,
+        0
+    )?;
     let (_, _, value) = signal::sender(&info);
-    check_eq!((info.si_signo, info.si_code), (libc::SIGCHLD, libc::CLD_TRAPPED));
+    check_eq!(
+        (info.si_signo, info.si_code),
+        (libc::SIGCHLD, libc::CLD_TRAPPED)
+    );
     check_eq!(value as i32, libc::SIGUSR1);
     Ok(())
 }
@@ -457,15 +605,24 @@ fn waitid_says_trapped() -> Outcome {
 fn errors() -> Outcome {
     let own = process::getpid();
     errno_is!(sys!(SYS_ptrace, libc::PTRACE_ATTACH, own, 0, 0), EPERM);
-    errno_is!(sys!(SYS_ptrace, libc::PTRACE_ATTACH, 4_000_000, 0, 0), ESRCH);
+    errno_is!(
+        sys!(SYS_ptrace, libc::PTRACE_ATTACH, 4_000_000, 0, 0),
+        ESRCH
+    );
     errno_is!(sys!(SYS_ptrace, libc::PTRACE_CONT, own, 0, 0), ESRCH);
     let tracee = Tracee::new(|| 0)?;
     let pid = tracee.0.pid;
     errno_is!(sys!(SYS_ptrace, libc::PTRACE_CONT, pid, 0, 99), EIO);
-    errno_is!(sys!(SYS_ptrace, libc::PTRACE_SETOPTIONS, pid, 0, 0x4000_0000), EINVAL);
+    errno_is!(
+        sys!(SYS_ptrace, libc::PTRACE_SETOPTIONS, pid, 0, 0x4000_0000),
+        EINVAL
+    );
     errno_is!(sys!(SYS_ptrace, 0x4fff, pid, 0, 0), EIO);
     let mut word = 0_u64;
-    errno_is!(sys!(SYS_ptrace, libc::PTRACE_PEEKDATA, pid, 8, &mut word), EIO);
+    errno_is!(
+        sys!(SYS_ptrace, libc::PTRACE_PEEKDATA, pid, 8, &mut word),
+        EIO
+    );
     errno_is!(sys!(SYS_ptrace, libc::PTRACE_INTERRUPT, pid, 0, 0), EIO);
     process::in_child(|| {
         errno_is!(sys!(SYS_ptrace, libc::PTRACE_CONT, pid, 0, 0), ESRCH);

@@ -129,7 +129,10 @@ fn pipe_refuses_pread() -> Outcome {
 }
 
 fn iovec(bytes: &mut [u8]) -> libc::iovec {
-    libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() }
+    libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    }
 }
 
 fn readv_fills_the_pieces_in_order() -> Outcome {
@@ -149,7 +152,10 @@ fn readv_of_too_many_pieces_is_einval() -> Outcome {
     let pieces = vec![iovec(&mut byte); 1025];
     errno_is!(sys!(SYS_readv, &file, pieces.as_slice(), 1025), EINVAL);
     errno_is!(sys!(SYS_readv, &file, pieces.as_slice(), -1), EINVAL);
-    let negative = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: usize::MAX }];
+    let negative = [libc::iovec {
+        iov_base: std::ptr::null_mut(),
+        iov_len: usize::MAX,
+    }];
     errno_is!(sys!(SYS_readv, &file, &negative, 1), EINVAL);
     check_eq!(sys!(SYS_readv, &file, pieces.as_slice(), 1024)?, 5);
     Ok(())
@@ -186,7 +192,10 @@ fn preadv2_at_minus_one_uses_the_offset() -> Outcome {
     check_eq!(sys!(SYS_preadv2, &file, &pieces, 1, 0, 0, 0)?, 2);
     check_eq!(&bytes, b"he");
     check_eq!(file.seek(0, libc::SEEK_CUR)?, 4);
-    check_eq!(sys!(SYS_pwritev2, &file, &pieces, 1, 0, 0, libc::RWF_APPEND)?, 2);
+    check_eq!(
+        sys!(SYS_pwritev2, &file, &pieces, 1, 0, 0, libc::RWF_APPEND)?,
+        2
+    );
     check_eq!(file.pread(10, 0)?, b"hellohe");
     Ok(())
 }
@@ -195,8 +204,14 @@ fn preadv2_rejects_unknown_flags() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"hello")?;
     let mut bytes = [0_u8; 2];
     let pieces = [iovec(&mut bytes)];
-    errno_is!(sys!(SYS_preadv2, &file, &pieces, 1, 0, 0, 0x4000_0000), EOPNOTSUPP);
-    errno_is!(sys!(SYS_preadv2, &file, &pieces, 1, -2_i64, -1_i64, 0), EINVAL);
+    errno_is!(
+        sys!(SYS_preadv2, &file, &pieces, 1, 0, 0, 0x4000_0000),
+        EOPNOTSUPP
+    );
+    errno_is!(
+        sys!(SYS_preadv2, &file, &pieces, 1, -2_i64, -1_i64, 0),
+        EINVAL
+    );
     Ok(())
 }
 
@@ -227,7 +242,8 @@ fn null_device_is_at_its_beginning_wherever_it_came_from() -> Outcome {
     let here = fd::open(c"/dev/null", libc::O_RDWR, 0)?;
     let inherited = fd::Fd::own(sys!(SYS_dup, 0)?);
     let device = inherited.stat()?;
-    let is_null = device.st_mode & libc::S_IFMT == libc::S_IFCHR && device.st_rdev == libc::makedev(1, 3);
+    let is_null =
+        device.st_mode & libc::S_IFMT == libc::S_IFCHR && device.st_rdev == libc::makedev(1, 3);
     for null in std::iter::once(here).chain(is_null.then_some(inherited)) {
         check_eq!(null.seek(5, libc::SEEK_SET)?, 0);
         check_eq!(null.seek(0, libc::SEEK_CUR)?, 0);
@@ -240,7 +256,9 @@ fn shared_offset_after_dup_and_fork() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"hello")?;
     let copy = fd::Fd::own(sys!(SYS_dup, &file)?);
     check_eq!(copy.read(2)?, b"he");
-    let status = crate::support::process::status_of(|| i32::from(file.read(1).is_ok_and(|byte| byte == b"l")))?;
+    let status = crate::support::process::status_of(|| {
+        i32::from(file.read(1).is_ok_and(|byte| byte == b"l"))
+    })?;
     check_eq!(status.code(), Some(1));
     check_eq!(file.read(10)?, b"lo");
     Ok(())
@@ -248,7 +266,10 @@ fn shared_offset_after_dup_and_fork() -> Outcome {
 
 fn write_past_file_size_limit_is_efbig() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"")?;
-    let limit = libc::rlimit { rlim_cur: 10, rlim_max: libc::RLIM_INFINITY };
+    let limit = libc::rlimit {
+        rlim_cur: 10,
+        rlim_max: libc::RLIM_INFINITY,
+    };
     sys!(SYS_prlimit64, 0, libc::RLIMIT_FSIZE, &limit, 0)?;
     crate::support::signal::handle(libc::SIGXFSZ, crate::support::signal::record, 0)?;
     check_eq!(file.write(b"0123456789abcdef")?, 10);

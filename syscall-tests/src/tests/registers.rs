@@ -49,7 +49,10 @@ fn call_changes_rax_rcx_and_r11() -> Outcome {
             out("rdi") _, out("r8") _, out("r9") _, out("r10") _, out("r13") _, out("r14") _, out("r15") _,
         );
     }
-    check_eq!(kept, std::array::from_fn::<u64, 11, _>(|index| 101 + index as u64));
+    check_eq!(
+        kept,
+        std::array::from_fn::<u64, 11, _>(|index| 101 + index as u64)
+    );
     check_eq!((rax, rcx), (process::getpid() as u64, next));
     // Of the flags, only the arithmetic ones may have changed since.
     check_eq!(r11 & !0x8d5, flags & !0x8d5);
@@ -81,7 +84,15 @@ fn returns_with(flags: u64) -> Outcome {
 
 /// Direction, alignment check, the identification flag, and all arithmetic ones.
 fn call_with_any_flags_returns_with_them() -> Outcome {
-    [0x400, 0x4_0000, 0x20_0000, 0x8d5, 0x400 | 0x4_0000 | 0x20_0000 | 0x8d5].into_iter().try_for_each(returns_with)
+    [
+        0x400,
+        0x4_0000,
+        0x20_0000,
+        0x8d5,
+        0x400 | 0x4_0000 | 0x20_0000 | 0x8d5,
+    ]
+    .into_iter()
+    .try_for_each(returns_with)
 }
 
 fn call_keeps_the_nested_task_flag() -> Outcome {
@@ -138,7 +149,11 @@ const TURNS: u64 = 2_000_000;
 
 fn vectors_survive_preemption() -> Outcome {
     let wide = std::arch::is_x86_feature_detected!("avx");
-    while_preempted(if wide { keeps_wide_vectors } else { keeps_vectors })
+    while_preempted(if wide {
+        keeps_wide_vectors
+    } else {
+        keeps_vectors
+    })
 }
 
 fn keeps_vectors(thread: u64) -> bool {
@@ -176,7 +191,11 @@ fn float_control_words_survive_preemption() -> Outcome {
 /// The rounding modes of SSE and x87, and a value on the x87 stack.
 fn keeps_control_words(thread: u64) -> bool {
     let mode = (thread & 3) as u32;
-    let (mxcsr, control, value) = (0x1f80 | mode << 13, 0x37f | (mode as u16) << 10, thread as f64);
+    let (mxcsr, control, value) = (
+        0x1f80 | mode << 13,
+        0x37f | (mode as u16) << 10,
+        thread as f64,
+    );
     let (mut mxcsr_after, mut control_after, mut value_after) = (0_u32, 0_u16, 0_f64);
     // SAFETY: loads and stores words of their size; the control words are the usual ones again at the end, and no
     // arithmetic of others comes before that.
@@ -192,7 +211,8 @@ fn keeps_control_words(thread: u64) -> bool {
             out("st(6)") _, out("st(7)") _,
         );
     }
-    (mxcsr_after & !0x3f, control_after) == (mxcsr, control) && value_after.to_bits() == value.to_bits()
+    (mxcsr_after & !0x3f, control_after) == (mxcsr, control)
+        && value_after.to_bits() == value.to_bits()
 }
 
 static USUAL_MXCSR: u32 = 0x1f80;
@@ -228,7 +248,10 @@ fn keeps_fs_base(thread: u64) -> bool {
 /// `rdtscp` and `rdpid` give what the kernel keeps for them: a processor that there is.
 fn processor_number_is_of_a_processor() -> Outcome {
     let possible = crate::support::proc::read("/proc/cpuinfo")?;
-    let most = possible.lines().filter(|line| line.starts_with("processor")).count();
+    let most = possible
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
     let by_tsc: u32;
     // SAFETY: reads the counter.
     unsafe { asm!("rdtscp", out("eax") _, out("edx") _, out("ecx") by_tsc) };
@@ -254,9 +277,14 @@ fn program_text_is_read_only() -> Outcome {
 }
 
 /// What a handler found: MXCSR, the x87 control and tag words, the first vector register.
-static FOUND: [std::sync::atomic::AtomicU32; 4] = [const { std::sync::atomic::AtomicU32::new(!0) }; 4];
+static FOUND: [std::sync::atomic::AtomicU32; 4] =
+    [const { std::sync::atomic::AtomicU32::new(!0) }; 4];
 
-extern "C" fn look_at_vectors(_signo: i32, _info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+extern "C" fn look_at_vectors(
+    _signo: i32,
+    _info: *mut libc::siginfo_t,
+    _context: *mut libc::c_void,
+) {
     let (mut mxcsr, mut image, mut vector) = (0_u32, [0_u16; 14], 0_u32);
     // SAFETY: stores what the registers hold into variables of their sizes, and changes some of them: the return from the
     // handler brings the interrupted ones back.
@@ -268,7 +296,10 @@ extern "C" fn look_at_vectors(_signo: i32, _info: *mut libc::siginfo_t, _context
             out("xmm6") _, out("xmm15") _,
         );
     }
-    for (slot, value) in FOUND.iter().zip([mxcsr, image[0].into(), image[4].into(), vector]) {
+    for (slot, value) in FOUND
+        .iter()
+        .zip([mxcsr, image[0].into(), image[4].into(), vector])
+    {
         slot.store(value, Ordering::SeqCst);
     }
 }
@@ -293,8 +324,14 @@ fn handlers_start_with_initial_vectors() -> Outcome {
             out("rcx") _, out("r11") _, out("xmm6") _,
         );
     }
-    check_eq!((result, vector, mxcsr, control), (0, 0x1_2345_6789, 0x7f80, 0xf7f));
-    let found: Vec<u32> = FOUND.iter().map(|slot| slot.load(Ordering::SeqCst)).collect();
+    check_eq!(
+        (result, vector, mxcsr, control),
+        (0, 0x1_2345_6789, 0x7f80, 0xf7f)
+    );
+    let found: Vec<u32> = FOUND
+        .iter()
+        .map(|slot| slot.load(Ordering::SeqCst))
+        .collect();
     check_eq!(found, [0x1f80, 0x37f, 0xffff, 0]);
     Ok(())
 }

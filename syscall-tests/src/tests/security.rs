@@ -25,13 +25,21 @@ const SLEEPER: [&str; 2] = ["helper", "sleep"];
 
 /// Opens what is in the child's directory of `/proc`.
 fn open_of(pid: i32, name: &str) -> Result<Fd, Failure> {
-    Ok(fd::open(&file::cstring(&format!("/proc/{pid}/{name}")), libc::O_RDONLY, 0)?)
+    Ok(fd::open(
+        &file::cstring(&format!("/proc/{pid}/{name}")),
+        libc::O_RDONLY,
+        0,
+    )?)
 }
 
 /// An address in the text of this program, which every copy of it has at the same place if it is not moved.
 fn some_address(pid: i32) -> Result<i64, Failure> {
     let text = proc::read(&format!("/proc/{pid}/maps"))?;
-    match text.split('-').next().map(|start| i64::from_str_radix(start, 16)) {
+    match text
+        .split('-')
+        .next()
+        .map(|start| i64::from_str_radix(start, 16))
+    {
         Some(Ok(start)) => Ok(start),
         _ => fail!("no address in {text}"),
     }
@@ -47,15 +55,25 @@ fn memory_files_show_the_program_of_the_open() -> Outcome {
     })?;
     let names = ["mem", "environ", "maps", "smaps", "pagemap"];
     let auxv = open_of(child.pid, "auxv")?;
-    let random = |auxv: &[u8]| auxv.chunks_exact(8).skip_while(|word| *word != [25, 0, 0, 0, 0, 0, 0, 0]).nth(1).map(<[u8]>::to_vec);
+    let random = |auxv: &[u8]| {
+        auxv.chunks_exact(8)
+            .skip_while(|word| *word != [25, 0, 0, 0, 0, 0, 0, 0])
+            .nth(1)
+            .map(<[u8]>::to_vec)
+    };
     let before = open_of(child.pid, "auxv")?.read_all()?;
-    let files: Vec<Fd> = names.iter().map(|name| open_of(child.pid, name)).collect::<Result<_, _>>()?;
+    let files: Vec<Fd> = names
+        .iter()
+        .map(|name| open_of(child.pid, name))
+        .collect::<Result<_, _>>()?;
     let old = some_address(child.pid)?;
     check_eq!(files[0].pread(8, old)?.len(), 8);
     let line = || proc::read(&format!("/proc/{}/cmdline", child.pid));
     let old_line = line()?;
     writer.write(b"x")?;
-    check!(time::wait_until(|| line().is_ok_and(|line| !line.is_empty() && line != old_line)));
+    check!(time::wait_until(
+        || line().is_ok_and(|line| !line.is_empty() && line != old_line)
+    ));
     let new = some_address(child.pid)?;
     check_eq!(open_of(child.pid, "mem")?.pread(8, new)?.len(), 8);
     // AT_RANDOM points to the stack, which is elsewhere now.
@@ -64,7 +82,10 @@ fn memory_files_show_the_program_of_the_open() -> Outcome {
     check!(random(&open_of(child.pid, "auxv")?.read_all()?) != random(&before));
     for (name, file) in names.iter().zip(&files) {
         let offset = if *name == "mem" { new } else { 0 };
-        check!(file.pread(8, offset)?.is_empty(), "{name} shows the new program");
+        check!(
+            file.pread(8, offset)?.is_empty(),
+            "{name} shows the new program"
+        );
     }
     Ok(())
 }
@@ -113,7 +134,10 @@ fn set_id_needs_a_root_of_its_own() -> Outcome {
     check_eq!(run(libc::CLONE_FILES)?, ELEVATED);
     check_eq!(run(libc::CLONE_FS)?, PLAIN);
     // Who may set ids anyway gets them.
-    check_eq!(capture(|| exec_in_clone(libc::CLONE_FS, &path))?, "[0, 1234, 1234] [0, 5678, 5678]");
+    check_eq!(
+        capture(|| exec_in_clone(libc::CLONE_FS, &path))?,
+        "[0, 1234, 1234] [0, 5678, 5678]"
+    );
     Ok(())
 }
 
@@ -127,7 +151,14 @@ fn set_id_after_the_sharer_has_exited() -> Outcome {
             process::exit_now(0);
         }
         let mut info = crate::sys::zeroed::<libc::siginfo_t>();
-        sys!(SYS_waitid, libc::P_PID, pid, &mut info, libc::WEXITED | libc::WNOWAIT, 0)?;
+        sys!(
+            SYS_waitid,
+            libc::P_PID,
+            pid,
+            &mut info,
+            libc::WEXITED | libc::WNOWAIT,
+            0
+        )?;
         exec(&path, &["helper", "ids"])
     })?;
     check_eq!(output, ELEVATED);
@@ -208,7 +239,11 @@ fn no_new_privs_keeps_capabilities_of_the_caller() -> Outcome {
             sys!(SYS_prctl, libc::PR_SET_KEEPCAPS, 1, 0, 0, 0)?;
             sys!(SYS_setresuid, 1000, 1000, 1000)?;
             let kept = u64::from(KILL);
-            creds::capset(creds::Caps { effective: 0, permitted: kept, inheritable: 0 })?;
+            creds::capset(creds::Caps {
+                effective: 0,
+                permitted: kept,
+                inheritable: 0,
+            })?;
             sys!(SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, no_new_privs, 0, 0, 0).ok();
             exec(&path, &["helper", "caps"])
         })
@@ -236,10 +271,26 @@ fn other_user_namespace_is_not_looked_into() -> Outcome {
         let mut into = 0_u64;
         let local = [std::ptr::from_mut(&mut into).addr() as u64, 8];
         let remote = [std::ptr::from_ref(&word).addr() as u64, 8];
-        errno_is!(sys!(SYS_process_vm_readv, target.pid, &local, 1, &remote, 1, 0), EPERM);
-        errno_is!(sys!(SYS_kcmp, target.pid, process::getpid(), 1, 0, 0), EPERM);
-        errno_is!(sys!(SYS_ptrace, libc::PTRACE_SEIZE, target.pid, 0, 0), EPERM);
-        errno_is!(fd::open(&file::cstring(&format!("/proc/{}/environ", target.pid)), libc::O_RDONLY, 0), EACCES);
+        errno_is!(
+            sys!(SYS_process_vm_readv, target.pid, &local, 1, &remote, 1, 0),
+            EPERM
+        );
+        errno_is!(
+            sys!(SYS_kcmp, target.pid, process::getpid(), 1, 0, 0),
+            EPERM
+        );
+        errno_is!(
+            sys!(SYS_ptrace, libc::PTRACE_SEIZE, target.pid, 0, 0),
+            EPERM
+        );
+        errno_is!(
+            fd::open(
+                &file::cstring(&format!("/proc/{}/environ", target.pid)),
+                libc::O_RDONLY,
+                0
+            ),
+            EACCES
+        );
         drop(writer);
         Ok(())
     })
@@ -264,11 +315,19 @@ fn changes() -> [Change; 12] {
             let vector = [b"x".as_ptr().addr() as u64, 1];
             sys!(SYS_writev, &writable(path)?, &vector, 1)
         }),
-        ("append", |path| fd::open(path, libc::O_WRONLY | libc::O_APPEND, 0)?.write(b"x").map(|_| 0)),
+        ("append", |path| {
+            fd::open(path, libc::O_WRONLY | libc::O_APPEND, 0)?
+                .write(b"x")
+                .map(|_| 0)
+        }),
         ("ftruncate", |path| writable(path)?.truncate(1).map(|()| 0)),
         ("truncate", |path| sys!(SYS_truncate, path, 1)),
-        ("O_TRUNC", |path| fd::open(path, libc::O_WRONLY | libc::O_TRUNC, 0).map(|_| 0)),
-        ("fallocate", |path| sys!(SYS_fallocate, &writable(path)?, 0, 0, 10_000)),
+        ("O_TRUNC", |path| {
+            fd::open(path, libc::O_WRONLY | libc::O_TRUNC, 0).map(|_| 0)
+        }),
+        ("fallocate", |path| {
+            sys!(SYS_fallocate, &writable(path)?, 0, 0, 10_000)
+        }),
         ("sendfile", |path| {
             let source = fd::open(c"/proc/self/exe", libc::O_RDONLY, 0)?;
             sys!(SYS_sendfile, &writable(path)?, &source, 0, 4)
@@ -285,7 +344,10 @@ fn changes() -> [Change; 12] {
 }
 
 fn directories() -> Vec<&'static str> {
-    ["/tmp", "/dev/shm"].into_iter().filter(|path| file::stat(&file::cstring(path)).is_ok()).collect()
+    ["/tmp", "/dev/shm"]
+        .into_iter()
+        .filter(|path| file::stat(&file::cstring(path)).is_ok())
+        .collect()
 }
 
 fn make(path: &CStr) -> Result<usize, crate::sys::SysError> {

@@ -32,7 +32,10 @@ fn new_session_leads_all() -> Outcome {
     process::in_child(|| {
         let pid = i64::from(process::getpid());
         check_eq!(sys!(SYS_setsid)?, pid);
-        check_eq!((getsid(0)?, getpgid(0)?, sys!(SYS_getpgrp)?), (pid, pid, pid));
+        check_eq!(
+            (getsid(0)?, getpgid(0)?, sys!(SYS_getpgrp)?),
+            (pid, pid, pid)
+        );
         Ok(())
     })
 }
@@ -78,7 +81,9 @@ fn setpgid_table() -> Outcome {
 fn setpgid_after_exec_is_eacces() -> Outcome {
     let child = super::execve::spawn(&super::execve::program()?, &["helper", "sleep"])?;
     let line = format!("/proc/{}/cmdline", child.pid);
-    check!(time::wait_until(|| std::fs::read_to_string(&line).is_ok_and(|line| line.ends_with("helper\0sleep\0"))));
+    check!(time::wait_until(
+        || std::fs::read_to_string(&line).is_ok_and(|line| line.ends_with("helper\0sleep\0"))
+    ));
     errno_is!(sys!(SYS_setpgid, child.pid, child.pid), EACCES);
     Ok(())
 }
@@ -156,7 +161,10 @@ fn orphaned_stopped_group_gets_hup_and_cont() -> Outcome {
                 let _ = signal::handle(libc::SIGCONT, signal::record, 0);
                 let _ = signal::raise(libc::SIGSTOP);
                 time::wait_until(|| signal::count() >= 2);
-                let seen: Vec<u8> = signal::seen_numbers().iter().map(|signo| *signo as u8).collect();
+                let seen: Vec<u8> = signal::seen_numbers()
+                    .iter()
+                    .map(|signo| *signo as u8)
+                    .collect();
                 let _ = writer.write(&seen);
                 0
             });

@@ -56,16 +56,27 @@ fn handler_gets_the_siginfo_of_kill() -> Outcome {
     sys!(SYS_kill, process::getpid(), libc::SIGUSR1)?;
     let seen = signal::seen();
     check_eq!(seen.len(), 1);
-    check_eq!((seen[0].signo, seen[0].code, seen[0].pid), (libc::SIGUSR1, libc::SI_USER, process::getpid()));
+    check_eq!(
+        (seen[0].signo, seen[0].code, seen[0].pid),
+        (libc::SIGUSR1, libc::SI_USER, process::getpid())
+    );
     check_eq!(i64::from(seen[0].uid), sys!(SYS_getuid)?);
     Ok(())
 }
 
 fn tgkill_and_tkill_codes() -> Outcome {
     signal::handle(libc::SIGUSR1, signal::record, 0)?;
-    sys!(SYS_tgkill, process::getpid(), process::gettid(), libc::SIGUSR1)?;
+    sys!(
+        SYS_tgkill,
+        process::getpid(),
+        process::gettid(),
+        libc::SIGUSR1
+    )?;
     sys!(SYS_tkill, process::gettid(), libc::SIGUSR1)?;
-    let codes: Vec<(i32, i32)> = signal::seen().iter().map(|seen| (seen.code, seen.pid)).collect();
+    let codes: Vec<(i32, i32)> = signal::seen()
+        .iter()
+        .map(|seen| (seen.code, seen.pid))
+        .collect();
     check_eq!(codes, [(libc::SI_TKILL, process::getpid()); 2]);
     Ok(())
 }
@@ -73,8 +84,13 @@ fn tgkill_and_tkill_codes() -> Outcome {
 fn sigqueue_carries_its_value() -> Outcome {
     signal::handle(libc::SIGUSR1, signal::record, 0)?;
     signal::queue(process::getpid(), libc::SIGUSR1, 0xdead_beef_cafe)?;
-    let Seen { code, pid, value, .. } = signal::seen()[0];
-    check_eq!((code, pid, value), (libc::SI_QUEUE, process::getpid(), 0xdead_beef_cafe));
+    let Seen {
+        code, pid, value, ..
+    } = signal::seen()[0];
+    check_eq!(
+        (code, pid, value),
+        (libc::SI_QUEUE, process::getpid(), 0xdead_beef_cafe)
+    );
     Ok(())
 }
 
@@ -85,13 +101,22 @@ fn sigqueueinfo_cannot_forge_the_kernel() -> Outcome {
         let mut info = sys::zeroed::<[i32; 32]>();
         info[0] = libc::SIGUSR1;
         info[2] = code;
-        errno_is!(sys!(SYS_rt_sigqueueinfo, child.pid, libc::SIGUSR1, &info), EPERM);
+        errno_is!(
+            sys!(SYS_rt_sigqueueinfo, child.pid, libc::SIGUSR1, &info),
+            EPERM
+        );
     }
     let mut info = sys::zeroed::<[i32; 32]>();
     info[2] = -60;
     errno_is!(sys!(SYS_rt_sigqueueinfo, child.pid, 65, &info), EINVAL);
-    errno_is!(sys!(SYS_rt_sigqueueinfo, 4_000_000, libc::SIGUSR1, &info), ESRCH);
-    errno_is!(sys!(SYS_rt_sigqueueinfo, child.pid, libc::SIGUSR1, 8), EFAULT);
+    errno_is!(
+        sys!(SYS_rt_sigqueueinfo, 4_000_000, libc::SIGUSR1, &info),
+        ESRCH
+    );
+    errno_is!(
+        sys!(SYS_rt_sigqueueinfo, child.pid, libc::SIGUSR1, 8),
+        EFAULT
+    );
     Ok(())
 }
 
@@ -100,9 +125,27 @@ fn tgsigqueueinfo_targets_a_thread() -> Outcome {
     let mut info = sys::zeroed::<[i32; 32]>();
     info[2] = libc::SI_QUEUE;
     info[6] = 1234;
-    sys!(SYS_rt_tgsigqueueinfo, process::getpid(), process::gettid(), libc::SIGUSR1, &info)?;
-    check_eq!((signal::seen()[0].code, signal::seen()[0].value), (libc::SI_QUEUE, 1234));
-    errno_is!(sys!(SYS_rt_tgsigqueueinfo, 1, process::gettid(), libc::SIGUSR1, &info), ESRCH);
+    sys!(
+        SYS_rt_tgsigqueueinfo,
+        process::getpid(),
+        process::gettid(),
+        libc::SIGUSR1,
+        &info
+    )?;
+    check_eq!(
+        (signal::seen()[0].code, signal::seen()[0].value),
+        (libc::SI_QUEUE, 1234)
+    );
+    errno_is!(
+        sys!(
+            SYS_rt_tgsigqueueinfo,
+            1,
+            process::gettid(),
+            libc::SIGUSR1,
+            &info
+        ),
+        ESRCH
+    );
     Ok(())
 }
 
@@ -110,7 +153,10 @@ fn blocked_signal_stays_pending() -> Outcome {
     signal::handle(libc::SIGUSR1, signal::record, 0)?;
     signal::block(bit(libc::SIGUSR1))?;
     signal::raise(libc::SIGUSR1)?;
-    check_eq!((signal::count(), signal::pending()?), (0, bit(libc::SIGUSR1)));
+    check_eq!(
+        (signal::count(), signal::pending()?),
+        (0, bit(libc::SIGUSR1))
+    );
     signal::unblock(bit(libc::SIGUSR1))?;
     check_eq!((signal::count(), signal::pending()?), (1, 0));
     Ok(())
@@ -123,7 +169,13 @@ fn standard_signals_do_not_queue() -> Outcome {
         signal::queue(process::getpid(), libc::SIGUSR1, value)?;
     }
     signal::unblock(bit(libc::SIGUSR1))?;
-    check_eq!(signal::seen().iter().map(|seen| seen.value).collect::<Vec<_>>(), [1]);
+    check_eq!(
+        signal::seen()
+            .iter()
+            .map(|seen| seen.value)
+            .collect::<Vec<_>>(),
+        [1]
+    );
     Ok(())
 }
 
@@ -135,7 +187,11 @@ fn real_time_signals_queue_in_order() -> Outcome {
     }
     sys!(SYS_kill, process::getpid(), 40)?;
     signal::unblock(bit(40))?;
-    let values: Vec<i64> = signal::seen().iter().take(20).map(|seen| seen.value).collect();
+    let values: Vec<i64> = signal::seen()
+        .iter()
+        .take(20)
+        .map(|seen| seen.value)
+        .collect();
     check_eq!(values, (1..=20).collect::<Vec<i64>>());
     check_eq!(signal::count(), 21);
     Ok(())
@@ -173,7 +229,10 @@ fn lowest_number_is_delivered_first() -> Outcome {
 
 fn real_time_queue_limit_is_eagain() -> Outcome {
     signal::block(bit(40) | bit(libc::SIGUSR1))?;
-    let limit = libc::rlimit { rlim_cur: 5, rlim_max: 5 };
+    let limit = libc::rlimit {
+        rlim_cur: 5,
+        rlim_max: 5,
+    };
     process::in_child(|| {
         crate::support::creds::become_nobody_else()?;
         sys!(SYS_prlimit64, 0, libc::RLIMIT_SIGPENDING, &limit, 0)?;
@@ -191,7 +250,10 @@ fn real_time_queue_limit_is_eagain() -> Outcome {
 fn kill_and_stop_cannot_be_caught_or_blocked() -> Outcome {
     for signo in [libc::SIGKILL, libc::SIGSTOP] {
         let action = [libc::SIG_IGN as u64, 0, 0, 0];
-        errno_is!(sys!(SYS_rt_sigaction, signo, &action, 0, signal::SET_SIZE), EINVAL);
+        errno_is!(
+            sys!(SYS_rt_sigaction, signo, &action, 0, signal::SET_SIZE),
+            EINVAL
+        );
         // The old action may be asked for.
         let mut old = [1_u64; 4];
         sys!(SYS_rt_sigaction, signo, 0, &mut old, signal::SET_SIZE)?;
@@ -206,19 +268,35 @@ fn sigaction_errors() -> Outcome {
     let action = [0_u64; 4];
     errno_is!(sys!(SYS_rt_sigaction, 0, &action, 0, 8), EINVAL);
     errno_is!(sys!(SYS_rt_sigaction, 65, &action, 0, 8), EINVAL);
-    errno_is!(sys!(SYS_rt_sigaction, libc::SIGUSR1, &action, 0, 16), EINVAL);
+    errno_is!(
+        sys!(SYS_rt_sigaction, libc::SIGUSR1, &action, 0, 16),
+        EINVAL
+    );
     errno_is!(sys!(SYS_rt_sigaction, libc::SIGUSR1, 8, 0, 8), EFAULT);
     errno_is!(sys!(SYS_rt_sigaction, libc::SIGUSR1, 0, 8, 8), EFAULT);
     Ok(())
 }
 
 fn sigaction_returns_the_old_action() -> Outcome {
-    signal::handle_masked(libc::SIGUSR1, signal::record, libc::SA_RESTART, &[libc::SIGUSR2, 50])?;
+    signal::handle_masked(
+        libc::SIGUSR1,
+        signal::record,
+        libc::SA_RESTART,
+        &[libc::SIGUSR2, 50],
+    )?;
     let old = signal::set_disposition(libc::SIGUSR1, libc::SIG_IGN)?;
     check_eq!(old.sa_sigaction, signal::record as signal::Action as usize);
-    check_eq!(old.sa_flags & (libc::SA_RESTART | libc::SA_SIGINFO), libc::SA_RESTART | libc::SA_SIGINFO);
+    check_eq!(
+        old.sa_flags & (libc::SA_RESTART | libc::SA_SIGINFO),
+        libc::SA_RESTART | libc::SA_SIGINFO
+    );
     // SIGKILL in a mask is dropped silently; unknown flags are cleared.
-    let action = [libc::SIG_IGN as u64, 0x1_0000_0000 | libc::SA_RESTART as u64, 0, u64::MAX];
+    let action = [
+        libc::SIG_IGN as u64,
+        0x1_0000_0000 | libc::SA_RESTART as u64,
+        0,
+        u64::MAX,
+    ];
     sys!(SYS_rt_sigaction, libc::SIGUSR1, &action, 0, 8)?;
     let mut back = [0_u64; 4];
     sys!(SYS_rt_sigaction, libc::SIGUSR1, 0, &mut back, 8)?;
@@ -230,7 +308,10 @@ fn sigaction_returns_the_old_action() -> Outcome {
 fn sigprocmask_errors() -> Outcome {
     let set = 0_u64;
     errno_is!(sys!(SYS_rt_sigprocmask, 3, &set, 0, 8), EINVAL);
-    errno_is!(sys!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &set, 0, 4), EINVAL);
+    errno_is!(
+        sys!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &set, 0, 4),
+        EINVAL
+    );
     errno_is!(sys!(SYS_rt_sigprocmask, libc::SIG_BLOCK, 8, 0, 8), EFAULT);
     errno_is!(sys!(SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, 8, 8), EFAULT);
     // Without a new set the operation is not looked at.
@@ -243,7 +324,10 @@ fn sigprocmask_errors() -> Outcome {
 static MASK_IN_HANDLER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 extern "C" fn note_mask(signo: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    MASK_IN_HANDLER.store(signal::mask().unwrap_or(0), std::sync::atomic::Ordering::SeqCst);
+    MASK_IN_HANDLER.store(
+        signal::mask().unwrap_or(0),
+        std::sync::atomic::Ordering::SeqCst,
+    );
     signal::record(signo, info, context);
 }
 
@@ -252,7 +336,10 @@ fn handler_mask_is_in_force_and_restored() -> Outcome {
     signal::handle_masked(libc::SIGUSR1, note_mask, 0, &[libc::SIGUSR2])?;
     signal::raise(libc::SIGUSR1)?;
     let inside = MASK_IN_HANDLER.load(std::sync::atomic::Ordering::SeqCst);
-    check_eq!(inside, bit(libc::SIGHUP) | bit(libc::SIGUSR1) | bit(libc::SIGUSR2));
+    check_eq!(
+        inside,
+        bit(libc::SIGHUP) | bit(libc::SIGUSR1) | bit(libc::SIGUSR2)
+    );
     check_eq!(signal::mask()?, bit(libc::SIGHUP));
     Ok(())
 }
@@ -288,7 +375,10 @@ fn resethand_resets_once() -> Outcome {
     // SIGURG is ignored by default.
     signal::raise(libc::SIGURG)?;
     check_eq!(signal::count(), 1);
-    check_eq!(signal::set_disposition(libc::SIGURG, libc::SIG_IGN)?.sa_sigaction, libc::SIG_DFL);
+    check_eq!(
+        signal::set_disposition(libc::SIGURG, libc::SIG_IGN)?.sa_sigaction,
+        libc::SIG_DFL
+    );
     Ok(())
 }
 
@@ -312,7 +402,10 @@ fn default_ignored_signals() -> Outcome {
 }
 
 fn default_actions_kill() -> Outcome {
-    let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     sys!(SYS_prlimit64, 0, libc::RLIMIT_CORE, &limit, 0)?;
     for signo in 1..=64 {
         let ignored = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH, libc::SIGCONT];
@@ -364,9 +457,15 @@ fn sigtimedwait_takes_without_a_handler() -> Outcome {
     signal::block(bit(libc::SIGUSR1) | bit(40))?;
     signal::queue(process::getpid(), 40, 99)?;
     let info = signal::wait_for(bit(40), 1000)?;
-    check_eq!((info.si_signo, info.si_code, signal::sender(&info).2), (40, libc::SI_QUEUE, 99));
+    check_eq!(
+        (info.si_signo, info.si_code, signal::sender(&info).2),
+        (40, libc::SI_QUEUE, 99)
+    );
     let _child = signal_later(libc::SIGUSR1, 50)?;
-    check_eq!(signal::wait_for(bit(libc::SIGUSR1), 5000)?.si_signo, libc::SIGUSR1);
+    check_eq!(
+        signal::wait_for(bit(libc::SIGUSR1), 5000)?.si_signo,
+        libc::SIGUSR1
+    );
     check_eq!((signal::count(), signal::pending()?), (0, 0));
     Ok(())
 }
@@ -377,9 +476,18 @@ fn sigtimedwait_times_out() -> Outcome {
     let start = time::monotonic_ns();
     errno_is!(signal::wait_for(bit(libc::SIGUSR1), 50), EAGAIN);
     check!(time::monotonic_ns() - start >= 50 * time::MS);
-    let bad = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000_000 };
-    errno_is!(sys!(SYS_rt_sigtimedwait, &bit(libc::SIGUSR1), 0, &bad, 8), EINVAL);
-    errno_is!(sys!(SYS_rt_sigtimedwait, &bit(libc::SIGUSR1), 0, 0, 4), EINVAL);
+    let bad = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 1_000_000_000,
+    };
+    errno_is!(
+        sys!(SYS_rt_sigtimedwait, &bit(libc::SIGUSR1), 0, &bad, 8),
+        EINVAL
+    );
+    errno_is!(
+        sys!(SYS_rt_sigtimedwait, &bit(libc::SIGUSR1), 0, 0, 4),
+        EINVAL
+    );
     Ok(())
 }
 
@@ -450,12 +558,21 @@ fn permission_by_user_id() -> Outcome {
         0
     })?;
     reader.read(1)?;
-    for (real, effective, allowed) in [(11, 99, true), (99, 11, true), (13, 99, true), (99, 13, true), (12, 12, false)] {
+    for (real, effective, allowed) in [
+        (11, 99, true),
+        (99, 11, true),
+        (13, 99, true),
+        (99, 13, true),
+        (12, 12, false),
+    ] {
         process::in_child(|| {
             sys!(SYS_setresuid, real, effective, effective)?;
             match sys!(SYS_kill, target.pid, 0) {
                 Ok(_) => check!(allowed, "{real}/{effective} was allowed"),
-                Err(error) => check!(!allowed && error.errno == libc::EPERM, "{real}/{effective}: {error}"),
+                Err(error) => check!(
+                    !allowed && error.errno == libc::EPERM,
+                    "{real}/{effective}: {error}"
+                ),
             }
             Ok(())
         })?;
@@ -491,7 +608,10 @@ fn sigkill_ends_a_sleeping_process() -> Outcome {
 fn core_dump_flag_is_in_the_status() -> Outcome {
     let dir = crate::support::file::TempDir::new()?;
     sys!(SYS_chdir, &crate::support::file::cstring(dir.path()))?;
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: libc::RLIM_INFINITY,
+    };
     sys!(SYS_prlimit64, 0, libc::RLIMIT_CORE, &none, 0)?;
     let abort = || {
         let _ = signal::set_disposition(libc::SIGABRT, libc::SIG_DFL);
@@ -501,7 +621,14 @@ fn core_dump_flag_is_in_the_status() -> Outcome {
     check_eq!(process::status_of(abort)?.0, libc::SIGABRT);
     let mut child = process::fork(abort)?;
     let mut info = [0_i32; 32];
-    sys!(SYS_waitid, libc::P_PID, child.pid, &mut info, libc::WEXITED | libc::WNOWAIT, 0)?;
+    sys!(
+        SYS_waitid,
+        libc::P_PID,
+        child.pid,
+        &mut info,
+        libc::WEXITED | libc::WNOWAIT,
+        0
+    )?;
     check_eq!((info[2], info[6]), (libc::CLD_KILLED, libc::SIGABRT));
     child.wait()?;
     Ok(())
@@ -559,7 +686,9 @@ fn continue_handler_runs_after_the_stop() -> Outcome {
         i32::from(woken.is_err() && signal::count() == 1)
     })?;
     reader.read(1)?;
-    check!(time::wait_until(|| crate::support::proc::is_asleep(child.pid)));
+    check!(time::wait_until(|| crate::support::proc::is_asleep(
+        child.pid
+    )));
     child.kill(libc::SIGSTOP)?;
     sys!(SYS_wait4, child.pid, 0, libc::WUNTRACED, 0)?;
     child.kill(libc::SIGCONT)?;
@@ -583,8 +712,14 @@ fn sigpipe_kills() -> Outcome {
 fn alarm_kills() -> Outcome {
     let status = process::status_of(|| {
         let timer = libc::itimerval {
-            it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 },
-            it_value: libc::timeval { tv_sec: 0, tv_usec: 20_000 },
+            it_interval: libc::timeval {
+                tv_sec: 0,
+                tv_usec: 0,
+            },
+            it_value: libc::timeval {
+                tv_sec: 0,
+                tv_usec: 20_000,
+            },
         };
         let _ = sys!(SYS_setitimer, libc::ITIMER_REAL, &timer, 0);
         let _ = sys!(SYS_pause);
@@ -601,14 +736,18 @@ fn handler_of_a_signal_during_a_computation() -> Outcome {
     let mut rounds = 0_u64;
     while signal::count() == 0 && time::monotonic_ns() < end {
         for _ in 0..1000 {
-            value = value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            value = value
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
         }
         rounds += 1;
     }
     check_eq!(signal::count(), 1);
     let mut again = 1_u64;
     for _ in 0..rounds * 1000 {
-        again = again.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        again = again
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
     }
     check_eq!(value, again);
     Ok(())
@@ -626,7 +765,10 @@ fn many_signals_between_processes() -> Outcome {
         0
     })?;
     for expected in 0..500 {
-        check_eq!(signal::sender(&signal::wait_for(bit(40), 5000)?).2, expected);
+        check_eq!(
+            signal::sender(&signal::wait_for(bit(40), 5000)?).2,
+            expected
+        );
     }
     check_eq!(child.wait()?.code(), Some(0));
     Ok(())
@@ -649,7 +791,9 @@ fn pidfd_send_signal_works() -> Outcome {
 /// `pid_namespaces(7)`: a signal from inside without a handler is not delivered to the first process.
 fn init_of_the_namespace_is_protected() -> Outcome {
     let text = crate::support::proc::field("/proc/self/status", "NSpid")?;
-    if text.split_ascii_whitespace().count() == 1 && crate::support::proc::read("/proc/1/comm")?.trim() != "syscall-tests" {
+    if text.split_ascii_whitespace().count() == 1
+        && crate::support::proc::read("/proc/1/comm")?.trim() != "syscall-tests"
+    {
         skip!("not the only program of its pid namespace");
     }
     sys!(SYS_kill, 1, libc::SIGKILL)?;

@@ -47,19 +47,39 @@ cases!(
 );
 
 fn times(stat: &libc::stat) -> [(i64, i64); 3] {
-    [(stat.st_atime, stat.st_atime_nsec), (stat.st_mtime, stat.st_mtime_nsec), (stat.st_ctime, stat.st_ctime_nsec)]
+    [
+        (stat.st_atime, stat.st_atime_nsec),
+        (stat.st_mtime, stat.st_mtime_nsec),
+        (stat.st_ctime, stat.st_ctime_nsec),
+    ]
 }
 
 fn fields_of_a_regular_file() -> Outcome {
     let dir = TempDir::new()?;
     let path = dir.file("f", b"hello")?;
-    let (by_path, by_fd) = (file::stat(&path)?, fd::open(&path, libc::O_RDONLY, 0)?.stat()?);
-    check_eq!((by_path.st_mode, by_path.st_nlink, by_path.st_size), (libc::S_IFREG | 0o644, 1, 5));
-    check_eq!((i64::from(by_path.st_uid), i64::from(by_path.st_gid)), (sys!(SYS_geteuid)?, sys!(SYS_getegid)?));
-    check_eq!((by_path.st_dev, by_path.st_ino), (by_fd.st_dev, by_fd.st_ino));
+    let (by_path, by_fd) = (
+        file::stat(&path)?,
+        fd::open(&path, libc::O_RDONLY, 0)?.stat()?,
+    );
+    check_eq!(
+        (by_path.st_mode, by_path.st_nlink, by_path.st_size),
+        (libc::S_IFREG | 0o644, 1, 5)
+    );
+    check_eq!(
+        (i64::from(by_path.st_uid), i64::from(by_path.st_gid)),
+        (sys!(SYS_geteuid)?, sys!(SYS_getegid)?)
+    );
+    check_eq!(
+        (by_path.st_dev, by_path.st_ino),
+        (by_fd.st_dev, by_fd.st_ino)
+    );
     check!(by_path.st_ino != 0 && by_path.st_blksize >= 512);
     let now = time::clock_ns(libc::CLOCK_REALTIME) / 1_000_000_000;
-    check!(times(&by_path).iter().all(|(seconds, _)| (now - 5..=now + 1).contains(seconds)));
+    check!(
+        times(&by_path)
+            .iter()
+            .all(|(seconds, _)| (now - 5..=now + 1).contains(seconds))
+    );
     Ok(())
 }
 
@@ -72,7 +92,10 @@ fn fields_of_other_kinds() -> Outcome {
     let stat = file::lstat(&link)?;
     check_eq!((stat.st_mode, stat.st_size), (libc::S_IFLNK | 0o777, 6));
     let null = file::stat(c"/dev/null")?;
-    check_eq!((null.st_mode & libc::S_IFMT, null.st_rdev), (libc::S_IFCHR, libc::makedev(1, 3)));
+    check_eq!(
+        (null.st_mode & libc::S_IFMT, null.st_rdev),
+        (libc::S_IFCHR, libc::makedev(1, 3))
+    );
     errno_is!(file::stat(&link), ENOENT);
     errno_is!(file::stat(c""), ENOENT);
     errno_is!(sys!(SYS_stat, 8, 8), EFAULT);
@@ -84,7 +107,11 @@ fn blocks_and_sizes() -> Outcome {
     let file = TempDir::new()?.open_file("f", &[1; 10_000])?;
     sys!(SYS_fsync, &file)?;
     let stat = file.stat()?;
-    check!((20..=128).contains(&stat.st_blocks), "{} blocks", stat.st_blocks);
+    check!(
+        (20..=128).contains(&stat.st_blocks),
+        "{} blocks",
+        stat.st_blocks
+    );
     file.truncate(1 << 30)?;
     check!(file.stat()?.st_blocks <= 128);
     check_eq!(file.stat()?.st_size, 1 << 30);
@@ -103,7 +130,10 @@ fn fstatat_flags() -> Outcome {
     sys!(SYS_symlink, c"f", &dir.join("link"))?;
     let base = dir.open()?;
     check_eq!(fstatat(base.number(), c"link", 0)?.st_size, 5);
-    check_eq!(fstatat(base.number(), c"link", libc::AT_SYMLINK_NOFOLLOW)?.st_size, 1);
+    check_eq!(
+        fstatat(base.number(), c"link", libc::AT_SYMLINK_NOFOLLOW)?.st_size,
+        1
+    );
     errno_is!(fstatat(base.number(), c"f", 0x4000_0000), EINVAL);
     errno_is!(fstatat(800, c"f", 0), EBADF);
     errno_is!(fstatat(dir.open_file("f", b"")?.number(), c"f", 0), ENOTDIR);
@@ -114,9 +144,15 @@ fn fstat_of_an_empty_path() -> Outcome {
     let file = TempDir::new()?.open_file("f", b"hello")?;
     check_eq!(fstatat(file.number(), c"", libc::AT_EMPTY_PATH)?.st_size, 5);
     errno_is!(fstatat(file.number(), c"", 0), ENOENT);
-    check_eq!(fstatat(libc::AT_FDCWD, c"", libc::AT_EMPTY_PATH)?.st_mode & libc::S_IFMT, libc::S_IFDIR);
+    check_eq!(
+        fstatat(libc::AT_FDCWD, c"", libc::AT_EMPTY_PATH)?.st_mode & libc::S_IFMT,
+        libc::S_IFDIR
+    );
     let (reader, _writer) = fd::pipe(0)?;
-    check_eq!(fstatat(reader.number(), c"", libc::AT_EMPTY_PATH)?.st_mode & libc::S_IFMT, libc::S_IFIFO);
+    check_eq!(
+        fstatat(reader.number(), c"", libc::AT_EMPTY_PATH)?.st_mode & libc::S_IFMT,
+        libc::S_IFIFO
+    );
     Ok(())
 }
 
@@ -133,12 +169,19 @@ fn standard_output_belongs_to_the_user() -> Outcome {
         skip!("standard output is no pipe");
     }
     let (uid, gid) = (sys!(SYS_geteuid)?, sys!(SYS_getegid)?);
-    check_eq!((i64::from(output.st_uid), i64::from(output.st_gid)), (uid, gid));
+    check_eq!(
+        (i64::from(output.st_uid), i64::from(output.st_gid)),
+        (uid, gid)
+    );
     if uid != 0 {
         skip!("only root may give files away");
     }
     // One without the other, and back.
-    for (to, seen) in [((u32::MAX, 7), (uid, 7)), ((8, u32::MAX), (8, 7)), ((0, 0), (0, 0))] {
+    for (to, seen) in [
+        ((u32::MAX, 7), (uid, 7)),
+        ((8, u32::MAX), (8, 7)),
+        ((0, 0), (0, 0)),
+    ] {
         sys!(SYS_fchown, 1, to.0, to.1)?;
         let output = fd::Fd::own(sys!(SYS_dup, 1)?).stat()?;
         check_eq!((i64::from(output.st_uid), i64::from(output.st_gid)), seen);
@@ -149,12 +192,30 @@ fn standard_output_belongs_to_the_user() -> Outcome {
 fn statx_fields() -> Outcome {
     let dir = TempDir::new()?;
     let path = dir.file("f", b"hello")?;
-    let (new, old) = (statx(&path, 0, libc::STATX_BASIC_STATS)?, file::stat(&path)?);
-    check_eq!(new.stx_mask & libc::STATX_BASIC_STATS, libc::STATX_BASIC_STATS);
-    check_eq!((u32::from(new.stx_mode), new.stx_ino, new.stx_size), (old.st_mode, old.st_ino, 5));
-    check_eq!((u64::from(new.stx_nlink), new.stx_uid, new.stx_blocks as i64), (old.st_nlink, old.st_uid, old.st_blocks));
-    check_eq!((new.stx_mtime.tv_sec, i64::from(new.stx_mtime.tv_nsec)), (old.st_mtime, old.st_mtime_nsec));
-    check_eq!(libc::makedev(new.stx_dev_major, new.stx_dev_minor), old.st_dev);
+    let (new, old) = (
+        statx(&path, 0, libc::STATX_BASIC_STATS)?,
+        file::stat(&path)?,
+    );
+    check_eq!(
+        new.stx_mask & libc::STATX_BASIC_STATS,
+        libc::STATX_BASIC_STATS
+    );
+    check_eq!(
+        (u32::from(new.stx_mode), new.stx_ino, new.stx_size),
+        (old.st_mode, old.st_ino, 5)
+    );
+    check_eq!(
+        (u64::from(new.stx_nlink), new.stx_uid, new.stx_blocks as i64),
+        (old.st_nlink, old.st_uid, old.st_blocks)
+    );
+    check_eq!(
+        (new.stx_mtime.tv_sec, i64::from(new.stx_mtime.tv_nsec)),
+        (old.st_mtime, old.st_mtime_nsec)
+    );
+    check_eq!(
+        libc::makedev(new.stx_dev_major, new.stx_dev_minor),
+        old.st_dev
+    );
     statx(&path, libc::AT_STATX_DONT_SYNC, libc::STATX_SIZE)?;
     let null = statx(c"/dev/null", 0, libc::STATX_BASIC_STATS)?;
     check_eq!((null.stx_rdev_major, null.stx_rdev_minor), (1, 3));
@@ -165,14 +226,34 @@ fn statx_tells_the_birth_to_who_asks() -> Outcome {
     let dir = TempDir::new()?;
     for path in [dir.file("f", b"")?.as_c_str(), c"/dev/shm"] {
         let unasked = statx(path, 0, libc::STATX_BASIC_STATS)?;
-        check_eq!((unasked.stx_mask & libc::STATX_BTIME, unasked.stx_btime.tv_sec), (0, 0));
+        check_eq!(
+            (
+                unasked.stx_mask & libc::STATX_BTIME,
+                unasked.stx_btime.tv_sec
+            ),
+            (0, 0)
+        );
         let asked = statx(path, 0, libc::STATX_BTIME)?;
         check_eq!(asked.stx_mask & libc::STATX_BTIME, libc::STATX_BTIME);
-        check!(asked.stx_btime.tv_sec > 1_600_000_000, "{}", asked.stx_btime.tv_sec);
+        check!(
+            asked.stx_btime.tv_sec > 1_600_000_000,
+            "{}",
+            asked.stx_btime.tv_sec
+        );
     }
     // Files of proc are not born.
-    let made_up = statx(c"/proc/self/stat", 0, libc::STATX_BASIC_STATS | libc::STATX_BTIME)?;
-    check_eq!((made_up.stx_mask & libc::STATX_BTIME, made_up.stx_btime.tv_sec), (0, 0));
+    let made_up = statx(
+        c"/proc/self/stat",
+        0,
+        libc::STATX_BASIC_STATS | libc::STATX_BTIME,
+    )?;
+    check_eq!(
+        (
+            made_up.stx_mask & libc::STATX_BTIME,
+            made_up.stx_btime.tv_sec
+        ),
+        (0, 0)
+    );
     Ok(())
 }
 
@@ -196,7 +277,14 @@ fn statx_errors() -> Outcome {
     errno_is!(statx(c"/none", 0, 0), ENOENT);
     errno_is!(statx(c"/", 0x4000_0000, 0), EINVAL);
     errno_is!(statx(c"/", 0, 1 << 31), EINVAL);
-    errno_is!(statx(c"/", libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC, 0), EINVAL);
+    errno_is!(
+        statx(
+            c"/",
+            libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC,
+            0
+        ),
+        EINVAL
+    );
     errno_is!(statx(c"", 0, 0), ENOENT);
     errno_is!(sys!(SYS_statx, libc::AT_FDCWD, c"/", 0, 0, 8), EFAULT);
     Ok(())
@@ -236,12 +324,18 @@ fn fchmodat2_flags() -> Outcome {
     sys!(SYS_symlink, c"f", &dir.join("link"))?;
     let base = dir.open()?;
     let chmod = |path: &std::ffi::CStr, mode: u32, flags: i32| {
-        sys::call(452, "SYS_fchmodat2", file!(), line!(), &[
-            base.number() as usize,
-            path.as_ptr() as usize,
-            mode as usize,
-            flags as usize,
-        ])
+        sys::call(
+            452,
+            "SYS_fchmodat2",
+            file!(),
+            line!(),
+            &[
+                base.number() as usize,
+                path.as_ptr() as usize,
+                mode as usize,
+                flags as usize,
+            ],
+        )
     };
     chmod(c"f", 0o600, libc::AT_SYMLINK_NOFOLLOW)?;
     check_eq!(file::stat(&dir.join("f"))?.st_mode & 0o7777, 0o600);
@@ -340,9 +434,15 @@ fn lchown_changes_the_link() -> Outcome {
     let (path, link) = (dir.file("f", b"")?, dir.join("link"));
     sys!(SYS_symlink, c"f", &link)?;
     sys!(SYS_lchown, &link, 7, 8)?;
-    check_eq!((file::lstat(&link)?.st_uid, file::stat(&path)?.st_uid), (7, 0));
+    check_eq!(
+        (file::lstat(&link)?.st_uid, file::stat(&path)?.st_uid),
+        (7, 0)
+    );
     sys!(SYS_chown, &link, 9, 9)?;
-    check_eq!((file::lstat(&link)?.st_uid, file::stat(&path)?.st_uid), (7, 9));
+    check_eq!(
+        (file::lstat(&link)?.st_uid, file::stat(&path)?.st_uid),
+        (7, 9)
+    );
     errno_is!(sys!(SYS_fchownat, libc::AT_FDCWD, &link, 1, 1, 0x8), EINVAL);
     Ok(())
 }
@@ -355,8 +455,17 @@ fn access_uses_the_real_id() -> Outcome {
         sys!(SYS_setresuid, 1000, 0, 0)?;
         errno_is!(sys!(SYS_access, &path, libc::R_OK), EACCES);
         fd::open(&path, libc::O_RDONLY, 0)?;
-        sys!(SYS_faccessat2, libc::AT_FDCWD, &path, libc::R_OK, libc::AT_EACCESS)?;
-        errno_is!(sys!(SYS_faccessat2, libc::AT_FDCWD, &path, libc::R_OK, 0), EACCES);
+        sys!(
+            SYS_faccessat2,
+            libc::AT_FDCWD,
+            &path,
+            libc::R_OK,
+            libc::AT_EACCESS
+        )?;
+        errno_is!(
+            sys!(SYS_faccessat2, libc::AT_FDCWD, &path, libc::R_OK, 0),
+            EACCES
+        );
         Ok(())
     })
 }
@@ -374,7 +483,10 @@ fn access_table() -> Outcome {
                     creds::become_user(uid, gid)?;
                     for wanted in 0..8 {
                         let allowed = sys!(SYS_access, &path, wanted).is_ok();
-                        check!(allowed == (wanted & !bits == 0), "{uid}:{gid} mode {bits} wanted {wanted}");
+                        check!(
+                            allowed == (wanted & !bits == 0),
+                            "{uid}:{gid} mode {bits} wanted {wanted}"
+                        );
                     }
                     Ok(())
                 })?;
@@ -394,8 +506,17 @@ fn access_errors() -> Outcome {
     errno_is!(sys!(SYS_faccessat2, libc::AT_FDCWD, &path, 0, 0x8), EINVAL);
     errno_is!(sys!(SYS_faccessat, 800, c"f", 0), EBADF);
     sys!(SYS_symlink, c"nowhere", &dir.join("link"))?;
-    errno_is!(sys!(SYS_faccessat2, libc::AT_FDCWD, &dir.join("link"), 0, 0), ENOENT);
-    sys!(SYS_faccessat2, libc::AT_FDCWD, &dir.join("link"), 0, libc::AT_SYMLINK_NOFOLLOW)?;
+    errno_is!(
+        sys!(SYS_faccessat2, libc::AT_FDCWD, &dir.join("link"), 0, 0),
+        ENOENT
+    );
+    sys!(
+        SYS_faccessat2,
+        libc::AT_FDCWD,
+        &dir.join("link"),
+        0,
+        libc::AT_SYMLINK_NOFOLLOW
+    )?;
     Ok(())
 }
 
@@ -427,8 +548,14 @@ fn sticky_directory_protects() -> Outcome {
     in_child(|| {
         creds::become_user(1000, 1000)?;
         errno_is!(sys!(SYS_unlink, &dir.join("d/theirs")), EPERM);
-        errno_is!(sys!(SYS_rename, &dir.join("d/theirs"), &dir.join("d/x")), EPERM);
-        errno_is!(sys!(SYS_rename, &dir.join("d/mine"), &dir.join("d/theirs")), EPERM);
+        errno_is!(
+            sys!(SYS_rename, &dir.join("d/theirs"), &dir.join("d/x")),
+            EPERM
+        );
+        errno_is!(
+            sys!(SYS_rename, &dir.join("d/mine"), &dir.join("d/theirs")),
+            EPERM
+        );
         sys!(SYS_rename, &dir.join("d/mine"), &dir.join("d/moved"))?;
         sys!(SYS_unlink, &dir.join("d/moved"))?;
         Ok(())
@@ -449,7 +576,10 @@ fn directory_permissions_for_names() -> Outcome {
     sys!(SYS_chmod, &dir.join("d/f"), 0o666)?;
     in_child(|| {
         creds::become_user(1000, 1000)?;
-        errno_is!(fd::open(&dir.join("d/new"), libc::O_CREAT | libc::O_RDWR, 0o600), EACCES);
+        errno_is!(
+            fd::open(&dir.join("d/new"), libc::O_CREAT | libc::O_RDWR, 0o600),
+            EACCES
+        );
         errno_is!(sys!(SYS_unlink, &dir.join("d/f")), EACCES);
         errno_is!(sys!(SYS_mkdir, &dir.join("d/sub"), 0o700), EACCES);
         errno_is!(sys!(SYS_link, &dir.join("d/f"), &dir.join("d/g")), EACCES);
@@ -500,20 +630,39 @@ fn override_capability_is_what_counts() -> Outcome {
 }
 
 fn utimensat(path: &std::ffi::CStr, atime: (i64, i64), mtime: (i64, i64)) -> SysResult {
-    let spec = |time: (i64, i64)| libc::timespec { tv_sec: time.0, tv_nsec: time.1 };
-    sys!(SYS_utimensat, libc::AT_FDCWD, path, &[spec(atime), spec(mtime)], 0)
+    let spec = |time: (i64, i64)| libc::timespec {
+        tv_sec: time.0,
+        tv_nsec: time.1,
+    };
+    sys!(
+        SYS_utimensat,
+        libc::AT_FDCWD,
+        path,
+        &[spec(atime), spec(mtime)],
+        0
+    )
 }
 
 fn utimensat_sets_times() -> Outcome {
     let dir = TempDir::new()?;
     let path = dir.file("f", b"")?;
-    utimensat(&path, (1_000_000_000, 123_456_789), (1_500_000_000, 987_654_321))?;
+    utimensat(
+        &path,
+        (1_000_000_000, 123_456_789),
+        (1_500_000_000, 987_654_321),
+    )?;
     let [atime, mtime, ctime] = times(&file::stat(&path)?);
-    check_eq!((atime, mtime), ((1_000_000_000, 123_456_789), (1_500_000_000, 987_654_321)));
+    check_eq!(
+        (atime, mtime),
+        ((1_000_000_000, 123_456_789), (1_500_000_000, 987_654_321))
+    );
     check!(ctime.0 > 1_600_000_000);
     // Before 1970, and beyond 2038.
     utimensat(&path, (-1000, 0), (5_000_000_000, 0))?;
-    check_eq!(times(&file::stat(&path)?)[..2], [(-1000, 0), (5_000_000_000, 0)]);
+    check_eq!(
+        times(&file::stat(&path)?)[..2],
+        [(-1000, 0), (5_000_000_000, 0)]
+    );
     Ok(())
 }
 
@@ -532,12 +681,30 @@ fn utimensat_special_values() -> Outcome {
     check!(times(&file::stat(&path)?)[0].0 > 1_600_000_000);
     // By descriptor, and the link itself.
     let spec = [time::timespec(3_000_000_000), time::timespec(4_000_000_000)];
-    sys!(SYS_utimensat, &fd::open(&path, libc::O_RDONLY, 0)?, 0, &spec, 0)?;
+    sys!(
+        SYS_utimensat,
+        &fd::open(&path, libc::O_RDONLY, 0)?,
+        0,
+        &spec,
+        0
+    )?;
     check_eq!(times(&file::stat(&path)?)[..2], [(3, 0), (4, 0)]);
     sys!(SYS_symlink, c"f", &dir.join("link"))?;
     let spec = [time::timespec(7_000_000_000), time::timespec(7_000_000_000)];
-    sys!(SYS_utimensat, libc::AT_FDCWD, &dir.join("link"), &spec, libc::AT_SYMLINK_NOFOLLOW)?;
-    check_eq!((file::lstat(&dir.join("link"))?.st_mtime, file::stat(&path)?.st_mtime), (7, 4));
+    sys!(
+        SYS_utimensat,
+        libc::AT_FDCWD,
+        &dir.join("link"),
+        &spec,
+        libc::AT_SYMLINK_NOFOLLOW
+    )?;
+    check_eq!(
+        (
+            file::lstat(&dir.join("link"))?.st_mtime,
+            file::stat(&path)?.st_mtime
+        ),
+        (7, 4)
+    );
     Ok(())
 }
 
@@ -571,8 +738,14 @@ fn times_change_as_they_should() -> Outcome {
         let after = times(&file::stat(&path)?);
         Ok([before[1] != after[1], before[2] != after[2]])
     };
-    check_eq!(changed(&|| opened.write(b"x").map(|done| done as i64))?, [true, true]);
-    check_eq!(changed(&|| sys!(SYS_fchmod, &opened, 0o600))?, [false, true]);
+    check_eq!(
+        changed(&|| opened.write(b"x").map(|done| done as i64))?,
+        [true, true]
+    );
+    check_eq!(
+        changed(&|| sys!(SYS_fchmod, &opened, 0o600))?,
+        [false, true]
+    );
     check_eq!(changed(&|| opened.truncate(2).map(|()| 0))?, [true, true]);
     check_eq!(changed(&|| sys!(SYS_rename, &path, &path))?, [false, false]);
     check_eq!(changed(&|| opened.pread(1, 0).map(|_| 0))?, [false, false]);
@@ -591,8 +764,14 @@ fn utime_and_utimes() -> Outcome {
     check_eq!(times(&file::stat(&path)?)[..2], [(11, 0), (22, 0)]);
     let time = |tv_sec, tv_usec| libc::timeval { tv_sec, tv_usec };
     sys!(SYS_utimes, &path, &[time(1, 500_000), time(2, 250_000)])?;
-    check_eq!(times(&file::stat(&path)?)[..2], [(1, 500_000_000), (2, 250_000_000)]);
-    errno_is!(sys!(SYS_utimes, &path, &[time(1, 1_000_000), time(2, 0)]), EINVAL);
+    check_eq!(
+        times(&file::stat(&path)?)[..2],
+        [(1, 500_000_000), (2, 250_000_000)]
+    );
+    errno_is!(
+        sys!(SYS_utimes, &path, &[time(1, 1_000_000), time(2, 0)]),
+        EINVAL
+    );
     sys!(SYS_utime, &path, 0)?;
     check!(file::stat(&path)?.st_mtime > 1_600_000_000);
     Ok(())
@@ -620,7 +799,10 @@ fn umask_is_kept() -> Outcome {
     sys!(SYS_umask, 0o123)?;
     check_eq!(sys!(SYS_umask, 0o77777)?, 0o123);
     check_eq!(sys!(SYS_umask, 0o022)?, 0o777);
-    check_eq!(crate::support::proc::field("/proc/self/status", "Umask")?, "0022");
+    check_eq!(
+        crate::support::proc::field("/proc/self/status", "Umask")?,
+        "0022"
+    );
     Ok(())
 }
 

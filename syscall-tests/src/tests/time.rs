@@ -1,6 +1,9 @@
 //! Clocks, sleeping, interval timers, POSIX timers, and the vDSO.
 
-#![expect(unsafe_code, reason = "calls the C library's clock functions, which use the vDSO")]
+#![expect(
+    unsafe_code,
+    reason = "calls the C library's clock functions, which use the vDSO"
+)]
 
 use crate::case::Outcome;
 use crate::support::time::{LATE, MS, clock_ns, monotonic_ns, nanoseconds, sleep_ms, timespec};
@@ -53,13 +56,21 @@ fn all_clocks_run() -> Outcome {
     ] {
         let mut now = sys::zeroed::<libc::timespec>();
         sys!(SYS_clock_gettime, clock, &mut now)?;
-        check!(nanoseconds(&now) > 0 && (0..1_000_000_000).contains(&now.tv_nsec), "clock {clock}");
+        check!(
+            nanoseconds(&now) > 0 && (0..1_000_000_000).contains(&now.tv_nsec),
+            "clock {clock}"
+        );
     }
     Ok(())
 }
 
 fn clocks_never_go_back() -> Outcome {
-    for clock in [libc::CLOCK_MONOTONIC, libc::CLOCK_MONOTONIC_RAW, libc::CLOCK_BOOTTIME, libc::CLOCK_PROCESS_CPUTIME_ID] {
+    for clock in [
+        libc::CLOCK_MONOTONIC,
+        libc::CLOCK_MONOTONIC_RAW,
+        libc::CLOCK_BOOTTIME,
+        libc::CLOCK_PROCESS_CPUTIME_ID,
+    ] {
         let mut last = 0;
         for _ in 0..300 {
             let now = clock_ns(clock);
@@ -72,11 +83,20 @@ fn clocks_never_go_back() -> Outcome {
 
 fn clock_resolution() -> Outcome {
     let mut resolution = sys::zeroed::<libc::timespec>();
-    for clock in [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME, libc::CLOCK_PROCESS_CPUTIME_ID] {
+    for clock in [
+        libc::CLOCK_REALTIME,
+        libc::CLOCK_MONOTONIC,
+        libc::CLOCK_BOOTTIME,
+        libc::CLOCK_PROCESS_CPUTIME_ID,
+    ] {
         sys!(SYS_clock_getres, clock, &mut resolution)?;
         check_eq!(nanoseconds(&resolution), 1);
     }
-    sys!(SYS_clock_getres, libc::CLOCK_MONOTONIC_COARSE, &mut resolution)?;
+    sys!(
+        SYS_clock_getres,
+        libc::CLOCK_MONOTONIC_COARSE,
+        &mut resolution
+    )?;
     check!((1_000_000..=10_000_000).contains(&nanoseconds(&resolution)));
     sys!(SYS_clock_getres, libc::CLOCK_MONOTONIC, 0)?;
     Ok(())
@@ -98,7 +118,10 @@ fn real_time_agrees_in_all_calls() -> Outcome {
     let seconds = sys!(SYS_time, 0)?;
     let after = clock_ns(libc::CLOCK_REALTIME);
     let day_ns = day.tv_sec * 1_000_000_000 + day.tv_usec * 1000;
-    check!((before - 1000..=after).contains(&day_ns), "{before} {day_ns} {after}");
+    check!(
+        (before - 1000..=after).contains(&day_ns),
+        "{before} {day_ns} {after}"
+    );
     check!((before / 1_000_000_000 - 1..=after / 1_000_000_000).contains(&seconds));
     let mut stored = 0_i64;
     check_eq!(sys!(SYS_time, &mut stored)?, stored);
@@ -118,16 +141,28 @@ fn vdso_is_present() -> Outcome {
 }
 
 fn vdso_agrees_with_the_calls() -> Outcome {
-    for clock in [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC, libc::CLOCK_MONOTONIC_COARSE, libc::CLOCK_BOOTTIME] {
+    for clock in [
+        libc::CLOCK_REALTIME,
+        libc::CLOCK_MONOTONIC,
+        libc::CLOCK_MONOTONIC_COARSE,
+        libc::CLOCK_BOOTTIME,
+    ] {
         // The coarse clocks lag by a tick.
-        let slack = if clock == libc::CLOCK_MONOTONIC_COARSE { 20 * MS } else { 2000 };
+        let slack = if clock == libc::CLOCK_MONOTONIC_COARSE {
+            20 * MS
+        } else {
+            2000
+        };
         for _ in 0..200 {
             let before = clock_ns(clock);
             let mut now = sys::zeroed::<libc::timespec>();
             // SAFETY: stores into a local.
             check_eq!(unsafe { libc::clock_gettime(clock, &raw mut now) }, 0);
             let (library, after) = (nanoseconds(&now), clock_ns(clock));
-            check!((before - slack..=after + slack).contains(&library), "clock {clock}: {before} {library} {after}");
+            check!(
+                (before - slack..=after + slack).contains(&library),
+                "clock {clock}: {before} {library} {after}"
+            );
         }
     }
     // SAFETY: a null pointer asks for the result alone.
@@ -179,17 +214,37 @@ fn clock_of_another_process() -> Outcome {
     })?;
     let clock = (!child.pid << 3) | 2;
     check!(crate::support::time::wait_until(|| clock_ns(clock) > 5 * MS));
-    errno_is!(sys!(SYS_clock_gettime, (!4_000_000 << 3) | 2, &mut sys::zeroed::<libc::timespec>()), EINVAL);
+    errno_is!(
+        sys!(
+            SYS_clock_gettime,
+            (!4_000_000 << 3) | 2,
+            &mut sys::zeroed::<libc::timespec>()
+        ),
+        EINVAL
+    );
     Ok(())
 }
 
 fn setting_the_clock_needs_privilege() -> Outcome {
     process::in_child(|| {
         crate::support::creds::become_user(1000, 1000)?;
-        errno_is!(sys!(SYS_clock_settime, libc::CLOCK_REALTIME, &timespec(1_700_000_000_000_000_000)), EPERM);
-        let now = libc::timeval { tv_sec: 1_700_000_000, tv_usec: 0 };
+        errno_is!(
+            sys!(
+                SYS_clock_settime,
+                libc::CLOCK_REALTIME,
+                &timespec(1_700_000_000_000_000_000)
+            ),
+            EPERM
+        );
+        let now = libc::timeval {
+            tv_sec: 1_700_000_000,
+            tv_usec: 0,
+        };
         errno_is!(sys!(SYS_settimeofday, &now, 0), EPERM);
-        errno_is!(sys!(SYS_clock_settime, libc::CLOCK_MONOTONIC, &timespec(1)), EINVAL);
+        errno_is!(
+            sys!(SYS_clock_settime, libc::CLOCK_MONOTONIC, &timespec(1)),
+            EINVAL
+        );
         Ok(())
     })
 }
@@ -199,27 +254,56 @@ fn nanosleep_sleeps() -> Outcome {
         let start = monotonic_ns();
         sys!(SYS_nanosleep, &timespec(milliseconds * MS), 0)?;
         let spent = monotonic_ns() - start;
-        check!((milliseconds * MS..milliseconds * MS + LATE).contains(&spent), "{spent} ns");
+        check!(
+            (milliseconds * MS..milliseconds * MS + LATE).contains(&spent),
+            "{spent} ns"
+        );
     }
     Ok(())
 }
 
 fn nanosleep_errors() -> Outcome {
     for bad in [(-1, 0), (0, -1), (0, 1_000_000_000)] {
-        let request = libc::timespec { tv_sec: bad.0, tv_nsec: bad.1 };
+        let request = libc::timespec {
+            tv_sec: bad.0,
+            tv_nsec: bad.1,
+        };
         errno_is!(sys!(SYS_nanosleep, &request, 0), EINVAL);
-        errno_is!(sys!(SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, &request, 0), EINVAL);
+        errno_is!(
+            sys!(SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, &request, 0),
+            EINVAL
+        );
     }
     errno_is!(sys!(SYS_nanosleep, 8, 0), EFAULT);
     errno_is!(sys!(SYS_clock_nanosleep, 99, 0, &timespec(1), 0), EINVAL);
-    errno_is!(sys!(SYS_clock_nanosleep, libc::CLOCK_THREAD_CPUTIME_ID, 0, &timespec(1), 0), EOPNOTSUPP);
+    errno_is!(
+        sys!(
+            SYS_clock_nanosleep,
+            libc::CLOCK_THREAD_CPUTIME_ID,
+            0,
+            &timespec(1),
+            0
+        ),
+        EOPNOTSUPP
+    );
     Ok(())
 }
 
 fn absolute_sleep() -> Outcome {
-    for clock in [libc::CLOCK_MONOTONIC, libc::CLOCK_REALTIME, libc::CLOCK_BOOTTIME, libc::CLOCK_TAI] {
+    for clock in [
+        libc::CLOCK_MONOTONIC,
+        libc::CLOCK_REALTIME,
+        libc::CLOCK_BOOTTIME,
+        libc::CLOCK_TAI,
+    ] {
         let until = clock_ns(clock) + 30 * MS;
-        sys!(SYS_clock_nanosleep, clock, libc::TIMER_ABSTIME, &timespec(until), 0)?;
+        sys!(
+            SYS_clock_nanosleep,
+            clock,
+            libc::TIMER_ABSTIME,
+            &timespec(until),
+            0
+        )?;
         let late = clock_ns(clock) - until;
         check!((0..LATE).contains(&late), "{late} ns late on clock {clock}");
     }
@@ -228,7 +312,13 @@ fn absolute_sleep() -> Outcome {
 
 fn absolute_sleep_in_the_past() -> Outcome {
     let start = monotonic_ns();
-    sys!(SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &timespec(start - 10 * MS), 0)?;
+    sys!(
+        SYS_clock_nanosleep,
+        libc::CLOCK_MONOTONIC,
+        libc::TIMER_ABSTIME,
+        &timespec(start - 10 * MS),
+        0
+    )?;
     check!(monotonic_ns() - start < LATE);
     Ok(())
 }
@@ -246,8 +336,14 @@ fn alarm_replaces_and_reports() -> Outcome {
 }
 
 fn arm(which: i32, first_us: i64, interval_us: i64) -> Result<libc::itimerval, SysError> {
-    let time = |us: i64| libc::timeval { tv_sec: us / 1_000_000, tv_usec: us % 1_000_000 };
-    let new = libc::itimerval { it_interval: time(interval_us), it_value: time(first_us) };
+    let time = |us: i64| libc::timeval {
+        tv_sec: us / 1_000_000,
+        tv_usec: us % 1_000_000,
+    };
+    let new = libc::itimerval {
+        it_interval: time(interval_us),
+        it_value: time(first_us),
+    };
     let mut old = sys::zeroed::<libc::itimerval>();
     sys!(SYS_setitimer, which, &new, &mut old)?;
     Ok(old)
@@ -273,7 +369,10 @@ fn interval_timer_query() -> Outcome {
     arm(libc::ITIMER_REAL, 5_000_000, 700_000)?;
     let mut now = sys::zeroed::<libc::itimerval>();
     sys!(SYS_getitimer, libc::ITIMER_REAL, &mut now)?;
-    check_eq!((now.it_interval.tv_sec, now.it_interval.tv_usec), (0, 700_000));
+    check_eq!(
+        (now.it_interval.tv_sec, now.it_interval.tv_usec),
+        (0, 700_000)
+    );
     check!(now.it_value.tv_sec == 4 || (now.it_value.tv_sec == 5 && now.it_value.tv_usec == 0));
     let old = arm(libc::ITIMER_REAL, 0, 0)?;
     check_eq!(old.it_interval.tv_usec, 700_000);
@@ -283,7 +382,10 @@ fn interval_timer_query() -> Outcome {
 }
 
 fn virtual_and_profiling_timers() -> Outcome {
-    for (which, signo) in [(libc::ITIMER_VIRTUAL, libc::SIGVTALRM), (libc::ITIMER_PROF, libc::SIGPROF)] {
+    for (which, signo) in [
+        (libc::ITIMER_VIRTUAL, libc::SIGVTALRM),
+        (libc::ITIMER_PROF, libc::SIGPROF),
+    ] {
         signal::handle(signo, signal::record, 0)?;
         let before = signal::count();
         arm(which, 30_000, 0)?;
@@ -305,8 +407,14 @@ fn interval_timer_errors() -> Outcome {
     errno_is!(arm(3, 1, 0), EINVAL);
     errno_is!(sys!(SYS_setitimer, libc::ITIMER_REAL, 8, 0), EFAULT);
     let bad = libc::itimerval {
-        it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 },
-        it_value: libc::timeval { tv_sec: 0, tv_usec: 1_000_000 },
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 1_000_000,
+        },
     };
     errno_is!(sys!(SYS_setitimer, libc::ITIMER_REAL, &bad, 0), EINVAL);
     errno_is!(sys!(SYS_getitimer, libc::ITIMER_REAL, 8), EFAULT);
@@ -325,8 +433,16 @@ fn create_timer(notify: i32, signo: i32, value: usize, target: i32) -> Result<i3
     Ok(id)
 }
 
-fn set_timer(id: i32, flags: i32, first_ns: i64, interval_ns: i64) -> Result<libc::itimerspec, SysError> {
-    let new = libc::itimerspec { it_interval: timespec(interval_ns), it_value: timespec(first_ns) };
+fn set_timer(
+    id: i32,
+    flags: i32,
+    first_ns: i64,
+    interval_ns: i64,
+) -> Result<libc::itimerspec, SysError> {
+    let new = libc::itimerspec {
+        it_interval: timespec(interval_ns),
+        it_value: timespec(first_ns),
+    };
     let mut old = sys::zeroed::<libc::itimerspec>();
     sys!(SYS_timer_settime, id, flags, &new, &mut old)?;
     Ok(old)
@@ -340,7 +456,10 @@ fn posix_timer_signals() -> Outcome {
     let _ = sys!(SYS_pause);
     check!(monotonic_ns() - start >= 30 * MS);
     let seen = signal::seen();
-    check_eq!((seen[0].signo, seen[0].code, seen[0].value), (40, libc::SI_TIMER, 0x1234));
+    check_eq!(
+        (seen[0].signo, seen[0].code, seen[0].value),
+        (40, libc::SI_TIMER, 0x1234)
+    );
     // si_timerid lies where si_pid does.
     check_eq!(seen[0].pid, id);
     Ok(())
@@ -412,7 +531,14 @@ fn posix_timer_errors() -> Outcome {
 fn posix_timers_are_not_inherited() -> Outcome {
     let id = create_timer(libc::SIGEV_NONE, 0, 0, 0)?;
     process::in_child(|| {
-        errno_is!(sys!(SYS_timer_gettime, id, &mut sys::zeroed::<libc::itimerspec>()), EINVAL);
+        errno_is!(
+            sys!(
+                SYS_timer_gettime,
+                id,
+                &mut sys::zeroed::<libc::itimerspec>()
+            ),
+            EINVAL
+        );
         Ok(())
     })
 }
@@ -427,7 +553,11 @@ fn times_and_ticks() -> Outcome {
     sleep_ms(50);
     let mut two = sys::zeroed::<libc::tms>();
     let end = sys!(SYS_times, &mut two)?;
-    check!((5..500 + LATE / (10 * MS)).contains(&(end - start)), "{} ticks", end - start);
+    check!(
+        (5..500 + LATE / (10 * MS)).contains(&(end - start)),
+        "{} ticks",
+        end - start
+    );
     let children = two.tms_cutime + two.tms_cstime - one.tms_cutime - one.tms_cstime;
     check!((2..100).contains(&children), "{children} ticks of children");
     sys!(SYS_times, 0)?;
@@ -444,9 +574,10 @@ fn getcpu_is_plausible() -> Outcome {
 }
 
 fn coarse_clocks_follow() -> Outcome {
-    for (coarse, fine) in
-        [(libc::CLOCK_REALTIME_COARSE, libc::CLOCK_REALTIME), (libc::CLOCK_MONOTONIC_COARSE, libc::CLOCK_MONOTONIC)]
-    {
+    for (coarse, fine) in [
+        (libc::CLOCK_REALTIME_COARSE, libc::CLOCK_REALTIME),
+        (libc::CLOCK_MONOTONIC_COARSE, libc::CLOCK_MONOTONIC),
+    ] {
         for _ in 0..20 {
             // Others may run between two of these.
             let (before, at, after) = (clock_ns(fine), clock_ns(coarse), clock_ns(fine));

@@ -1,7 +1,10 @@
 //! Many threads, many signals, mappings that change under running threads, and code that changes: what a platform must
 //! bear, and never show another kernel's or another time's memory.
 
-#![expect(unsafe_code, reason = "reads memory that may vanish, and runs code that it writes")]
+#![expect(
+    unsafe_code,
+    reason = "reads memory that may vanish, and runs code that it writes"
+)]
 
 use std::arch::asm;
 use std::sync::Arc;
@@ -100,7 +103,14 @@ fn spinning_thread_takes_signals() -> Outcome {
     }
     // The last one is taken while the thread goes on, without a call of its own.
     let before = TAKEN.load(Ordering::SeqCst);
-    check!(time::wait_until(|| sys!(SYS_tgkill, pid, tid, libc::SIGUSR1).is_ok() && TAKEN.load(Ordering::SeqCst) > before));
+    check!(time::wait_until(|| sys!(
+        SYS_tgkill,
+        pid,
+        tid,
+        libc::SIGUSR1
+    )
+    .is_ok()
+        && TAKEN.load(Ordering::SeqCst) > before));
     stop.store(true, Ordering::Relaxed);
     check_eq!(spinning.join().ok(), Some(None));
     check!(before > 0, "no signal of {sent}");
@@ -188,7 +198,8 @@ fn unmapped_page_is_gone_at_once() -> Outcome {
     let observer = move || {
         let ended = ENDED.load(Ordering::SeqCst);
         let seen = look(address);
-        (seen != GONE && seen != 0 && seen <= ended).then(|| format!("saw {seen} after {ended} was unmapped"))
+        (seen != GONE && seen != 0 && seen <= ended)
+            .then(|| format!("saw {seen} after {ended} was unmapped"))
     };
     while_observed(observer, || {
         rounds(|round| {
@@ -313,7 +324,9 @@ fn code_mapped_twice() -> Outcome {
         writable.fill(0, &returning(round));
         check_eq!(map::execute(code), u64::from(round));
         if round % 10 == 0 {
-            let others: Vec<_> = (0..4).map(|_| thread::spawn(move || map::execute(code))).collect();
+            let others: Vec<_> = (0..4)
+                .map(|_| thread::spawn(move || map::execute(code)))
+                .collect();
             for other in others {
                 check_eq!(other.join().ok(), Some(u64::from(round)));
             }

@@ -62,7 +62,10 @@ fn truncated_bytes_come_back_as_zero() -> Outcome {
     check_eq!(memory.get(2 * PAGE), 7);
     opened.truncate(100)?;
     opened.truncate(3 * PAGE as i64)?;
-    check_eq!((memory.get(99), memory.get(100), memory.get(2 * PAGE)), (7, 0, 0));
+    check_eq!(
+        (memory.get(99), memory.get(100), memory.get(2 * PAGE)),
+        (7, 0, 0)
+    );
     check_eq!(opened.pread(3, 99)?, [7, 0, 0]);
     Ok(())
 }
@@ -122,7 +125,12 @@ fn punched_hole_is_seen_through_mappings() -> Outcome {
     let opened = shm_file(&[7; 2 * PAGE])?;
     let memory = Map::new(2 * PAGE, RW, libc::MAP_SHARED, &opened, 0)?;
     check_eq!((memory.get(0), memory.get(PAGE)), (7, 7));
-    fallocate(&opened, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, 0, PAGE as i64)?;
+    fallocate(
+        &opened,
+        libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE,
+        0,
+        PAGE as i64,
+    )?;
     check_eq!((memory.get(0), memory.get(PAGE)), (0, 7));
     memory.set(1, 3);
     check_eq!(opened.pread(3, 0)?, [0, 3, 0]);
@@ -145,7 +153,10 @@ fn fallocate_errors() -> Outcome {
     errno_is!(fallocate(&opened, 0, -1, 10), EINVAL);
     errno_is!(fallocate(&opened, 0, 0, 0), EINVAL);
     errno_is!(fallocate(&opened, 0, 0, -1), EINVAL);
-    errno_is!(fallocate(&opened, libc::FALLOC_FL_PUNCH_HOLE, 0, 10), EOPNOTSUPP);
+    errno_is!(
+        fallocate(&opened, libc::FALLOC_FL_PUNCH_HOLE, 0, 10),
+        EOPNOTSUPP
+    );
     errno_is!(fallocate(&opened, 0x4000, 0, 10), EOPNOTSUPP);
     errno_is!(fallocate(&opened, 0, i64::MAX - 10, 100), EFBIG);
     let read_only = fd::open(&dir.join("f"), libc::O_RDONLY, 0)?;
@@ -205,7 +216,13 @@ fn sync_calls() -> Outcome {
     sys!(SYS_fsync, &opened)?;
     sys!(SYS_fdatasync, &opened)?;
     sys!(SYS_fsync, &dir.open()?)?;
-    sys!(SYS_sync_file_range, &opened, 0, 1, libc::SYNC_FILE_RANGE_WRITE)?;
+    sys!(
+        SYS_sync_file_range,
+        &opened,
+        0,
+        1,
+        libc::SYNC_FILE_RANGE_WRITE
+    )?;
     sys!(SYS_syncfs, &opened)?;
     errno_is!(sys!(SYS_fsync, 800), EBADF);
     errno_is!(sys!(SYS_syncfs, 800), EBADF);
@@ -237,9 +254,17 @@ fn write_beyond_the_largest_offset() -> Outcome {
     let opened = shm_file(b"")?;
     match opened.pwrite(b"xx", i64::MAX - 1) {
         Ok(done) => fail!("{done} bytes were written at the end of the world"),
-        Err(error) => check!([libc::EFBIG, libc::EINVAL, libc::EOVERFLOW].contains(&error.errno), "{error}"),
+        Err(error) => check!(
+            [libc::EFBIG, libc::EINVAL, libc::EOVERFLOW].contains(&error.errno),
+            "{error}"
+        ),
     }
-    check!(opened.seek(i64::MAX, libc::SEEK_CUR).and_then(|_| opened.seek(1, libc::SEEK_CUR)).is_err());
+    check!(
+        opened
+            .seek(i64::MAX, libc::SEEK_CUR)
+            .and_then(|_| opened.seek(1, libc::SEEK_CUR))
+            .is_err()
+    );
     Ok(())
 }
 
@@ -249,7 +274,9 @@ fn concurrent_appends() -> Outcome {
     let mut children = Vec::new();
     for letter in b"abcd" {
         children.push(process::fork(|| {
-            let Ok(opened) = fd::open(&path, libc::O_WRONLY | libc::O_APPEND, 0) else { return 1 };
+            let Ok(opened) = fd::open(&path, libc::O_WRONLY | libc::O_APPEND, 0) else {
+                return 1;
+            };
             i32::from((0..100).any(|_| opened.write(&[*letter; 37]).is_err()))
         })?);
     }
@@ -258,6 +285,10 @@ fn concurrent_appends() -> Outcome {
     }
     let all = file::contents(&path)?;
     check_eq!(all.len(), 4 * 100 * 37);
-    check!(all.chunks(37).all(|line| line.iter().all(|byte| *byte == line[0])), "lines are mixed");
+    check!(
+        all.chunks(37)
+            .all(|line| line.iter().all(|byte| *byte == line[0])),
+        "lines are mixed"
+    );
     Ok(())
 }

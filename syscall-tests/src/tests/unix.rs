@@ -1,6 +1,9 @@
 //! unix(7) sockets: streams, datagrams, packets and names.
 
-#![expect(unsafe_code, reason = "reads names back from memory that the kernel wrote")]
+#![expect(
+    unsafe_code,
+    reason = "reads names back from memory that the kernel wrote"
+)]
 
 use crate::case::Outcome;
 use crate::support::fd::{self, Fd, socketpair};
@@ -76,25 +79,55 @@ fn send(socket: &Fd, bytes: &[u8], flags: i32) -> SysResult {
 
 fn receive(socket: &Fd, len: usize, flags: i32) -> Result<Vec<u8>, SysError> {
     let mut buffer = vec![0_u8; len];
-    let got = sys!(SYS_recvfrom, socket, buffer.as_mut_slice(), len, flags, 0, 0)? as usize;
+    let got = sys!(
+        SYS_recvfrom,
+        socket,
+        buffer.as_mut_slice(),
+        len,
+        flags,
+        0,
+        0
+    )? as usize;
     buffer.truncate(got.min(len));
     Ok(buffer)
 }
 
 /// The name that getsockname(2) or getpeername(2) reports.
 fn name_of(nr: libc::c_long, socket: &Fd) -> Result<Vec<u8>, SysError> {
-    let (mut address, mut len) = (sys::zeroed::<libc::sockaddr_un>(), size_of::<libc::sockaddr_un>() as u32);
-    let args = [socket.number() as usize, (&raw mut address) as usize, (&raw mut len) as usize];
+    let (mut address, mut len) = (
+        sys::zeroed::<libc::sockaddr_un>(),
+        size_of::<libc::sockaddr_un>() as u32,
+    );
+    let args = [
+        socket.number() as usize,
+        (&raw mut address) as usize,
+        (&raw mut len) as usize,
+    ];
     sys::call(nr, "getsockname or getpeername", file!(), line!(), &args)?;
     // SAFETY: reads back what the kernel wrote through the address above.
-    let (address, len) = unsafe { ((&raw const address).read_volatile(), (&raw const len).read_volatile()) };
+    let (address, len) = unsafe {
+        (
+            (&raw const address).read_volatile(),
+            (&raw const len).read_volatile(),
+        )
+    };
     let path: Vec<u8> = address.sun_path.iter().map(|byte| *byte as u8).collect();
-    Ok(path.get(..(len as usize).saturating_sub(2)).unwrap_or_default().to_vec())
+    Ok(path
+        .get(..(len as usize).saturating_sub(2))
+        .unwrap_or_default()
+        .to_vec())
 }
 
 pub(super) fn get_option(socket: &Fd, option: i32) -> Result<i32, SysError> {
     let (mut value, mut len) = (0_i32, 4_u32);
-    sys!(SYS_getsockopt, socket, libc::SOL_SOCKET, option, &mut value, &mut len)?;
+    sys!(
+        SYS_getsockopt,
+        socket,
+        libc::SOL_SOCKET,
+        option,
+        &mut value,
+        &mut len
+    )?;
     Ok(value)
 }
 
@@ -139,7 +172,10 @@ fn truncated_datagram_loses_its_rest() -> Outcome {
     send(&left, b"next", 0)?;
     let mut buffer = [0_u8; 4];
     // With MSG_TRUNC the real length is returned.
-    check_eq!(sys!(SYS_recvfrom, &right, &mut buffer, 4, libc::MSG_TRUNC, 0, 0)?, 10);
+    check_eq!(
+        sys!(SYS_recvfrom, &right, &mut buffer, 4, libc::MSG_TRUNC, 0, 0)?,
+        10
+    );
     check_eq!(&buffer, b"0123");
     check_eq!(right.read(100)?, b"next");
     Ok(())
@@ -217,7 +253,10 @@ fn shutdown_directions() -> Outcome {
     left.write(b"x")?;
     sys!(SYS_shutdown, &left, libc::SHUT_WR)?;
     errno_is!(left.write(b"y"), EPIPE);
-    check_eq!((right.read(5)?, right.read(5)?), (b"x".to_vec(), Vec::new()));
+    check_eq!(
+        (right.read(5)?, right.read(5)?),
+        (b"x".to_vec(), Vec::new())
+    );
     right.write(b"back")?;
     check_eq!(left.read(5)?, b"back");
     sys!(SYS_shutdown, &left, libc::SHUT_RD)?;
@@ -242,7 +281,10 @@ fn listen_connect_accept() -> Outcome {
     let name = dir.join("s");
     let server = socket(libc::SOCK_STREAM)?;
     bind(&server, name.as_bytes())?;
-    errno_is!(connect(&socket(libc::SOCK_STREAM)?, name.as_bytes()), ECONNREFUSED);
+    errno_is!(
+        connect(&socket(libc::SOCK_STREAM)?, name.as_bytes()),
+        ECONNREFUSED
+    );
     sys!(SYS_listen, &server, 5)?;
     let client = socket(libc::SOCK_STREAM)?;
     connect(&client, name.as_bytes())?;
@@ -267,15 +309,30 @@ fn accept_flags_and_errors() -> Outcome {
     errno_is!(sys!(SYS_accept, &server, 0, 0), EAGAIN);
     let client = socket(libc::SOCK_STREAM)?;
     connect(&client, name)?;
-    let accepted = Fd::own(sys!(SYS_accept4, &server, 0, 0, libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC)?);
-    check_eq!(fd::status_flags(&accepted)? & libc::O_NONBLOCK, libc::O_NONBLOCK);
+    let accepted = Fd::own(sys!(
+        SYS_accept4,
+        &server,
+        0,
+        0,
+        libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC
+    )?);
+    check_eq!(
+        fd::status_flags(&accepted)? & libc::O_NONBLOCK,
+        libc::O_NONBLOCK
+    );
     check_eq!(sys!(SYS_fcntl, &accepted, libc::F_GETFD)?, 1);
     errno_is!(sys!(SYS_accept4, &server, 0, 0, 1), EINVAL);
     errno_is!(sys!(SYS_accept, &client, 0, 0), EINVAL);
     let (reader, _writer) = fd::pipe(0)?;
     errno_is!(sys!(SYS_accept, &reader, 0, 0), ENOTSOCK);
-    errno_is!(sys!(SYS_accept, &socketpair(libc::SOCK_DGRAM)?.0, 0, 0), EOPNOTSUPP);
-    errno_is!(sys!(SYS_listen, &socketpair(libc::SOCK_DGRAM)?.0, 0), EOPNOTSUPP);
+    errno_is!(
+        sys!(SYS_accept, &socketpair(libc::SOCK_DGRAM)?.0, 0, 0),
+        EOPNOTSUPP
+    );
+    errno_is!(
+        sys!(SYS_listen, &socketpair(libc::SOCK_DGRAM)?.0, 0),
+        EOPNOTSUPP
+    );
     errno_is!(sys!(SYS_listen, &socket(libc::SOCK_STREAM)?, 0), EINVAL);
     Ok(())
 }
@@ -304,12 +361,21 @@ fn path_names() -> Outcome {
     let server = socket(libc::SOCK_DGRAM)?;
     bind(&server, name.as_bytes())?;
     check_eq!(file::stat(&name)?.st_mode, libc::S_IFSOCK | 0o750);
-    errno_is!(bind(&socket(libc::SOCK_DGRAM)?, name.as_bytes()), EADDRINUSE);
+    errno_is!(
+        bind(&socket(libc::SOCK_DGRAM)?, name.as_bytes()),
+        EADDRINUSE
+    );
     errno_is!(bind(&server, dir.join("other").as_bytes()), EINVAL);
     drop(server);
     // The name outlives the socket.
-    errno_is!(bind(&socket(libc::SOCK_DGRAM)?, name.as_bytes()), EADDRINUSE);
-    errno_is!(connect(&socket(libc::SOCK_DGRAM)?, name.as_bytes()), ECONNREFUSED);
+    errno_is!(
+        bind(&socket(libc::SOCK_DGRAM)?, name.as_bytes()),
+        EADDRINUSE
+    );
+    errno_is!(
+        connect(&socket(libc::SOCK_DGRAM)?, name.as_bytes()),
+        ECONNREFUSED
+    );
     sys!(SYS_unlink, &name)?;
     bind(&socket(libc::SOCK_DGRAM)?, name.as_bytes())?;
     Ok(())
@@ -333,11 +399,17 @@ fn path_errors() -> Outcome {
     let name = dir.join("s");
     bind(&server, name.as_bytes())?;
     sys!(SYS_listen, &server, 1)?;
-    errno_is!(connect(&socket(libc::SOCK_DGRAM)?, name.as_bytes()), EPROTOTYPE);
+    errno_is!(
+        connect(&socket(libc::SOCK_DGRAM)?, name.as_bytes()),
+        EPROTOTYPE
+    );
     sys!(SYS_chmod, &name, 0o600)?;
     process::in_child(|| {
         crate::support::creds::become_user(1000, 1000)?;
-        errno_is!(connect(&socket(libc::SOCK_STREAM)?, name.as_bytes()), EACCES);
+        errno_is!(
+            connect(&socket(libc::SOCK_STREAM)?, name.as_bytes()),
+            EACCES
+        );
         Ok(())
     })
 }
@@ -363,7 +435,10 @@ fn autobind() -> Outcome {
     let (address, _) = address(b"");
     sys!(SYS_bind, &socket, &address, 2)?;
     let name = name_of(libc::SYS_getsockname, &socket)?;
-    check!(name.len() == 6 && name[0] == 0 && name[1..].iter().all(u8::is_ascii_hexdigit), "{name:?}");
+    check!(
+        name.len() == 6 && name[0] == 0 && name[1..].iter().all(u8::is_ascii_hexdigit),
+        "{name:?}"
+    );
     Ok(())
 }
 
@@ -394,18 +469,39 @@ fn datagram_by_name() -> Outcome {
     check_eq!(sys!(SYS_sendto, &client, b"hello", 5, 0, &target, len)?, 5);
     let (mut source, mut source_len) = (sys::zeroed::<libc::sockaddr_un>(), 110_u32);
     let mut buffer = [0_u8; 10];
-    check_eq!(sys!(SYS_recvfrom, &server, &mut buffer, 10, 0, &mut source, &mut source_len)?, 5);
+    check_eq!(
+        sys!(
+            SYS_recvfrom,
+            &server,
+            &mut buffer,
+            10,
+            0,
+            &mut source,
+            &mut source_len
+        )?,
+        5
+    );
     check_eq!(source_len, 2 + 16);
-    check_eq!(sys!(SYS_sendto, &server, b"back", 4, 0, &source, source_len)?, 4);
+    check_eq!(
+        sys!(SYS_sendto, &server, b"back", 4, 0, &source, source_len)?,
+        4
+    );
     check_eq!(client.read(10)?, b"back");
     let (missing, len) = address(b"\0st-nobody");
-    errno_is!(sys!(SYS_sendto, &client, b"x", 1, 0, &missing, len), ECONNREFUSED);
+    errno_is!(
+        sys!(SYS_sendto, &client, b"x", 1, 0, &missing, len),
+        ECONNREFUSED
+    );
     Ok(())
 }
 
 /// A connected datagram socket takes messages from its peer alone.
 fn connected_datagram_filters() -> Outcome {
-    let (one, two, three) = (socket(libc::SOCK_DGRAM)?, socket(libc::SOCK_DGRAM)?, socket(libc::SOCK_DGRAM)?);
+    let (one, two, three) = (
+        socket(libc::SOCK_DGRAM)?,
+        socket(libc::SOCK_DGRAM)?,
+        socket(libc::SOCK_DGRAM)?,
+    );
     bind(&one, b"\0st-one")?;
     bind(&two, b"\0st-two")?;
     connect(&one, b"\0st-two")?;
@@ -435,7 +531,10 @@ fn options() -> Outcome {
     bind(&server, b"\0st-options")?;
     sys!(SYS_listen, &server, 1)?;
     check_eq!(get_option(&server, libc::SO_ACCEPTCONN)?, 1);
-    errno_is!(sys!(SYS_setsockopt, &server, libc::IPPROTO_TCP, 1, &1_i32, 4), EOPNOTSUPP);
+    errno_is!(
+        sys!(SYS_setsockopt, &server, libc::IPPROTO_TCP, 1, &1_i32, 4),
+        EOPNOTSUPP
+    );
     Ok(())
 }
 
@@ -460,9 +559,26 @@ fn buffer_sizes() -> Outcome {
 
 fn timeouts() -> Outcome {
     let (left, _right) = socketpair(libc::SOCK_STREAM)?;
-    let timeout = libc::timeval { tv_sec: 0, tv_usec: 50_000 };
-    sys!(SYS_setsockopt, &left, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &timeout, 16)?;
-    sys!(SYS_setsockopt, &left, libc::SOL_SOCKET, libc::SO_SNDTIMEO, &timeout, 16)?;
+    let timeout = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 50_000,
+    };
+    sys!(
+        SYS_setsockopt,
+        &left,
+        libc::SOL_SOCKET,
+        libc::SO_RCVTIMEO,
+        &timeout,
+        16
+    )?;
+    sys!(
+        SYS_setsockopt,
+        &left,
+        libc::SOL_SOCKET,
+        libc::SO_SNDTIMEO,
+        &timeout,
+        16
+    )?;
     let start = time::monotonic_ns();
     errno_is!(left.read(1), EAGAIN);
     check!((40 * time::MS..time::LATE).contains(&(time::monotonic_ns() - start)));
@@ -479,11 +595,41 @@ fn timeouts() -> Outcome {
 
 fn socketpair_errors() -> Outcome {
     let mut ends = [0_i32; 2];
-    errno_is!(sys!(SYS_socketpair, libc::AF_UNIX, 77, 0, &mut ends), EINVAL);
-    errno_is!(sys!(SYS_socketpair, libc::AF_UNIX, libc::SOCK_STREAM, 99, &mut ends), EPROTONOSUPPORT);
-    errno_is!(sys!(SYS_socketpair, libc::AF_INET, libc::SOCK_STREAM, 0, &mut ends), EOPNOTSUPP);
-    errno_is!(sys!(SYS_socketpair, libc::AF_UNIX, libc::SOCK_STREAM, 0, 8), EFAULT);
-    sys!(SYS_socketpair, libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0, &mut ends)?;
+    errno_is!(
+        sys!(SYS_socketpair, libc::AF_UNIX, 77, 0, &mut ends),
+        EINVAL
+    );
+    errno_is!(
+        sys!(
+            SYS_socketpair,
+            libc::AF_UNIX,
+            libc::SOCK_STREAM,
+            99,
+            &mut ends
+        ),
+        EPROTONOSUPPORT
+    );
+    errno_is!(
+        sys!(
+            SYS_socketpair,
+            libc::AF_INET,
+            libc::SOCK_STREAM,
+            0,
+            &mut ends
+        ),
+        EOPNOTSUPP
+    );
+    errno_is!(
+        sys!(SYS_socketpair, libc::AF_UNIX, libc::SOCK_STREAM, 0, 8),
+        EFAULT
+    );
+    sys!(
+        SYS_socketpair,
+        libc::AF_UNIX,
+        libc::SOCK_STREAM | libc::SOCK_CLOEXEC,
+        0,
+        &mut ends
+    )?;
     check_eq!(sys!(SYS_fcntl, ends[0], libc::F_GETFD)?, 1);
     Ok(())
 }
@@ -491,15 +637,24 @@ fn socketpair_errors() -> Outcome {
 fn socket_errors() -> Outcome {
     errno_is!(sys!(SYS_socket, 99, libc::SOCK_STREAM, 0), EAFNOSUPPORT);
     errno_is!(sys!(SYS_socket, libc::AF_UNIX, 99, 0), EINVAL);
-    errno_is!(sys!(SYS_socket, libc::AF_UNIX, libc::SOCK_STREAM, 99), EPROTONOSUPPORT);
+    errno_is!(
+        sys!(SYS_socket, libc::AF_UNIX, libc::SOCK_STREAM, 99),
+        EPROTONOSUPPORT
+    );
     let (reader, _writer) = fd::pipe(0)?;
     errno_is!(send(&reader, b"x", 0), ENOTSOCK);
     errno_is!(get_option(&reader, libc::SO_TYPE), ENOTSOCK);
     errno_is!(sys!(SYS_sendto, 800, 0, 0, 0, 0, 0), EBADF);
-    errno_is!(send(&socket(libc::SOCK_STREAM)?, b"x", libc::MSG_NOSIGNAL), ENOTCONN);
+    errno_is!(
+        send(&socket(libc::SOCK_STREAM)?, b"x", libc::MSG_NOSIGNAL),
+        ENOTCONN
+    );
     errno_is!(receive(&socket(libc::SOCK_STREAM)?, 1, 0), EINVAL);
     errno_is!(socket(libc::SOCK_STREAM)?.pread(1, 0), ESPIPE);
-    errno_is!(send(&socketpair(libc::SOCK_DGRAM)?.0, b"x", libc::MSG_OOB), EOPNOTSUPP);
+    errno_is!(
+        send(&socketpair(libc::SOCK_DGRAM)?.0, b"x", libc::MSG_OOB),
+        EOPNOTSUPP
+    );
     Ok(())
 }
 
@@ -508,13 +663,25 @@ fn poll_events() -> Outcome {
     let events = libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP;
     check_eq!(fd::poll_one(&left, events, 0)?, libc::POLLOUT);
     right.write(b"x")?;
-    check_eq!(fd::poll_one(&left, events, 0)?, libc::POLLIN | libc::POLLOUT);
+    check_eq!(
+        fd::poll_one(&left, events, 0)?,
+        libc::POLLIN | libc::POLLOUT
+    );
     sys!(SYS_shutdown, &right, libc::SHUT_WR)?;
-    check_eq!(fd::poll_one(&left, events, 0)?, libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP);
+    check_eq!(
+        fd::poll_one(&left, events, 0)?,
+        libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP
+    );
     drop(right);
-    check_eq!(fd::poll_one(&left, events, 0)?, libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP | libc::POLLHUP);
+    check_eq!(
+        fd::poll_one(&left, events, 0)?,
+        libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP | libc::POLLHUP
+    );
     let server = socket(libc::SOCK_STREAM)?;
-    check_eq!(fd::poll_one(&server, events, 0)?, libc::POLLOUT | libc::POLLHUP);
+    check_eq!(
+        fd::poll_one(&server, events, 0)?,
+        libc::POLLOUT | libc::POLLHUP
+    );
     bind(&server, b"\0st-poll")?;
     sys!(SYS_listen, &server, 1)?;
     check_eq!(fd::poll_one(&server, events, 0)?, 0);
@@ -535,7 +702,10 @@ fn fionread_and_outq() -> Outcome {
     right.read(500)?;
     sys!(SYS_ioctl, &left, libc::TIOCOUTQ, &mut count)?;
     check_eq!(count, 0);
-    errno_is!(sys!(SYS_ioctl, &left, libc::TCGETS, &mut [0_u8; 60]), ENOTTY);
+    errno_is!(
+        sys!(SYS_ioctl, &left, libc::TCGETS, &mut [0_u8; 60]),
+        ENOTTY
+    );
     Ok(())
 }
 
@@ -543,8 +713,14 @@ fn scatter_and_gather() -> Outcome {
     let (left, right) = socketpair(libc::SOCK_SEQPACKET)?;
     let (mut one, mut two) = (*b"hello ", *b"world");
     let pieces = [
-        libc::iovec { iov_base: one.as_mut_ptr().cast(), iov_len: 6 },
-        libc::iovec { iov_base: two.as_mut_ptr().cast(), iov_len: 5 },
+        libc::iovec {
+            iov_base: one.as_mut_ptr().cast(),
+            iov_len: 6,
+        },
+        libc::iovec {
+            iov_base: two.as_mut_ptr().cast(),
+            iov_len: 5,
+        },
     ];
     check_eq!(sys!(SYS_writev, &left, &pieces, 2)?, 11);
     check_eq!(right.read(100)?, b"hello world");
@@ -575,7 +751,10 @@ fn big_transfer_between_processes() -> Outcome {
         if piece.is_empty() {
             break;
         }
-        good &= piece.iter().enumerate().all(|(index, byte)| *byte == ((total + index) / 1000) as u8);
+        good &= piece
+            .iter()
+            .enumerate()
+            .all(|(index, byte)| *byte == ((total + index) / 1000) as u8);
         total += piece.len();
     }
     check_eq!((total, good, child.wait()?.code()), (SIZE, true, Some(0)));
@@ -603,7 +782,11 @@ fn zero_length_messages() -> Outcome {
 
 fn unlinked_socket_keeps_its_connections() -> Outcome {
     let dir = TempDir::new()?;
-    let (name, server, client) = (dir.join("s"), socket(libc::SOCK_STREAM)?, socket(libc::SOCK_STREAM)?);
+    let (name, server, client) = (
+        dir.join("s"),
+        socket(libc::SOCK_STREAM)?,
+        socket(libc::SOCK_STREAM)?,
+    );
     bind(&server, name.as_bytes())?;
     sys!(SYS_listen, &server, 1)?;
     connect(&client, name.as_bytes())?;
@@ -611,7 +794,10 @@ fn unlinked_socket_keeps_its_connections() -> Outcome {
     sys!(SYS_rename, &name, &dir.join("t"))?;
     connect(&socket(libc::SOCK_STREAM)?, dir.join("t").as_bytes())?;
     sys!(SYS_unlink, &dir.join("t"))?;
-    errno_is!(connect(&socket(libc::SOCK_STREAM)?, dir.join("t").as_bytes()), ENOENT);
+    errno_is!(
+        connect(&socket(libc::SOCK_STREAM)?, dir.join("t").as_bytes()),
+        ENOENT
+    );
     let accepted = Fd::own(sys!(SYS_accept, &server, 0, 0)?);
     client.write(b"x")?;
     check_eq!(accepted.read(5)?, b"x");

@@ -34,17 +34,29 @@ struct Message {
 impl Message {
     /// Room for `data_len` bytes and so many bytes of control messages.
     fn new(data_len: usize, control_len: usize) -> Self {
-        Self::with(vec![0; data_len], vec![0; control_len.div_ceil(8)], control_len)
+        Self::with(
+            vec![0; data_len],
+            vec![0; control_len.div_ceil(8)],
+            control_len,
+        )
     }
 
     fn with(mut data: Vec<u8>, mut control: Vec<u64>, control_len: usize) -> Self {
-        let mut piece = Box::new(libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() });
+        let mut piece = Box::new(libc::iovec {
+            iov_base: data.as_mut_ptr().cast(),
+            iov_len: data.len(),
+        });
         let mut header = sys::zeroed::<libc::msghdr>();
         header.msg_iov = &raw mut *piece;
         header.msg_iovlen = 1;
         header.msg_control = control.as_mut_ptr().cast();
         header.msg_controllen = control_len;
-        Self { header, _data: data, _piece: piece, control }
+        Self {
+            header,
+            _data: data,
+            _piece: piece,
+            control,
+        }
     }
 
     /// Data with one control message of the socket level.
@@ -81,7 +93,9 @@ impl Message {
             let words = self.control.as_ptr().cast::<i32>();
             let len = words.cast::<u64>().read_volatile() as usize;
             let count = (len - 16) / 4;
-            let values = (0..count).map(|index| words.add(4 + index).read_volatile()).collect();
+            let values = (0..count)
+                .map(|index| words.add(4 + index).read_volatile())
+                .collect();
             Some((words.add(3).read_volatile(), values))
         }
     }
@@ -93,11 +107,18 @@ fn send_descriptors(socket: &Fd, data: &[u8], descriptors: &[i32]) -> SysResult 
 }
 
 /// Receives data and the descriptors beside it.
-fn receive_descriptors(socket: &Fd, room: usize, flags: i32) -> Result<(i64, Vec<Fd>, i32), SysError> {
+fn receive_descriptors(
+    socket: &Fd,
+    room: usize,
+    flags: i32,
+) -> Result<(i64, Vec<Fd>, i32), SysError> {
     let mut message = Message::new(100, if room == 0 { 0 } else { 16 + room * 4 });
     let len = message.receive(socket, flags)?;
     let descriptors = match message.control() {
-        Some((libc::SCM_RIGHTS, numbers)) => numbers.into_iter().map(|number| Fd::own(i64::from(number))).collect(),
+        Some((libc::SCM_RIGHTS, numbers)) => numbers
+            .into_iter()
+            .map(|number| Fd::own(i64::from(number)))
+            .collect(),
         _ => Vec::new(),
     };
     Ok((len, descriptors, message.flags()))
@@ -117,7 +138,10 @@ fn descriptors_are_passed() -> Outcome {
     }
     let (left, right) = socketpair(libc::SOCK_STREAM)?;
     errno_is!(send_descriptors(&left, b"d", &[800]), EBADF);
-    errno_is!(send_descriptors(&left, b"d", &vec![file.number(); 254]), EINVAL);
+    errno_is!(
+        send_descriptors(&left, b"d", &vec![file.number(); 254]),
+        EINVAL
+    );
     send_descriptors(&left, b"d", &vec![file.number(); 253])?;
     check_eq!(receive_descriptors(&right, 253, 0)?.1.len(), 253);
     Ok(())
@@ -126,10 +150,17 @@ fn descriptors_are_passed() -> Outcome {
 fn descriptors_beyond_the_buffer_are_closed() -> Outcome {
     let (left, right) = socketpair(libc::SOCK_STREAM)?;
     let (reader, writer) = fd::pipe(0)?;
-    send_descriptors(&left, b"d", &[writer.number(), writer.number(), writer.number()])?;
+    send_descriptors(
+        &left,
+        b"d",
+        &[writer.number(), writer.number(), writer.number()],
+    )?;
     drop(writer);
     let (_, received, flags) = receive_descriptors(&right, 1, 0)?;
-    check_eq!((received.len(), flags & libc::MSG_CTRUNC), (1, libc::MSG_CTRUNC));
+    check_eq!(
+        (received.len(), flags & libc::MSG_CTRUNC),
+        (1, libc::MSG_CTRUNC)
+    );
     drop(received);
     check_eq!(reader.read(1)?, b"");
     // Without any room, and with a plain read, they are lost as well.
@@ -154,11 +185,18 @@ fn cloexec_of_received_descriptors() -> Outcome {
 fn credentials_are_passed() -> Outcome {
     let (left, right) = socketpair(libc::SOCK_DGRAM)?;
     set_option(&right, libc::SO_PASSCRED, 1)?;
-    let own = [process::getpid(), sys!(SYS_getuid)? as i32, sys!(SYS_getgid)? as i32];
+    let own = [
+        process::getpid(),
+        sys!(SYS_getuid)? as i32,
+        sys!(SYS_getgid)? as i32,
+    ];
     Message::with_control(b"c", libc::SCM_CREDENTIALS, &own).send(&left)?;
     let mut message = Message::new(10, 28);
     message.receive(&right, 0)?;
-    check_eq!(message.control(), Some((libc::SCM_CREDENTIALS, own.to_vec())));
+    check_eq!(
+        message.control(),
+        Some((libc::SCM_CREDENTIALS, own.to_vec()))
+    );
     Ok(())
 }
 
@@ -168,7 +206,10 @@ fn credentials_cannot_be_forged() -> Outcome {
         let (left, _right) = socketpair(libc::SOCK_DGRAM)?;
         let pid = process::getpid();
         for forged in [[1, 1000, 1000], [pid, 0, 1000], [pid, 1000, 0]] {
-            errno_is!(Message::with_control(b"c", libc::SCM_CREDENTIALS, &forged).send(&left), EPERM);
+            errno_is!(
+                Message::with_control(b"c", libc::SCM_CREDENTIALS, &forged).send(&left),
+                EPERM
+            );
         }
         Message::with_control(b"c", libc::SCM_CREDENTIALS, &[pid, 1000, 1000]).send(&left)?;
         Ok(())
@@ -178,23 +219,38 @@ fn credentials_cannot_be_forged() -> Outcome {
 fn peer_credentials() -> Outcome {
     let peer = |socket: &Fd| -> Result<libc::ucred, SysError> {
         let (mut peer, mut len) = (sys::zeroed::<libc::ucred>(), 12_u32);
-        sys!(SYS_getsockopt, socket, libc::SOL_SOCKET, libc::SO_PEERCRED, &mut peer, &mut len)?;
+        sys!(
+            SYS_getsockopt,
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            &mut peer,
+            &mut len
+        )?;
         Ok(peer)
     };
     let (left, _right) = socketpair(libc::SOCK_STREAM)?;
-    check_eq!((peer(&left)?.pid, i64::from(peer(&left)?.uid)), (process::getpid(), sys!(SYS_getuid)?));
+    check_eq!(
+        (peer(&left)?.pid, i64::from(peer(&left)?.uid)),
+        (process::getpid(), sys!(SYS_getuid)?)
+    );
     let server = socket(libc::SOCK_STREAM)?;
     bind(&server, b"\0st-peercred")?;
     sys!(SYS_listen, &server, 1)?;
     let mut child = process::fork(|| {
-        let Ok(client) = socket(libc::SOCK_STREAM) else { return 1 };
+        let Ok(client) = socket(libc::SOCK_STREAM) else {
+            return 1;
+        };
         let changed = sys!(SYS_setresuid, 4321, 4321, 4321).is_ok();
         let connected = connect(&client, b"\0st-peercred").is_ok();
         let _ = client.read(1);
         i32::from(!changed || !connected)
     })?;
     let accepted = Fd::own(sys!(SYS_accept, &server, 0, 0)?);
-    check_eq!((peer(&accepted)?.pid, peer(&accepted)?.uid), (child.pid, 4321));
+    check_eq!(
+        (peer(&accepted)?.pid, peer(&accepted)?.uid),
+        (child.pid, 4321)
+    );
     accepted.write(b"x")?;
     check_eq!(child.wait()?.code(), Some(0));
     Ok(())
@@ -208,7 +264,11 @@ fn passcred_adds_credentials() -> Outcome {
     left.write(b"x")?;
     let mut message = Message::new(10, 28);
     message.receive(&right, 0)?;
-    let expected = vec![process::getpid(), sys!(SYS_getuid)? as i32, sys!(SYS_getgid)? as i32];
+    let expected = vec![
+        process::getpid(),
+        sys!(SYS_getuid)? as i32,
+        sys!(SYS_getgid)? as i32,
+    ];
     check_eq!(message.control(), Some((libc::SCM_CREDENTIALS, expected)));
     Ok(())
 }
@@ -224,7 +284,10 @@ fn descriptors_stop_at_message_boundaries() -> Outcome {
     let (len, received, _) = receive_descriptors(&right, 4, 0)?;
     let second = (len, received.len());
     // The data before a message with descriptors may come together with it.
-    check!((first, second) == ((8, 1), (3, 1)) || (first, second) == ((5, 0), (3, 1)), "{first:?} {second:?}");
+    check!(
+        (first, second) == ((8, 1), (3, 1)) || (first, second) == ((5, 0), (3, 1)),
+        "{first:?} {second:?}"
+    );
     Ok(())
 }
 
@@ -240,16 +303,39 @@ fn truncation_is_flagged() -> Outcome {
 fn sendmmsg_and_recvmmsg() -> Outcome {
     let (left, right) = socketpair(libc::SOCK_DGRAM)?;
     let headers = |messages: &mut [Message]| -> Vec<libc::mmsghdr> {
-        messages.iter().map(|message| libc::mmsghdr { msg_hdr: message.header, msg_len: 0 }).collect()
+        messages
+            .iter()
+            .map(|message| libc::mmsghdr {
+                msg_hdr: message.header,
+                msg_len: 0,
+            })
+            .collect()
     };
-    let mut out = [&b"one"[..], b"two", b"three"].map(|text| Message::with(text.to_vec(), Vec::new(), 0));
+    let mut out =
+        [&b"one"[..], b"two", b"three"].map(|text| Message::with(text.to_vec(), Vec::new(), 0));
     let mut list = headers(&mut out);
     check_eq!(sys!(SYS_sendmmsg, &left, list.as_mut_slice(), 3, 0)?, 3);
-    check_eq!(list.iter().map(|entry| entry.msg_len).collect::<Vec<_>>(), [3, 3, 5]);
+    check_eq!(
+        list.iter().map(|entry| entry.msg_len).collect::<Vec<_>>(),
+        [3, 3, 5]
+    );
     let mut into = [0; 5].map(|_: i32| Message::new(10, 0));
     let mut list = headers(&mut into);
-    check_eq!(sys!(SYS_recvmmsg, &right, list.as_mut_slice(), 5, libc::MSG_DONTWAIT, 0)?, 3);
-    check_eq!(list.iter().map(|entry| entry.msg_len).collect::<Vec<_>>(), [3, 3, 5, 0, 0]);
+    check_eq!(
+        sys!(
+            SYS_recvmmsg,
+            &right,
+            list.as_mut_slice(),
+            5,
+            libc::MSG_DONTWAIT,
+            0
+        )?,
+        3
+    );
+    check_eq!(
+        list.iter().map(|entry| entry.msg_len).collect::<Vec<_>>(),
+        [3, 3, 5, 0, 0]
+    );
     Ok(())
 }
 
@@ -268,4 +354,3 @@ fn descriptor_in_flight_outlives_its_sender() -> Outcome {
     send_descriptors(&one, b"d", &[one.number(), two.number()])?;
     Ok(())
 }
-

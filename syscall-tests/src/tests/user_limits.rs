@@ -237,7 +237,14 @@ fn tasks_are_counted_by_real_user() -> Outcome {
     moving.child.kill(libc::SIGKILL)?;
     let mut info = crate::sys::zeroed::<libc::siginfo_t>();
     let flags = libc::WEXITED | libc::WNOWAIT;
-    sys!(SYS_waitid, libc::P_PID, moving.child.pid, &mut info, flags, 0)?;
+    sys!(
+        SYS_waitid,
+        libc::P_PID,
+        moving.child.pid,
+        &mut info,
+        flags,
+        0
+    )?;
     check_eq!(ask()?, b"n");
     moving.child.wait()?;
     check_eq!(ask()?, b"y");

@@ -61,7 +61,14 @@ fn exit_code_is_eight_bits() -> Outcome {
 }
 
 fn signal_death_is_reported() -> Outcome {
-    for signo in [libc::SIGKILL, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, 34, 64] {
+    for signo in [
+        libc::SIGKILL,
+        libc::SIGTERM,
+        libc::SIGHUP,
+        libc::SIGUSR1,
+        34,
+        64,
+    ] {
         let mut child = process::fork_sleeper()?;
         child.kill(signo)?;
         check_eq!(child.wait()?, Status(signo));
@@ -129,7 +136,10 @@ fn options_are_checked() -> Outcome {
 fn stopped_child_with_untraced() -> Outcome {
     let mut child = stopper()?;
     let (pid, status) = wait4(child.pid, libc::WUNTRACED)?;
-    check_eq!((pid, status.stop()), (i64::from(child.pid), Some(libc::SIGSTOP)));
+    check_eq!(
+        (pid, status.stop()),
+        (i64::from(child.pid), Some(libc::SIGSTOP))
+    );
     check_eq!(status.0, 0x137f);
     child.kill(libc::SIGCONT)?;
     check_eq!(child.wait()?.code(), Some(3));
@@ -173,13 +183,26 @@ fn waitid(kind: u32, id: i32, options: i32) -> Result<Event, sys::SysError> {
     let mut info = [0_i32; 32];
     sys!(SYS_waitid, kind, id, &mut info, options, 0)?;
     // si_signo, si_errno, si_code, padding, si_pid, si_uid, si_status.
-    Ok(Event { signo: info[0], code: info[2], pid: info[4], status: info[6] })
+    Ok(Event {
+        signo: info[0],
+        code: info[2],
+        pid: info[4],
+        status: info[6],
+    })
 }
 
 fn waitid_exited() -> Outcome {
     let child = process::fork(|| 42)?;
     let event = waitid(libc::P_PID, child.pid, libc::WEXITED)?;
-    check_eq!(event, Event { signo: libc::SIGCHLD, code: libc::CLD_EXITED, pid: child.pid, status: 42 });
+    check_eq!(
+        event,
+        Event {
+            signo: libc::SIGCHLD,
+            code: libc::CLD_EXITED,
+            pid: child.pid,
+            status: 42
+        }
+    );
     errno_is!(waitid(libc::P_PID, child.pid, libc::WEXITED), ECHILD);
     child.forget();
     Ok(())
@@ -187,16 +210,30 @@ fn waitid_exited() -> Outcome {
 
 fn waitid_killed_and_stopped() -> Outcome {
     let child = process::fork_sleeper()?;
-    let event = |code, status| Event { signo: libc::SIGCHLD, code, pid: child.pid, status };
+    let event = |code, status| Event {
+        signo: libc::SIGCHLD,
+        code,
+        pid: child.pid,
+        status,
+    };
     child.kill(libc::SIGTSTP)?;
     // The group may be orphaned, in which case SIGTSTP does nothing: SIGSTOP always stops.
     child.kill(libc::SIGSTOP)?;
     let stopped = waitid(libc::P_ALL, 0, libc::WSTOPPED)?;
-    check!(stopped == event(libc::CLD_STOPPED, libc::SIGSTOP) || stopped == event(libc::CLD_STOPPED, libc::SIGTSTP));
+    check!(
+        stopped == event(libc::CLD_STOPPED, libc::SIGSTOP)
+            || stopped == event(libc::CLD_STOPPED, libc::SIGTSTP)
+    );
     child.kill(libc::SIGCONT)?;
-    check_eq!(waitid(libc::P_PID, child.pid, libc::WCONTINUED)?, event(libc::CLD_CONTINUED, libc::SIGCONT));
+    check_eq!(
+        waitid(libc::P_PID, child.pid, libc::WCONTINUED)?,
+        event(libc::CLD_CONTINUED, libc::SIGCONT)
+    );
     child.kill(libc::SIGKILL)?;
-    check_eq!(waitid(libc::P_PID, child.pid, libc::WEXITED)?, event(libc::CLD_KILLED, libc::SIGKILL));
+    check_eq!(
+        waitid(libc::P_PID, child.pid, libc::WEXITED)?,
+        event(libc::CLD_KILLED, libc::SIGKILL)
+    );
     child.forget();
     Ok(())
 }
@@ -204,7 +241,10 @@ fn waitid_killed_and_stopped() -> Outcome {
 fn waitid_nowait_leaves_the_child() -> Outcome {
     let mut child = process::fork(|| 5)?;
     for _ in 0..3 {
-        check_eq!(waitid(libc::P_PID, child.pid, libc::WEXITED | libc::WNOWAIT)?.status, 5);
+        check_eq!(
+            waitid(libc::P_PID, child.pid, libc::WEXITED | libc::WNOWAIT)?.status,
+            5
+        );
     }
     check_eq!(child.wait()?.code(), Some(5));
     Ok(())
@@ -227,7 +267,10 @@ fn waitid_pidfd() -> Outcome {
     let child = process::fork(|| 6)?;
     let pidfd = crate::support::fd::Fd::own(sys!(SYS_pidfd_open, child.pid, 0)?);
     check!(crate::support::fd::wait_readable(&pidfd, 5000)?);
-    check_eq!(waitid(libc::P_PIDFD, pidfd.number(), libc::WEXITED)?.status, 6);
+    check_eq!(
+        waitid(libc::P_PIDFD, pidfd.number(), libc::WEXITED)?.status,
+        6
+    );
     errno_is!(sys!(SYS_pidfd_send_signal, &pidfd, 0, 0, 0), ESRCH);
     child.forget();
     Ok(())
@@ -236,7 +279,17 @@ fn waitid_pidfd() -> Outcome {
 fn waitid_nohang_without_event_clears_pid() -> Outcome {
     let child = process::fork_sleeper()?;
     let mut info = [-1_i32; 32];
-    check_eq!(sys!(SYS_waitid, libc::P_PID, child.pid, &mut info, libc::WEXITED | libc::WNOHANG, 0)?, 0);
+    check_eq!(
+        sys!(
+            SYS_waitid,
+            libc::P_PID,
+            child.pid,
+            &mut info,
+            libc::WEXITED | libc::WNOHANG,
+            0
+        )?,
+        0
+    );
     check_eq!((info[0], info[4]), (0, 0));
     Ok(())
 }
@@ -268,7 +321,11 @@ fn ignored_sigchld_reaps() -> Outcome {
 }
 
 fn no_child_wait_flag_reaps() -> Outcome {
-    signal::handle(libc::SIGCHLD, signal::record, libc::SA_NOCLDWAIT | libc::SA_RESTART)?;
+    signal::handle(
+        libc::SIGCHLD,
+        signal::record,
+        libc::SA_NOCLDWAIT | libc::SA_RESTART,
+    )?;
     let child = process::fork(|| 1)?;
     errno_is!(wait4(child.pid, 0), ECHILD);
     check_eq!(signal::count(), 1);
@@ -281,16 +338,28 @@ fn sigchld_carries_the_child() -> Outcome {
     let mut child = process::fork(|| 9)?;
     let info = signal::wait_for(signal::bit(libc::SIGCHLD), 5000)?;
     let (pid, uid, status) = signal::sender(&info);
-    check_eq!((info.si_code, pid, i64::from(uid)), (libc::CLD_EXITED, child.pid, sys!(SYS_getuid)?));
+    check_eq!(
+        (info.si_code, pid, i64::from(uid)),
+        (libc::CLD_EXITED, child.pid, sys!(SYS_getuid)?)
+    );
     check_eq!(status as i32, 9);
     child.wait()?;
     let mut child = process::fork_sleeper()?;
     child.kill(libc::SIGSTOP)?;
-    check_eq!(signal::wait_for(signal::bit(libc::SIGCHLD), 5000)?.si_code, libc::CLD_STOPPED);
+    check_eq!(
+        signal::wait_for(signal::bit(libc::SIGCHLD), 5000)?.si_code,
+        libc::CLD_STOPPED
+    );
     child.kill(libc::SIGCONT)?;
-    check_eq!(signal::wait_for(signal::bit(libc::SIGCHLD), 5000)?.si_code, libc::CLD_CONTINUED);
+    check_eq!(
+        signal::wait_for(signal::bit(libc::SIGCHLD), 5000)?.si_code,
+        libc::CLD_CONTINUED
+    );
     child.kill(libc::SIGKILL)?;
-    check_eq!(signal::wait_for(signal::bit(libc::SIGCHLD), 5000)?.si_code, libc::CLD_KILLED);
+    check_eq!(
+        signal::wait_for(signal::bit(libc::SIGCHLD), 5000)?.si_code,
+        libc::CLD_KILLED
+    );
     child.wait()?;
     // SA_NOCLDSTOP: none for stops.
     signal::handle(libc::SIGCHLD, signal::record, libc::SA_NOCLDSTOP)?;
@@ -314,7 +383,8 @@ fn zombie_still_exists() -> Outcome {
 fn any_thread_may_wait() -> Outcome {
     let child = process::fork(|| 4)?;
     let pid = child.pid;
-    let code = std::thread::spawn(move || wait4(pid, 0).ok().and_then(|(_, status)| status.code())).join();
+    let code =
+        std::thread::spawn(move || wait4(pid, 0).ok().and_then(|(_, status)| status.code())).join();
     check_eq!(code.ok().flatten(), Some(4));
     child.forget();
     Ok(())
@@ -324,7 +394,8 @@ fn nothread_waits_for_own_children_only() -> Outcome {
     const WNOTHREAD: i32 = 0x2000_0000;
     let child = process::fork(|| 4)?;
     let pid = child.pid;
-    let errno = std::thread::spawn(move || wait4(pid, WNOTHREAD).err().map(|error| error.errno)).join();
+    let errno =
+        std::thread::spawn(move || wait4(pid, WNOTHREAD).err().map(|error| error.errno)).join();
     check_eq!(errno.ok().flatten(), Some(libc::ECHILD));
     check_eq!(wait4(pid, WNOTHREAD)?.1.code(), Some(4));
     child.forget();
@@ -396,8 +467,10 @@ fn parent_death_signal() -> Outcome {
 fn exit_group_ends_all_threads() -> Outcome {
     let mut child = process::fork(|| {
         for _ in 0..4 {
-            std::thread::spawn(|| loop {
-                std::hint::spin_loop();
+            std::thread::spawn(|| {
+                loop {
+                    std::hint::spin_loop();
+                }
             });
         }
         let _ = std::thread::spawn(|| {

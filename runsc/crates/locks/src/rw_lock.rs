@@ -55,20 +55,7 @@ impl<T: ?Sized, R: Rank> RwLock<T, R> {
     #[inline]
     #[track_caller]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
-        self.write_as(How::Alone)
-    }
-
-    /// The same while others of the rank are held, which everybody takes in the same order as the caller.
-    #[inline]
-    #[track_caller]
-    pub fn write_nested(&self) -> RwLockWriteGuard<'_, T> {
-        self.write_as(How::Nested)
-    }
-
-    #[inline]
-    #[track_caller]
-    fn write_as(&self, how: How) -> RwLockWriteGuard<'_, T> {
-        let held = Held::new(&R::PLACE, self.address(), how);
+        let held = Held::new(&R::PLACE, self.address(), How::Alone);
         RwLockWriteGuard {
             inner: self.inner.write(),
             _held: held,

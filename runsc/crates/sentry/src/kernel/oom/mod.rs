@@ -18,7 +18,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use abi::Errno;
-use locks::{Condvar, Mutex};
+use locks::Mutex;
 use memory::{Reserved, Shortage};
 
 use self::killed::Killed;
@@ -60,9 +60,6 @@ impl fmt::Debug for OomNotice {
 pub struct OomKiller {
     chosen: Mutex<Chosen>,
     kills: AtomicU64,
-    /// Guards nothing: what waits on `killed` reads `kills`.
-    waiting: Mutex<()>,
-    killed: Condvar,
     notice: Option<OomNotice>,
 }
 
@@ -138,8 +135,6 @@ impl OomKiller {
         OomKiller {
             chosen: Mutex::default(),
             kills: AtomicU64::new(0),
-            waiting: Mutex::new(()),
-            killed: Condvar::new(),
             notice,
         }
     }
@@ -150,22 +145,8 @@ impl OomKiller {
         self.kills.load(Ordering::Acquire)
     }
 
-    /// For threads that are no tasks (the control server): blocks until more than `seen` processes have
-    /// been killed, or the time is over; how many there are now.
-    #[must_use]
-    pub fn wait_for_kill(&self, seen: u64, timeout: Duration) -> u64 {
-        let mut waiting = self.waiting.lock();
-        if self.kills() <= seen {
-            self.killed.wait_for(&mut waiting, timeout);
-        }
-        self.kills()
-    }
-
     fn count(&self) {
-        let waiting = self.waiting.lock();
         self.kills.fetch_add(1, Ordering::Release);
-        self.killed.notify_all();
-        drop(waiting);
     }
 }
 

@@ -503,9 +503,3 @@ fn receivers_of(at: &Path) -> Vec<Arc<Mount>> {
         .retain(|receiver| receiver.namespace().is_some() && at.dentry.is_within(receiver.root()));
     receivers
 }
-
-/// The flags that a new mount gets if none are asked for.
-impl MountFlags {
-    /// `relatime`.
-    pub const DEFAULT: MountFlags = MountFlags::RELATIME;
-}
