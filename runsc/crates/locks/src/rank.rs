@@ -25,6 +25,10 @@ pub(crate) enum Chain {
 
 /// What the checks know of a rank.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(debug_assertions),
+    expect(dead_code, reason = "builds without the checks do not read it")
+)]
 pub struct Place {
     name: &'static str,
     pub(crate) chain: Chain,
