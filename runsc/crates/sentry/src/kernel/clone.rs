@@ -167,6 +167,11 @@ fn check(task: &Task, request: &CloneRequest) -> Result<()> {
     if has(CloneFlags::NEWTIME) {
         return Err(Errno::EINVAL);
     }
+    // A thread has its number where its group has (`man 2 clone`).
+    let is_apart = !Arc::ptr_eq(&task.child_pid_ns.lock(), &task.pid_namespace());
+    if has(CloneFlags::THREAD) && is_apart {
+        return Err(Errno::EINVAL);
+    }
     let is_init = task.group().parent().is_none() || task.group().pid() == 1;
     if has(CloneFlags::PARENT) && is_init {
         return Err(Errno::EINVAL);
