@@ -37,24 +37,6 @@ const SETSIGMASK: u32 = 0x420b;
 const GET_SYSCALL_INFO: u32 = 0x420e;
 const GET_RSEQ_CONFIGURATION: u32 = 0x420f;
 
-/// Every request that this module makes.
-pub const REQUESTS: &[u32] = &[
-    POKEDATA,
-    CONT,
-    SETREGS,
-    GETREGS,
-    DETACH,
-    SYSEMU,
-    GETSIGINFO,
-    GETREGSET,
-    SETREGSET,
-    SEIZE,
-    INTERRUPT,
-    SETSIGMASK,
-    GET_SYSCALL_INFO,
-    GET_RSEQ_CONFIGURATION,
-];
-
 const NT_X86_XSTATE: usize = 0x202;
 
 /// What `PTRACE_GETSIGINFO` tells of a signal that stopped a thread.

@@ -43,13 +43,12 @@ const fn any(name: &'static str, number: c_long, reason: &'static str) -> HostCa
 /// What the ptrace platform calls after its set-up, besides what every process here may: locks, its
 /// own descriptors (`F_DUPFD_CLOEXEC`, `close`), writing to files, and the CPUs that a thread may use.
 pub const PTRACE_HOST_CALLS: &[HostCall] = &[
-    HostCall {
-        name: "ptrace",
-        number: libc::SYS_ptrace,
-        argument: 0,
-        values: host::ptrace::REQUESTS,
-        reason: "run, stop and inspect stub threads, and map in them",
-    },
+    // Some for each call of the application: the host answers a call that no argument is checked of without the filter.
+    any(
+        "ptrace",
+        libc::SYS_ptrace,
+        "run, stop and inspect stub threads, and map in them",
+    ),
     any(
         "wait4",
         libc::SYS_wait4,
