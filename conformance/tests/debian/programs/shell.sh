@@ -19,8 +19,8 @@ sleep 100 & sleep 200 &
 jobs | sed 's/[[:space:]]\+/ /g'
 kill -STOP %1; sleep 0.2; jobs -s | sed 's/[[:space:]]\+/ /g'
 kill -CONT %1; kill %1; wait %1 2>/dev/null; kill %2; wait %2 2>/dev/null
-# Without job control: on a busy host, bash loses a process of a pipeline in $() now and then.
-set +m; echo "jobs left: $(jobs -r | wc -l)"
+# Without a process of its own: on a busy host, bash loses those of a pipeline in $() now and then.
+set +m; running=$(jobs -r); echo "jobs left: ${#running}"
 
 # A terminal of its own: a foreground job is stopped with ^Z, goes on in the background, and is ended with ^C.
 python3 - <<'END'
