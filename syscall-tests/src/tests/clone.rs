@@ -29,6 +29,7 @@ cases!(
     clone_sighand_shares_handlers,
     clone_parent_makes_a_sibling,
     init_of_a_namespace_has_no_siblings,
+    namespace_of_children_is_chosen_once,
     no_threads_in_the_namespace_of_children,
     namespace_whose_first_process_fails_is_dead,
     clone_flag_combinations_are_checked,
@@ -296,6 +297,16 @@ fn init_of_a_namespace_has_no_siblings() -> Outcome {
             i32::from(refused.is_err_and(|error| error.errno == libc::EINVAL))
         })?;
         check_eq!(init.wait()?.code(), Some(1));
+        Ok(())
+    })
+}
+
+fn namespace_of_children_is_chosen_once() -> Outcome {
+    process::in_child(|| {
+        sys!(SYS_unshare, libc::CLONE_NEWPID)?;
+        errno_is!(sys!(SYS_unshare, libc::CLONE_NEWPID), EINVAL);
+        let flags = libc::CLONE_NEWPID | libc::SIGCHLD;
+        errno_is!(sys!(SYS_clone, flags, 0, 0, 0, 0), EINVAL);
         Ok(())
     })
 }

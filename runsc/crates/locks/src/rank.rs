@@ -1,10 +1,10 @@
 //! The order of the kernel's locks, a type for each place in it.
 //!
 //! Files and memory: [`Rename`] > [`Dentry`] > [`Metadata`] > [`Offset`] > [`Listing`] > [`Mappings`] > [`Active`] >
-//! [`HostFile`].
+//! [`Content`] > [`HostFile`].
 //! Processes: [`TaskSet`] > [`Group`] > [`GroupSignals`] > [`TaskSignals`] > [`Queue`].
 //!
-//! The first five of files and the last are sleeping locks: what they protect is read and written through the gofer.
+//! The first five of files and the last two are sleeping locks: what they protect is read and written through the gofer.
 
 use std::fmt;
 
@@ -85,8 +85,10 @@ ranks! {
     Mappings: Files 5 Fault;
     /// The pages of an address space that are present.
     Active: Files 6 Fault;
+    /// An overlay's own copy of a file, which faults look at. It is made before.
+    Content: Files 7 Sleeping;
     /// An inode's descriptor of the host, which faults look at. It is opened before.
-    HostFile: Files 7 Sleeping;
+    HostFile: Files 8 Sleeping;
     /// The tree of processes.
     TaskSet: Processes 0 Plain;
     /// The links of a thread group.

@@ -332,7 +332,7 @@ fn make_known(
 ) -> Result<(u32, Option<Event>)> {
     crate::kernel::namespaces::unshare(child, request.flags)?;
     if request.flags.contains(CloneFlags::NEWPID) {
-        new_pid_namespace(child)?;
+        new_pid_namespace(task, child)?;
     }
     let pidfd = open_pidfd(task, request, child)
         .inspect_err(|_| child.child_pid_ns.lock().first_process_failed())?;
@@ -345,12 +345,18 @@ fn make_known(
     published
 }
 
-/// The child is to be the init of a pid namespace, which its user namespace owns; ENOSPC.
-fn new_pid_namespace(child: &Task) -> Result<()> {
-    let user_ns = child.credentials().user_ns.clone();
-    let ino = child.kernel().namespace_ids.allocate();
-    let mut slot = child.child_pid_ns.lock();
-    *slot = slot.nested(ino, user_ns)?;
+/// What `holder` makes is to be in a new pid namespace within that of `maker`, which may be the same; the user namespace
+/// of `holder` owns it. EINVAL if its children were to be in another one already (`man 7 pid_namespaces`), whose number 1
+/// would not be its init; ENOSPC.
+pub(crate) fn new_pid_namespace(maker: &Task, holder: &Task) -> Result<()> {
+    let user_ns = holder.credentials().user_ns.clone();
+    let ino = holder.kernel().namespace_ids.allocate();
+    let active = maker.pid_namespace();
+    let mut slot = holder.child_pid_ns.lock();
+    if !Arc::ptr_eq(&slot, &active) {
+        return Err(Errno::EINVAL);
+    }
+    *slot = active.nested(ino, user_ns)?;
     Ok(())
 }
 

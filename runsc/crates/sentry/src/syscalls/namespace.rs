@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{Result, SyscallResult};
 use crate::fs::{nsfs, pidfd};
-use crate::kernel::clone::CloneFlags;
+use crate::kernel::clone::{self, CloneFlags};
 use crate::kernel::credentials::Capability;
 use crate::kernel::namespaces;
 use crate::kernel::ptrace::access;
@@ -77,10 +77,7 @@ fn unshare(task: &Task, flags: u64) -> SyscallResult {
     }
     namespaces::unshare(task, flags)?;
     if flags.contains(CloneFlags::NEWPID) {
-        let kernel = task.kernel();
-        let user_ns = task.credentials().user_ns.clone();
-        let ino = kernel.namespace_ids.allocate();
-        *task.child_pid_ns.lock() = task.pid_namespace().nested(ino, user_ns)?;
+        clone::new_pid_namespace(task, task)?;
     }
     Ok(0)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use abi::Errno;
-use locks::Mutex;
+use locks::{Mutex, rank};
 
 use super::Core;
 use super::directory::Entries;
@@ -32,7 +32,7 @@ pub struct OverlayInode {
     /// None as long as the lower file's attributes are true.
     own: Mutex<Option<OwnAttr>>,
     /// The contents of a regular file; none as long as the lower file's are true.
-    pub(super) content: Mutex<Option<Arc<PageStore>>>,
+    pub(super) content: Mutex<Option<Arc<PageStore>>, rank::Content>,
     /// What a directory has and the lower one has not, or the other way round.
     pub(super) entries: Mutex<Entries>,
     /// The target of a symbolic link of our own.
