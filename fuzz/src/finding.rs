@@ -51,6 +51,22 @@ pub(crate) fn in_text(place: &str, text: &str) -> Option<Finding> {
     Some(Finding::new("log", format!("{place}: {line}")))
 }
 
+/// The logs in a directory.
+pub(crate) fn logs(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
+/// What no log may have, one finding a log.
+pub(crate) fn in_logs(logs: &[PathBuf]) -> Vec<Finding> {
+    let look = |path: &PathBuf| {
+        let text = fs::read(path).unwrap_or_default();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        in_text(&name, &String::from_utf8_lossy(&text))
+    };
+    logs.iter().filter_map(look).collect()
+}
+
 /// Writes a session's summary and findings to a directory, and the end of its logs, `most` bytes of each.
 ///
 /// # Errors

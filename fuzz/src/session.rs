@@ -101,6 +101,17 @@ impl Scene {
         })
     }
 
+    /// The runtime under test with its debug logs in a directory, and more flags.
+    pub(crate) fn runtime(&self, logs: &Path, more: &[&str]) -> Runtime {
+        let logs = format!("--debug-log-dir={}", logs.display());
+        let flags = ["--network=none", "--debug", &logs];
+        let flags = flags.iter().chain(more).map(OsString::from).collect();
+        Runtime {
+            given: Some(("fuzzed".to_owned(), flags)),
+            ..self.runtime.clone()
+        }
+    }
+
     /// Runs the session of a seed.
     ///
     /// # Errors
@@ -113,7 +124,7 @@ impl Scene {
             session.findings.push(finding);
         }
         let gone = session.end();
-        session.look_at_logs();
+        session.findings.extend(finding::in_logs(&session.logs()));
         let platform = self.runtime.platform.as_deref().unwrap_or("");
         let summary = format!(
             "{platform} {plan}: {} calls, {} pings (slowest {:.1} s, {} refused), gone in {:.1} s; {}",
@@ -167,19 +178,14 @@ impl Session {
             Root::Overlay => Some(overlay(bundle.rootfs(), directory.path())?),
             Root::Plain | Root::OwnOverlay => None,
         };
-        let logs = directory.path().join("logs");
-        let mut flags: Vec<OsString> = ["--network=none", "--debug"].map(OsString::from).to_vec();
-        flags.push(format!("--debug-log-dir={}", logs.display()).into());
+        let mut more = Vec::new();
         if scene.trace {
-            flags.push("--strace".into());
+            more.push("--strace");
         }
         if plan.root == Root::OwnOverlay {
-            flags.push("--overlay2=root:memory".into());
+            more.push("--overlay2=root:memory");
         }
-        let runtime = Runtime {
-            given: Some(("fuzzed".to_owned(), flags)),
-            ..scene.runtime.clone()
-        };
+        let runtime = scene.runtime(&directory.path().join("logs"), &more);
         Ok(Session {
             plan: plan.clone(),
             seconds: scene.seconds,
@@ -431,24 +437,8 @@ impl Session {
         }
     }
 
-    fn look_at_logs(&mut self) {
-        for path in self.logs() {
-            let text = fs::read(&path).unwrap_or_default();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            self.findings
-                .extend(finding::in_text(&name, &String::from_utf8_lossy(&text)));
-        }
-    }
-
     fn logs(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.directory.path().join("logs"))
-            .into_iter()
-            .flatten();
-        entries.flatten().map(|entry| entry.path()).collect()
+        finding::logs(&self.directory.path().join("logs"))
     }
 }
 

@@ -9,7 +9,6 @@ use fixtures::build;
 use fixtures::bundle::Bundle;
 use fixtures::command;
 use fixtures::container::Container;
-use fixtures::runtime::Runtime;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
@@ -68,15 +67,7 @@ impl Trial {
         let logs = tempfile::Builder::new().prefix("fuzz-").tempdir()?;
         let bundle = Bundle::empty()?;
         build::install(&scene.guest, bundle.rootfs(), GUEST)?;
-        let flags = [
-            "--network=none",
-            "--debug",
-            &format!("--debug-log-dir={}", logs.path().display()),
-        ];
-        let runtime = Runtime {
-            given: Some(("fuzzed".to_owned(), flags.map(Into::into).to_vec())),
-            ..scene.runtime.clone()
-        };
+        let runtime = scene.runtime(logs.path(), &[]);
         let container = Container::of(runtime, bundle)?;
         fs::write(container.bundle.path().join("config.json"), text)?;
         Ok(Trial { container, logs })
@@ -100,15 +91,7 @@ impl Trial {
         if let Err(error) = deleted {
             findings.push(Finding::new("delete", error.to_string()));
         }
-        for path in self.files() {
-            let text = fs::read(&path).unwrap_or_default();
-            let is_log = path.starts_with(self.logs.path());
-            findings.extend(
-                is_log
-                    .then(|| String::from_utf8_lossy(&text))
-                    .and_then(|text| finding::in_text(&path.display().to_string(), &text)),
-            );
-        }
+        findings.extend(finding::in_logs(&self.logs()));
         findings.extend(self.left());
         let ran = output.is_ok_and(|output| output.stdout.contains("pong"));
         Ok((ran, findings))
@@ -131,12 +114,14 @@ impl Trial {
             .then(|| Finding::new("left", format!("{:?}", list())))
     }
 
+    fn logs(&self) -> Vec<PathBuf> {
+        finding::logs(self.logs.path())
+    }
+
     /// What a finding keeps.
     fn files(&self) -> Vec<PathBuf> {
-        let logs = fs::read_dir(self.logs.path()).into_iter().flatten();
-        let logs = logs.flatten().map(|entry| entry.path());
-        logs.chain([self.container.bundle.path().join("config.json")])
-            .collect()
+        let config = self.container.bundle.path().join("config.json");
+        self.logs().into_iter().chain([config]).collect()
     }
 }
 

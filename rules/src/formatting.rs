@@ -50,14 +50,12 @@ mod tests {
 
     #[test]
     fn files_out_of_form_are_found() {
-        let directory = std::env::temp_dir().join(format!("rules-format-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for (name, text) in [("good.rs", "fn f() {}\n"), ("bad.rs", "fn  f( ){}\n")] {
-            std::fs::write(directory.join(name), text).unwrap();
+            std::fs::write(directory.path().join(name), text).unwrap();
         }
         let sources = ["good.rs", "bad.rs"].map(|name| Source::parse(name, "").unwrap());
-        let breaks = check(&directory, &sources).unwrap();
-        std::fs::remove_dir_all(&directory).unwrap();
+        let breaks = check(directory.path(), &sources).unwrap();
         let places: Vec<&str> = breaks.iter().map(|found| found.place.as_str()).collect();
         assert_eq!(places, ["bad.rs"]);
     }

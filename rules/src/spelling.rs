@@ -43,15 +43,10 @@ mod tests {
 
     #[test]
     fn slips_are_found() {
-        let directory = std::env::temp_dir().join(format!("rules-spelling-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(
-            directory.join("a.md"),
-            "It recieves nothing.\nAll is well.\n",
-        )
-        .unwrap();
-        let breaks = of(&directory, &["a.md".to_owned()]).unwrap();
-        std::fs::remove_dir_all(&directory).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let text = "It recieves nothing.\nAll is well.\n";
+        std::fs::write(directory.path().join("a.md"), text).unwrap();
+        let breaks = of(directory.path(), &["a.md".to_owned()]).unwrap();
         assert_eq!(breaks.len(), 1, "{breaks:?}");
         assert_eq!(breaks[0].place, "a.md:1");
     }
