@@ -25,6 +25,7 @@ cases!(
     waitid_nohang_without_event_clears_pid,
     rusage_is_filled,
     ignored_sigchld_reaps,
+    ignored_sigchld_leaves_no_zombie_for_a_moment,
     no_child_wait_flag_reaps,
     sigchld_carries_the_child,
     zombie_still_exists,
@@ -317,6 +318,23 @@ fn ignored_sigchld_reaps() -> Outcome {
     errno_is!(wait4(child.pid, 0), ECHILD);
     errno_is!(sys!(SYS_kill, child.pid, 0), ESRCH);
     child.forget();
+    Ok(())
+}
+
+/// Whoever looks all the time sees it alive, and then no child.
+fn ignored_sigchld_leaves_no_zombie_for_a_moment() -> Outcome {
+    signal::set_disposition(libc::SIGCHLD, libc::SIG_IGN)?;
+    for _ in 0..200 {
+        let child = process::fork(|| 1)?;
+        let end = loop {
+            match wait4(child.pid, libc::WNOHANG) {
+                Ok((0, _)) => {}
+                end => break end,
+            }
+        };
+        errno_is!(end, ECHILD);
+        child.forget();
+    }
     Ok(())
 }
 

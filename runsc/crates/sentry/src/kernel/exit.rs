@@ -218,20 +218,18 @@ fn tell_tracer_of_thread(task: &Arc<Task>) {
         let own = *task.exit_status.lock();
         links.exiting.or(own).unwrap_or(ExitStatus::Exited(0))
     };
+    let _tree = task.kernel().task_set.lock();
     tell_tracer(task, &tracer, status);
 }
 
 /// Notes for the tracer's waits how `task` ended, and wakes them; a tracer that ignores its children forgets.
-/// Whether the tracer is to wait for it.
+/// Whether the tracer is to wait for it. The task set must be locked.
 fn tell_tracer(task: &Arc<Task>, tracer: &Arc<Task>, status: ExitStatus) -> bool {
-    let recorded = {
-        let _tree = task.kernel().task_set.lock();
-        let discards = state::discards_children(tracer.group());
-        if discards {
-            attach::forget(tracer, task);
-        }
-        !discards && attach::record_end(task, tracer, status)
-    };
+    let discards = state::discards_children(tracer.group());
+    if discards {
+        attach::forget(tracer, task);
+    }
+    let recorded = !discards && attach::record_end(task, tracer, status);
     let (code, value) = exit_code(status);
     ptrace::stop::notify(task, tracer, code, value);
     recorded
@@ -258,12 +256,7 @@ pub(crate) fn tell_parent_of_released(leader: &Arc<Task>) {
         return;
     }
     let _tree = leader.kernel().task_set.lock();
-    let reap = group
-        .parent()
-        .is_none_or(|parent| notify_parent(group, &parent));
-    if reap {
-        reap_locked(group);
-    }
+    tell_parent(group);
 }
 
 /// How the group ended, for its parent.
@@ -277,45 +270,37 @@ pub(crate) fn status_of(group: &ThreadGroup) -> ExitStatus {
 
 /// The last thread of a group is gone: children find new parents, the parent is told.
 fn finish_group(task: &Arc<Task>, group: &Arc<ThreadGroup>) {
-    let kernel = task.kernel();
     crate::kernel::timers::release(group);
     crate::kernel::ipc::release(task, group);
     crate::kernel::job_control::group_exited(group);
     let status = status_of(group);
-    let (mut reap, tracer) = become_zombie(group);
-    if let (Some(tracer), Some(leader)) = (tracer, group.leader())
-        && !tell_tracer(&leader, &tracer, status)
-    {
-        let _tree = kernel.task_set.lock();
-        reap = tell_parent(group);
-    }
     tracing::debug!(pid = group.pid(), ?status, "a thread group exited");
-    group.report_exit(status);
+    become_zombie(group, status);
     group.exit_event.wake(Events::IN);
-    if reap {
-        let _tree = kernel.task_set.lock();
-        reap_locked(group);
-    }
 }
 
-/// The group is there to be waited for. In one step with that, its children find new parents and its own is told:
-/// whoever reaps it finds nothing left to do. Returns whether it is to be reaped at once; and who traces it, if that is
-/// not its parent and is to be told first.
-fn become_zombie(group: &Arc<ThreadGroup>) -> (bool, Option<Arc<Task>>) {
+/// The group is there to be waited for. In one step with that, its children find new parents, who traces it is told,
+/// else its parent; and it is reaped, if nobody is to wait for it: a wait in between would see what was ignored.
+fn become_zombie(group: &Arc<ThreadGroup>, status: ExitStatus) {
     let _tree = group.kernel().task_set.lock();
     group.links.lock().zombie = true;
     adopt_children(group);
-    match attach::foreign_tracer(group) {
-        Some(tracer) => (false, Some(tracer)),
-        None => (tell_parent(group), None),
+    // Before it can be reaped: an init whose last process is gone ends the sandbox.
+    group.report_exit(status);
+    let tracer = attach::foreign_tracer(group).zip(group.leader());
+    if !tracer.is_some_and(|(tracer, leader)| tell_tracer(&leader, &tracer, status)) {
+        tell_parent(group);
     }
 }
 
-/// Tells the parent of a zombie; whether it is to be reaped at once. The task set must be locked.
-fn tell_parent(group: &Arc<ThreadGroup>) -> bool {
-    group
+/// Tells the parent of a zombie, or reaps the zombie if that is not to wait for it. The task set must be locked.
+fn tell_parent(group: &Arc<ThreadGroup>) {
+    if group
         .parent()
         .is_none_or(|parent| notify_parent(group, &parent))
+    {
+        reap_locked(group);
+    }
 }
 
 /// Gives the children of an exiting group to the nearest living subreaper, else to the namespace's init.
