@@ -47,7 +47,7 @@ fn the_maker_fails_or_dies_and_everybody_else_lives() {
         let (line, verdict) = try_kind(&program, &kind);
         println!("{line}");
         if let Err(reason) = verdict {
-            bad.push(format!("{line}: {reason}"));
+            bad.push(format!("{reason}: {line}"));
         }
     }
     assert!(bad.is_empty(), "{}", bad.join("\n"));

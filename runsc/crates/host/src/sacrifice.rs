@@ -5,7 +5,7 @@
 //! (`memory.oom_control` of version 1, `oom_kill` in `memory.events` of version 2). The sacrifice sits
 //! in the group, is the killer's first choice (`oom_score_adj` 1000), and on request takes memory until
 //! the group has none left. A keeper, small and with a filter of its own, forks the next one once the
-//! last is gone, so that each request has its event; one that was not killed was no event, and is not told.
+//! last is gone, so that each request has its event, and tells whether one was killed or had all that it may take.
 //! Neither holds anything but two pipes.
 
 #![expect(
@@ -25,13 +25,18 @@ const PAGE: usize = 4096;
 const LEAST_BYTES: usize = 64 * PAGE;
 /// How long the keeper waits before it tries again.
 const RETRY_NS: i64 = 100_000_000;
+const KILLED: u8 = b'x';
+const LIVED: u8 = b'-';
+/// The exit code of one that was asked, and took all that it may.
+const TOOK_ALL: i32 = 1;
 
 /// The process, waiting.
 #[derive(Debug)]
 pub struct Sacrifice {
     /// A byte written here wakes it.
     wake: OwnedFd,
-    /// A byte comes when it has been killed; end of file when there will be no other.
+    /// [`KILLED`] comes when it has been killed, [`LIVED`] when it has taken all that it may and was not; end of file
+    /// when there will be no other.
     gone: OwnedFd,
 }
 
@@ -54,7 +59,7 @@ impl Sacrifice {
                 if confine() {
                     keep(most_bytes);
                 }
-                exit()
+                exit(0)
             }
             _ => Ok(Sacrifice { wake, gone }),
         }
@@ -69,7 +74,7 @@ impl Sacrifice {
         // There is no keeper any more: then no event can be made.
         rustix::io::write(&self.wake, b"x").is_ok()
             && self.is_gone(timeout_ms)
-            && matches!(rustix::io::read(&self.gone, &mut last), Ok(1..))
+            && matches!(rustix::io::read(&self.gone, &mut last), Ok(1..) if last[0] == KILLED)
     }
 
     fn is_gone(&self, timeout_ms: u32) -> bool {
@@ -122,9 +127,14 @@ fn keep(most_bytes: usize) {
                 if waited != child {
                     return;
                 }
-                if !libc::WIFSIGNALED(status) {
+                let told = if libc::WIFSIGNALED(status) {
+                    tell(KILLED)
+                } else {
+                    let told = libc::WEXITSTATUS(status) != TOOK_ALL || tell(LIVED);
                     sleep(RETRY_NS);
-                } else if !tell() {
+                    told
+                };
+                if !told {
                     return;
                 }
             }
@@ -133,9 +143,9 @@ fn keep(most_bytes: usize) {
 }
 
 /// Writes the byte; whether there is still somebody to read it.
-fn tell() -> bool {
-    // SAFETY: one byte of a static string.
-    let told = unsafe { libc::syscall(libc::SYS_write, 1, c"x".as_ptr(), 1) };
+fn tell(byte: u8) -> bool {
+    // SAFETY: one byte, which lives until the call returns.
+    let told = unsafe { libc::syscall(libc::SYS_write, 1, &raw const byte, 1) };
     told == 1
 }
 
@@ -161,10 +171,11 @@ fn wait_and_take(most_bytes: usize) -> ! {
                 for at in (0..bytes).step_by(PAGE) {
                     memory.add(at).write_volatile(1);
                 }
+                exit(TOOK_ALL);
             }
         }
     }
-    exit()
+    exit(0)
 }
 
 /// Address space to take memory in, as much of `most_bytes` as the host gives: without overcommitment it gives less.
@@ -190,10 +201,10 @@ fn reserve(most_bytes: usize) -> Option<(*mut u8, usize)> {
     None
 }
 
-fn exit() -> ! {
+fn exit(code: i32) -> ! {
     loop {
         // SAFETY: a plain system call; filtered or not, it ends the one thread.
-        unsafe { libc::syscall(libc::SYS_exit, 0) };
+        unsafe { libc::syscall(libc::SYS_exit, code) };
     }
 }
 
@@ -261,9 +272,11 @@ mod tests {
     #[test]
     fn an_end_without_a_kill_is_none() {
         let sacrifice = prepare(1 << 20, true);
+        let start = Instant::now();
         for _ in 0..2 {
-            assert!(!sacrifice.offer(500));
+            assert!(!sacrifice.offer(60_000));
         }
+        assert!(start.elapsed().as_secs() < 30, "it waited for a kill");
     }
 
     #[test]

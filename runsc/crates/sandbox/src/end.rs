@@ -1,6 +1,6 @@
 //! The sandbox's end: asked for once, and put off for a moment until those who wait have been told.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -18,6 +18,7 @@ pub(crate) struct End {
 struct State {
     code: Option<u8>,
     answers_due: usize,
+    not_before: Option<Instant>,
 }
 
 /// An answer that the end waits for.
@@ -34,7 +35,12 @@ impl End {
         self.changed.notify_all();
     }
 
-    /// Waits for the end, and then for the answers that are due, but not for long.
+    /// The sandbox is not to end before `time`: something else has to be seen first.
+    pub(crate) fn not_before(&self, time: Instant) {
+        self.state.lock().not_before = Some(time);
+    }
+
+    /// Waits for the end, and then for the answers that are due and the earliest time, but not for long.
     pub(crate) fn wait(&self) -> u8 {
         let mut state = self.state.lock();
         loop {
@@ -47,6 +53,11 @@ impl End {
                     break;
                 }
             }
+            let left = state
+                .not_before
+                .map(|time| time.saturating_duration_since(Instant::now()));
+            drop(state);
+            std::thread::sleep(left.unwrap_or_default());
             return code;
         }
     }
@@ -67,6 +78,8 @@ impl Drop for AnswerDue<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::End;
 
     #[test]
@@ -75,6 +88,16 @@ mod tests {
         end.with(3);
         end.with(4);
         assert_eq!(end.wait(), 3);
+    }
+
+    #[test]
+    fn the_end_waits_for_its_earliest_time() {
+        let end = End::default();
+        let time = Instant::now() + Duration::from_millis(20);
+        end.not_before(time);
+        end.with(0);
+        assert_eq!(end.wait(), 0);
+        assert!(Instant::now() >= time);
     }
 
     #[test]

@@ -10,14 +10,12 @@ use control::{
     ProcessInfo, Reply, StartHook, Target, Usage,
 };
 use gofer::RemoteTree;
-use host::sacrifice::Sacrifice;
 use memory::{HostMemory, MemoryFile};
 use parking_lot::Mutex;
 use platform::Platform;
 use sentry::kernel::cgroup;
 use sentry::kernel::kernel::{Kernel, KernelConfig};
 use sentry::kernel::namespaces::UtsNames;
-use sentry::kernel::oom::OomNotice;
 use sentry::kernel::process::{ProcessSpec, StartError};
 use sentry::kernel::signal::{Signal, SignalInfo, send};
 use sentry::kernel::thread_group::ThreadGroup;
@@ -28,6 +26,7 @@ use sentry::vfs::mount::MountNamespace;
 use crate::end::End;
 use crate::error::SandboxError;
 use crate::notices;
+use crate::oom_events::OomEvents;
 use crate::start_hook::HookFiles;
 use crate::terminal::Terminal;
 use crate::{mounts, processes, start, start_hook};
@@ -144,7 +143,7 @@ impl Guest {
     pub(crate) fn new(
         config: BootConfig,
         platform: Arc<Platform>,
-        host_memory: (HostMemory, Option<Sacrifice>),
+        host_memory: (HostMemory, Option<OomEvents>),
         gofer: OwnedFd,
         stdio: Vec<OwnedFd>,
         preserved: Vec<OwnedFd>,
@@ -472,7 +471,7 @@ fn id_range(map: &IdentityMap) -> [u32; 3] {
 fn make_kernel(
     config: &BootConfig,
     platform: Arc<Platform>,
-    (host_memory, sacrifice): (HostMemory, Option<Sacrifice>),
+    (host_memory, oom_events): (HostMemory, Option<OomEvents>),
 ) -> Result<Arc<Kernel>, SandboxError> {
     let container = &config.container;
     let memory = MemoryFile::with_host_memory(container.memory_limit_bytes, host_memory)
@@ -495,8 +494,7 @@ fn make_kernel(
         tracing::warn!("-strace-syscalls: there is no system call {name:?}");
     }
     Ok(Kernel::new(KernelConfig {
-        on_oom: sacrifice
-            .map(|sacrifice| notice(sacrifice, Arc::clone(&memory), Arc::clone(&platform))),
+        on_oom: oom_events.map(|events| events.notice(&memory, &platform)),
         platform,
         memory,
         names: UtsNames {
@@ -510,24 +508,6 @@ fn make_kernel(
         strace,
         uid_map: container.uid_map.iter().map(id_range).collect(),
         gid_map: container.gid_map.iter().map(id_range).collect(),
-    }))
-}
-
-/// How long the host's OOM killer may take: on a busy machine there is much to be done until it acts.
-const SACRIFICE_TIMEOUT_MS: u32 = 5_000;
-/// How long those who watch the control group have to pass the event on. The end of a container overtakes it where
-/// they do both at once, as containerd's shim does.
-const LISTENERS_TIME: Duration = Duration::from_millis(100);
-
-/// Before a process of the guest is killed, the host's control group has its own event of that, and whoever
-/// watches the group has seen it: the end of the process may be the end of the container.
-fn notice(sacrifice: Sacrifice, memory: Arc<MemoryFile>, platform: Arc<Platform>) -> OomNotice {
-    OomNotice(Arc::new(move || {
-        memory.forget_view();
-        platform.forget_view();
-        if sacrifice.offer(SACRIFICE_TIMEOUT_MS) {
-            std::thread::sleep(LISTENERS_TIME);
-        }
     }))
 }
 

@@ -14,6 +14,7 @@ mod lockdown;
 mod masks;
 mod mounts;
 mod notices;
+mod oom_events;
 mod platform_list;
 mod processes;
 mod server;
@@ -37,6 +38,7 @@ use crate::end::End;
 use crate::error::SandboxError;
 use crate::guest::Guest;
 use crate::inputs::Inputs;
+use crate::oom_events::OomEvents;
 
 /// The exit code of every failure of the sandbox's own.
 const FAILURE: u8 = 128;
@@ -96,10 +98,11 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     let platform = lockdown::make_platform(&config, platform_device)?;
     let host_calls = platform.host_calls();
     let denied = config.log.denied_report("sandbox");
+    let oom_events = sacrifice.map(|sacrifice| OomEvents::new(sacrifice, end));
     let guest = Guest::new(
         config,
         platform,
-        (host_memory, sacrifice),
+        (host_memory, oom_events),
         gofer,
         stdio,
         preserved,
