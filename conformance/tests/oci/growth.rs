@@ -77,7 +77,7 @@ fn try_kind(program: &Path, kind: &str) -> (String, Result<(), String>) {
     let running = Running::start(&mut container.run_command(flags)).unwrap();
     let (seen, output) = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| watch(&group));
-        let output = running.finish(Duration::from_secs(120));
+        let output = running.finish(Duration::from_secs(300));
         (watcher.join().unwrap(), output)
     });
     let told = fs::read_to_string(&log).unwrap_or_default();
@@ -133,7 +133,7 @@ fn container(runtime: &Runtime, program: &Path, kind: &str, group: &str) -> Cont
 fn watch(group: &str) -> Seen {
     let mut seen = Seen::default();
     let mut there = false;
-    for _ in 0..20_000 {
+    for _ in 0..30_000 {
         let peak = number(group, &["memory.max_usage_in_bytes", "memory.peak"]);
         match peak {
             Some(peak) => {

@@ -7,7 +7,7 @@ use crate::support::process::{self, Child};
 
 const NEIGHBOUR: u32 = 1001;
 /// How long it may take over its work.
-const PATIENCE_MS: i32 = 15_000;
+const PATIENCE_MS: i32 = 60_000;
 
 /// It, and the pipes that lead to it.
 pub(super) struct Neighbour {
