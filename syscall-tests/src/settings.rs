@@ -3,6 +3,8 @@
 //!
 //! One line for each: its name, how many there were, and how it ended.
 
+mod sysv;
+
 use std::ffi::CString;
 
 use crate::case::Failure;
@@ -108,7 +110,8 @@ const ROWS: &[Row] = &[
 pub(crate) fn run(names: &[String]) -> Result<String, Failure> {
     let mut lines = Vec::new();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|other| other == name);
-    for (name, settings, operation) in ROWS.iter().filter(|(name, ..)| wanted(name)) {
+    let rows = ROWS.iter().chain(sysv::ROWS);
+    for (name, settings, operation) in rows.filter(|(name, ..)| wanted(name)) {
         let before = settings
             .iter()
             .map(|(path, _)| crate::support::proc::read(&format!("/proc/sys/{path}")))

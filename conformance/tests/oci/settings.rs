@@ -31,6 +31,16 @@ const ENDS: &[(&str, Option<usize>, &str)] = &[
     ("connections", Some(6), "Resource temporarily unavailable"),
     ("send-buffer", Some(5), "Argument list too long"),
     ("ancillary-data", Some(4), "No buffer space available"),
+    ("message-queues-sysv", Some(3), "No space left on device"),
+    ("message-length", Some(3), "Invalid argument"),
+    ("queue-bytes", Some(5), "Resource temporarily unavailable"),
+    ("semaphores-of-a-set", Some(4), "Invalid argument"),
+    ("semaphores", Some(3), "No space left on device"),
+    ("semaphore-operations", Some(5), "Argument list too long"),
+    ("semaphore-sets", Some(4), "No space left on device"),
+    ("segment-size", Some(3), "Invalid argument"),
+    ("segment-pages", Some(3), "No space left on device"),
+    ("segments", Some(3), "No space left on device"),
 ];
 
 #[rstest]

@@ -4,8 +4,10 @@ use abi::Errno;
 
 use super::sysv::{self, IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT};
 use crate::error::{Result, SyscallResult};
-use crate::kernel::ipc::msg::{self, MAX_MESSAGE, Message, Selection};
+use crate::kernel::ipc::limits;
+use crate::kernel::ipc::msg::{self, Message, Selection};
 use crate::kernel::ipc::{self, permission};
+use crate::kernel::oom;
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
@@ -38,7 +40,7 @@ fn msgget(task: &Task, key: i32, flags: u32) -> SyscallResult {
 
 fn msgsnd(task: &Task, id: i32, address: UserPtr<u8>, len: usize, flags: u32) -> SyscallResult {
     let address = address.address();
-    if len > MAX_MESSAGE {
+    if len > limits::message_len(task) {
         return Err(Errno::EINVAL.into());
     }
     let mm = task.mm();
@@ -46,6 +48,7 @@ fn msgsnd(task: &Task, id: i32, address: UserPtr<u8>, len: usize, flags: u32) ->
     if kind < 1 {
         return Err(Errno::EINVAL.into());
     }
+    let _room = oom::reserve(task, len as u64)?;
     let mut text = vec![0; len];
     if len > 0 {
         mm.read_bytes(address.checked_add(8).ok_or(Errno::EFAULT)?, &mut text)?;

@@ -7,7 +7,8 @@ use zerocopy::IntoBytes;
 use super::sysv::{self, IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT};
 use super::timeout;
 use crate::error::{Result, SyscallResult};
-use crate::kernel::ipc::sem::{self, MAX_OPERATIONS, Operation};
+use crate::kernel::ipc::limits;
+use crate::kernel::ipc::sem::{self, Operation};
 use crate::kernel::ipc::{self, permission};
 use crate::kernel::task::Task;
 use crate::mm::user_ptr::UserPtr;
@@ -79,7 +80,7 @@ fn read_operations(task: &Task, address: usize, count: u32) -> Result<Vec<Operat
     if count == 0 {
         return Err(Errno::EINVAL);
     }
-    if count > MAX_OPERATIONS {
+    if count > limits::semaphore_operations(task) {
         return Err(Errno::E2BIG);
     }
     let mut raw = vec![[0u16; 3]; count];

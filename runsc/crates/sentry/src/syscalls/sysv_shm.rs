@@ -70,7 +70,7 @@ fn shmctl(task: &Task, id: i32, command: i32, address: UserPtr<u8>) -> SyscallRe
     match command {
         IPC_INFO => {
             let (_, highest) = shm::used_info(task);
-            mm.write_bytes(address, &shm::limits_info())?;
+            mm.write_bytes(address, &shm::limits_info(task))?;
             Ok(highest)
         }
         SHM_INFO => {

@@ -82,8 +82,8 @@ const VALUES: &[Value] = &[
     row("kernel/sem_next_id", "-1", I32),
     row("kernel/shm_next_id", "-1", I32),
     row("kernel/shm_rmid_forced", "0", BOOLEAN),
-    row("kernel/shmall", "4503599627370495", u64::MAX),
-    row("kernel/shmmax", "18446744073709547520", u64::MAX),
+    row("kernel/shmall", "18446744073692774399", u64::MAX),
+    row("kernel/shmmax", "18446744073692774399", u64::MAX),
     row("kernel/shmmni", "4096", 32768),
     row("kernel/threads-max", "191000", U32),
     row("kernel/yama/ptrace_scope", "1", 3),
@@ -165,6 +165,11 @@ const VALUES: &[Value] = &[
     row("vm/swappiness", "60", 200),
 ];
 
+fn named(path: &str) -> Option<&'static Value> {
+    let place = VALUES.binary_search_by_key(&path, |value| value.path);
+    VALUES.get(place.ok()?)
+}
+
 /// The values of one kernel that are not Linux's own.
 #[derive(Debug)]
 pub struct Values {
@@ -189,16 +194,19 @@ impl Values {
 
     /// Whether the flag at `path` is set.
     pub(crate) fn flag(&self, path: &str) -> bool {
-        let value = VALUES.iter().find(|value| value.path == path);
-        value.is_some_and(|value| self.get(value) != "0")
+        named(path).is_some_and(|value| self.get(value) != "0")
     }
 
     /// The number at `path`, the first if there are several.
     pub(crate) fn number(&self, path: &str) -> u64 {
-        let value = VALUES.iter().find(|value| value.path == path);
-        let text = value.map(|value| self.get(value)).unwrap_or_default();
-        let first = text.split('\t').next().unwrap_or_default();
-        first.parse().unwrap_or_default()
+        self.number_at(path, 0)
+    }
+
+    /// The number at `path` in this place, counted from 0.
+    pub(crate) fn number_at(&self, path: &str, place: usize) -> u64 {
+        let text = named(path).map(|value| self.get(value)).unwrap_or_default();
+        let number = text.split('\t').nth(place).unwrap_or_default();
+        number.parse().unwrap_or_default()
     }
 
     fn get(&self, value: &'static Value) -> String {
@@ -286,8 +294,7 @@ impl Kernel {
             self.namespaces().uts.names.lock().domain = name.to_vec();
             return Ok(());
         }
-        let value = VALUES.iter().find(|value| value.path == path);
-        self.sysctl.set(value.ok_or(Errno::ENOENT)?, text)
+        self.sysctl.set(named(path).ok_or(Errno::ENOENT)?, text)
     }
 }
 
@@ -295,7 +302,7 @@ impl Kernel {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{VALUES, Values};
+    use super::{VALUES, Values, named};
 
     #[test]
     fn every_first_value_is_valid() {
@@ -313,7 +320,7 @@ mod tests {
     #[test]
     fn values_are_checked_and_remembered() {
         let values = Values::default();
-        let named = |path: &str| VALUES.iter().find(|value| value.path == path).unwrap();
+        let named = |path: &str| named(path).unwrap();
         let range = named("net/ipv4/ping_group_range");
         values.set(range, "0 2147483647\n").unwrap();
         assert_eq!(values.get(range), "0\t2147483647");

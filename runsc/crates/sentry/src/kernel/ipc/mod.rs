@@ -3,6 +3,7 @@
 //! Each kind has a [`table::Table`] of objects per IPC namespace. A table's lock, or an object's, is held for
 //! a moment only: never while a task sleeps or user memory is copied.
 
+pub mod limits;
 pub mod mq;
 pub mod msg;
 pub mod permission;

@@ -7,20 +7,13 @@ use abi::Errno;
 use locks::Mutex;
 
 use super::permission::{Permission, READ, WRITE};
-use super::table::Lookup;
-use super::{count, now, of};
+use super::table::{self, Lookup};
+use super::{count, limits, now, of};
 use crate::error::{Result, SysError};
 use crate::kernel::blocking::Unslept;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::{Events, WaitQueue};
-
-/// Longest message (`kernel.msgmax`).
-pub const MAX_MESSAGE: usize = 8192;
-/// Bytes of a new queue (`kernel.msgmnb`).
-pub const QUEUE_BYTES: usize = 16_384;
-/// Most queues (`kernel.msgmni`).
-pub const MAX_QUEUES: usize = 32_000;
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,13 +75,18 @@ fn stamp(task: &Task) -> Stamp {
 pub fn get(task: &Task, key: i32, flags: u32) -> Result<i32> {
     let namespace = of(task);
     let credentials = task.credentials();
+    let limits = table::Limits {
+        objects: limits::queues(task),
+        parts: 0,
+    };
+    let max_bytes = limits::queue_bytes(task);
     let mut queues = namespace.queues.lock();
     match queues.look_up(key, flags)? {
         Lookup::Found(id, queue) => {
             queue.state.lock().permission.check(&credentials, flags)?;
             Ok(id)
         }
-        Lookup::Missing => queues.add(key, MAX_QUEUES, |sequence, _| {
+        Lookup::Missing => queues.add(key, 0, limits, |sequence, _| {
             task.kernel().memory().check_lasting(Errno::ENOMEM)?;
             let mut permission = Permission::new(&credentials, key, flags);
             permission.sequence = sequence;
@@ -97,7 +95,7 @@ pub fn get(task: &Task, key: i32, flags: u32) -> Result<i32> {
                     permission,
                     messages: VecDeque::new(),
                     bytes: 0,
-                    max_bytes: QUEUE_BYTES,
+                    max_bytes,
                     sent: Stamp::default(),
                     received: Stamp::default(),
                     changed: now(task),
@@ -262,12 +260,12 @@ impl Queue {
         )
     }
 
-    /// `IPC_SET`: owner, mode, size; EPERM above `QUEUE_BYTES` without `CAP_SYS_RESOURCE`.
+    /// `IPC_SET`: owner, mode, size; EPERM above `kernel.msgmnb` without `CAP_SYS_RESOURCE`.
     pub fn set(&self, task: &Task, owner: (u32, u32), mode: u32, max_bytes: u64) -> Result<()> {
         let mut state = self.state.lock();
         state.permission.check_owner(&task.credentials())?;
         let max_bytes = usize::try_from(max_bytes).map_err(|_| Errno::EINVAL)?;
-        if max_bytes > QUEUE_BYTES && !task.has_capability(Capability::SysResource) {
+        if max_bytes > limits::queue_bytes(task) && !task.has_capability(Capability::SysResource) {
             return Err(Errno::EPERM);
         }
         state.permission.set(owner.0, owner.1, mode);
@@ -316,9 +314,9 @@ pub fn info(task: &Task, used: bool) -> (Vec<u8>, u64) {
     let bytes = super::Encoder::default()
         .half(pool)
         .half(map)
-        .half(count(MAX_MESSAGE))
-        .half(count(QUEUE_BYTES))
-        .half(count(MAX_QUEUES))
+        .half(count(limits::message_len(task)))
+        .half(count(limits::queue_bytes(task)))
+        .half(count(limits::queues(task)))
         .half(16)
         .half(total)
         .half(0xffff)

@@ -7,8 +7,8 @@ use abi::Errno;
 use locks::Mutex;
 
 use super::permission::{Permission, READ, WRITE};
-use super::table::Lookup;
-use super::{Encoder, count, now, of};
+use super::table::{self, Lookup};
+use super::{Encoder, count, limits, now, of};
 use crate::error::{Result, SysError};
 use crate::kernel::blocking::Unslept;
 use crate::kernel::task::Task;
@@ -16,12 +16,10 @@ use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::wait_queue::{Events, WaitQueue};
 use crate::time::Deadline;
 
-/// Most semaphores of a set (`SEMMSL`).
-pub const MAX_PER_SET: usize = 32_000;
-/// Most sets (`SEMMNI`).
-pub const MAX_SETS: usize = 32_000;
-/// Most operations of one call (`SEMOPM`).
-pub const MAX_OPERATIONS: usize = 500;
+/// `SEMMAP` and `SEMMNU`, which nothing enforces.
+const MAPS: u32 = 1_024_000_000;
+/// `SEMUME`, which nothing enforces.
+const UNDO_ENTRIES: u32 = 500;
 /// Largest value (`SEMVMX`).
 pub const MAX_VALUE: i32 = 32_767;
 
@@ -88,9 +86,13 @@ enum Obstacle {
 /// `semget(2)`
 pub fn get(task: &Task, key: i32, nr_semaphores: i32, flags: u32) -> Result<i32> {
     let len = usize::try_from(nr_semaphores).map_err(|_| Errno::EINVAL)?;
-    if len > MAX_PER_SET {
+    if len > limits::semaphores_per_set(task) {
         return Err(Errno::EINVAL);
     }
+    let limits = table::Limits {
+        objects: limits::semaphore_sets(task),
+        parts: limits::semaphores(task),
+    };
     let namespace = of(task);
     let credentials = task.credentials();
     let mut sets = namespace.semaphores.lock();
@@ -104,7 +106,7 @@ pub fn get(task: &Task, key: i32, nr_semaphores: i32, flags: u32) -> Result<i32>
             Ok(id)
         }
         Lookup::Missing if len == 0 => Err(Errno::EINVAL),
-        Lookup::Missing => sets.add(key, MAX_SETS, |sequence, _| {
+        Lookup::Missing => sets.add(key, len as u64, limits, |sequence, _| {
             task.kernel().memory().check_lasting(Errno::ENOMEM)?;
             let mut permission = Permission::new(&credentials, key, flags);
             permission.sequence = sequence;
@@ -462,13 +464,13 @@ pub fn info(task: &Task, used: bool) -> (Vec<u8>, u64) {
         (20, MAX_VALUE.unsigned_abs())
     };
     let bytes = Encoder::default()
-        .half(count(MAX_PER_SET * MAX_SETS))
-        .half(count(MAX_SETS))
-        .half(count(MAX_PER_SET * MAX_SETS))
-        .half(count(MAX_PER_SET * MAX_SETS))
-        .half(count(MAX_PER_SET))
-        .half(count(MAX_OPERATIONS))
-        .half(count(MAX_OPERATIONS))
+        .half(MAPS)
+        .half(count(limits::semaphore_sets(task)))
+        .half(u32::try_from(limits::semaphores(task)).unwrap_or(u32::MAX))
+        .half(MAPS)
+        .half(count(limits::semaphores_per_set(task)))
+        .half(count(limits::semaphore_operations(task)))
+        .half(UNDO_ENTRIES)
         .half(usz)
         .half(MAX_VALUE.unsigned_abs())
         .half(aem)

@@ -7,8 +7,8 @@ use locks::Mutex;
 use platform::Access;
 
 use super::permission::{Permission, READ, WRITE};
-use super::table::{Lookup, PRIVATE};
-use super::{Encoder, count, now, of};
+use super::table::{self, Lookup, PRIVATE};
+use super::{Encoder, count, limits, now, of};
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
@@ -18,10 +18,6 @@ use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 use crate::mm::mappable::Mappable;
 use crate::mm::shared_memory::SharedMemory;
 
-/// Most segments (`kernel.shmmni`).
-pub const MAX_SEGMENTS: usize = 4096;
-/// Longest segment in bytes (`kernel.shmmax`): no limit but this.
-pub const MAX_BYTES: u64 = u64::MAX - (1 << 24);
 /// `SHM_DEST`: it goes with its last attachment.
 const DESTROYED: u32 = 0o1000;
 /// `SHM_LOCKED`
@@ -65,6 +61,11 @@ pub struct Attach {
 
 /// `shmget(2)`
 pub fn get(task: &Task, key: i32, len: usize, flags: u32) -> Result<i32> {
+    let limits = table::Limits {
+        objects: limits::segments(task),
+        parts: limits::segment_pages(task),
+    };
+    let longest = limits::segment_bytes(task);
     let namespace = of(task);
     let credentials = task.credentials();
     let mut segments = namespace.segments.lock();
@@ -77,13 +78,13 @@ pub fn get(task: &Task, key: i32, len: usize, flags: u32) -> Result<i32> {
             Ok(id)
         }
         Lookup::Missing => {
-            if len == 0 || len as u64 > MAX_BYTES {
+            if len == 0 || len as u64 > longest {
                 return Err(Errno::EINVAL);
             }
             let size = len
                 .checked_next_multiple_of(PAGE_SIZE)
                 .ok_or(Errno::ENOMEM)? as u64;
-            segments.add(key, MAX_SEGMENTS, |sequence, id| {
+            segments.add(key, size / PAGE_SIZE as u64, limits, |sequence, id| {
                 task.kernel().memory().check_lasting(Errno::ENOMEM)?;
                 let name = format!("00:01 {id} /SYSV{key:08x} (deleted)");
                 let memory = SharedMemory::new(task.kernel().memory(), size, name)
@@ -329,13 +330,14 @@ impl Segment {
 
 /// `IPC_INFO`: a `struct shminfo64`.
 #[must_use]
-pub fn limits_info() -> Vec<u8> {
+pub fn limits_info(task: &Task) -> Vec<u8> {
+    let segments = limits::segments(task) as u64;
     let words = [
-        MAX_BYTES,
+        limits::segment_bytes(task),
         1,
-        MAX_SEGMENTS as u64,
-        MAX_SEGMENTS as u64,
-        MAX_BYTES,
+        segments,
+        segments,
+        limits::segment_pages(task),
     ];
     let encoder = words
         .iter()

@@ -19,6 +19,7 @@ pub const PRIVATE: i32 = 0;
 #[derive(Debug)]
 struct Slot<T> {
     key: i32,
+    parts: u64,
     sequence: u16,
     object: T,
 }
@@ -31,6 +32,8 @@ pub struct Table<T> {
     /// No slot below this is free.
     lowest_free: i32,
     next_sequence: u16,
+    /// The parts of all objects.
+    parts: u64,
 }
 
 impl<T> Default for Table<T> {
@@ -40,8 +43,18 @@ impl<T> Default for Table<T> {
             by_key: HashMap::new(),
             lowest_free: 0,
             next_sequence: 0,
+            parts: 0,
         }
     }
+}
+
+/// How much there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Objects.
+    pub objects: usize,
+    /// What all of them consist of together: semaphores, pages.
+    pub parts: u64,
 }
 
 /// What a `*get` call is to do.
@@ -69,14 +82,17 @@ impl<T: Clone> Table<T> {
         }
     }
 
-    /// Adds what `make` makes, which is told its reuse count and identifier; ENOSPC beyond `limit` objects.
+    /// Adds what `make` makes, an object of so many parts, which is told its reuse count and identifier; ENOSPC
+    /// beyond the limits.
     pub fn add(
         &mut self,
         key: i32,
-        limit: usize,
+        parts: u64,
+        limits: Limits,
         make: impl FnOnce(u16, i32) -> Result<T>,
     ) -> Result<i32> {
-        if self.slots.len() >= limit {
+        let all = self.parts.saturating_add(parts);
+        if self.slots.len() >= limits.objects || all > limits.parts {
             return Err(Errno::ENOSPC);
         }
         let free = (self.lowest_free..SLOTS).find(|index| !self.slots.contains_key(index));
@@ -85,10 +101,12 @@ impl<T: Clone> Table<T> {
         let id = i32::from(sequence) * SLOTS + index;
         let slot = Slot {
             key,
+            parts,
             sequence,
             object: make(sequence, id)?,
         };
         self.slots.insert(index, slot);
+        self.parts = all;
         self.lowest_free = index + 1;
         if key != PRIVATE {
             self.by_key.insert(key, index);
@@ -123,6 +141,7 @@ impl<T: Clone> Table<T> {
         let slot = self.slots.remove(&index)?;
         self.lowest_free = self.lowest_free.min(index);
         self.by_key.remove(&slot.key);
+        self.parts -= slot.parts;
         // The next object in any slot has another identifier.
         self.next_sequence = (self.next_sequence + 1) & 0x7fff;
         Some(slot.object)
@@ -166,16 +185,21 @@ fn id<T>(index: i32, slot: &Slot<T>) -> i32 {
 mod tests {
     use abi::Errno;
 
-    use super::{CREATE, EXCLUSIVE, Lookup, Table};
+    use super::{CREATE, EXCLUSIVE, Limits, Lookup, Table};
+
+    const LIMITS: Limits = Limits {
+        objects: 10,
+        parts: 5,
+    };
 
     #[test]
     fn identifiers_of_removed_objects_do_not_come_back() {
         let mut table: Table<char> = Table::default();
-        let first = table.add(7, 10, |_, _| Ok('a')).unwrap();
+        let first = table.add(7, 0, LIMITS, |_, _| Ok('a')).unwrap();
         assert_eq!(table.get(first), Ok('a'));
         assert_eq!(table.remove(first), Some('a'));
         assert_eq!(table.get(first), Err(Errno::EINVAL));
-        let second = table.add(7, 10, |_, _| Ok('b')).unwrap();
+        let second = table.add(7, 0, LIMITS, |_, _| Ok('b')).unwrap();
         assert_ne!(first, second);
         assert_eq!(table.get(first), Err(Errno::EIDRM));
     }
@@ -185,13 +209,29 @@ mod tests {
         let mut table: Table<char> = Table::default();
         assert!(matches!(table.look_up(7, 0), Err(Errno::ENOENT)));
         assert!(matches!(table.look_up(7, CREATE), Ok(Lookup::Missing)));
-        let id = table.add(7, 1, |_, _| Ok('a')).unwrap();
+        let id = table.add(7, 0, LIMITS, |_, _| Ok('a')).unwrap();
         assert!(matches!(table.look_up(7, 0), Ok(Lookup::Found(found, 'a')) if found == id));
         assert!(matches!(
             table.look_up(7, CREATE | EXCLUSIVE),
             Err(Errno::EEXIST)
         ));
         assert!(matches!(table.look_up(0, 0), Ok(Lookup::Missing)));
-        assert_eq!(table.add(8, 1, |_, _| Ok('b')), Err(Errno::ENOSPC));
+    }
+
+    #[test]
+    fn objects_and_their_parts_are_limited() {
+        let mut table: Table<char> = Table::default();
+        let one = Limits {
+            objects: 1,
+            ..LIMITS
+        };
+        let id = table.add(7, 3, LIMITS, |_, _| Ok('a')).unwrap();
+        assert_eq!(table.add(8, 1, one, |_, _| Ok('b')), Err(Errno::ENOSPC));
+        assert_eq!(table.add(8, 3, LIMITS, |_, _| Ok('b')), Err(Errno::ENOSPC));
+        let other = table.add(8, 2, LIMITS, |_, _| Ok('b')).unwrap();
+        assert_eq!(table.add(9, 1, LIMITS, |_, _| Ok('c')), Err(Errno::ENOSPC));
+        table.remove(id).unwrap();
+        table.add(9, 3, LIMITS, |_, _| Ok('c')).unwrap();
+        table.remove(other).unwrap();
     }
 }
