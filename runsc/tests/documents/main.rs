@@ -142,7 +142,7 @@ fn has_rows(page: &str, rows: &[String]) {
 
 #[test]
 fn sizes_of_filters_are_those_of_the_lists() {
-    use seccomp::{gofer, sacrifice, sandbox, watcher};
+    use seccomp::{gofer, oom_victim, sandbox, watcher};
     let row =
         |name, allowed: usize, refused: usize| format!("| `{name}` | {allowed} | {refused} |");
     has_rows(
@@ -151,7 +151,7 @@ fn sizes_of_filters_are_those_of_the_lists() {
             row("sandbox", sandbox::ENTRIES.len(), sandbox::REFUSALS.len()),
             row("gofer", gofer::ENTRIES.len(), gofer::REFUSALS.len()),
             row("watcher", watcher::ENTRIES.len(), 0),
-            row("sacrifice", sacrifice::ENTRIES.len(), 0),
+            row("oom_victim", oom_victim::ENTRIES.len(), 0),
         ],
     );
 }

@@ -81,8 +81,8 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     let inputs = Inputs::take(&config)?;
     let score = lockdown::OomScore::open();
     lockdown::give_up_privilege(&config, &inputs)?;
-    let sacrifice = lockdown::prepare_sacrifice(&inputs, &score);
-    score.of_stubs(sacrifice.is_some());
+    let victim = lockdown::prepare_oom_victim(&inputs, &score);
+    score.of_stubs(victim.is_some());
     let signals = SignalFd::block_messages().map_err(SandboxError::host("receive signals"))?;
     let Inputs {
         gofer,
@@ -98,7 +98,7 @@ fn prepare(config: BootConfig, end: &Arc<End>) -> Result<(), SandboxError> {
     let platform = lockdown::make_platform(&config, platform_device)?;
     let host_calls = platform.host_calls();
     let denied = config.log.denied_report("sandbox");
-    let oom_events = sacrifice.map(|sacrifice| OomEvents::new(sacrifice, end));
+    let oom_events = victim.map(|victim| OomEvents::new(victim, end));
     let guest = Guest::new(
         config,
         platform,

@@ -7,11 +7,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use control::BootConfig;
+use host::oom_victim::OomVictim;
 use host::rustix::process::{
     DumpableBehavior, Resource, Rlimit, ioctl_tiocsctty, set_dumpable_behavior, setrlimit,
 };
 use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
-use host::sacrifice::Sacrifice;
 use host::{empty_root, errno, privilege};
 use platform::{HostCall, Platform, PtraceConfig};
 use seccomp::Filter;
@@ -21,12 +21,12 @@ use crate::inputs::Inputs;
 
 /// What the host's OOM killer takes first, before sandbox and gofer.
 const OOM_SCORE_OF_STUBS: &str = "500";
-/// The same where there is a sacrifice, which is to come before them, however large they are.
-const OOM_SCORE_AFTER_SACRIFICE: &str = "30";
-/// That of a sacrifice.
-const OOM_SCORE_OF_SACRIFICE: &str = "1000";
-/// The most that a sacrifice takes.
-const SACRIFICE_BYTES: usize = 1 << 40;
+/// The same where there is a victim, which is to come before them, however large they are.
+const OOM_SCORE_AFTER_VICTIM: &str = "30";
+/// That of a victim.
+const OOM_SCORE_OF_VICTIM: &str = "1000";
+/// The most that a victim takes.
+const VICTIM_BYTES: usize = 1 << 40;
 
 /// How likely this process and its children are to be the OOM killer's choice: kept open from before the process has
 /// an empty root.
@@ -49,9 +49,9 @@ impl OomScore {
     }
 
     /// Stubs inherit it; the parent lowers the sandbox's own once they are there.
-    pub(crate) fn of_stubs(&self, has_sacrifice: bool) {
-        self.set(if has_sacrifice {
-            OOM_SCORE_AFTER_SACRIFICE
+    pub(crate) fn of_stubs(&self, has_victim: bool) {
+        self.set(if has_victim {
+            OOM_SCORE_AFTER_VICTIM
         } else {
             OOM_SCORE_OF_STUBS
         });
@@ -61,15 +61,15 @@ impl OomScore {
 /// In a control group with a limit of memory, makes the process that is killed in the guest's stead
 /// when the guest runs out: so that those who watch the group learn of it. To be called while there is
 /// one thread.
-pub(crate) fn prepare_sacrifice(inputs: &Inputs, score: &OomScore) -> Option<Sacrifice> {
+pub(crate) fn prepare_oom_victim(inputs: &Inputs, score: &OomScore) -> Option<OomVictim> {
     inputs.host_memory.group.as_ref()?;
     // It inherits the number.
-    score.set(OOM_SCORE_OF_SACRIFICE);
+    score.set(OOM_SCORE_OF_VICTIM);
     let confine = || {
-        let filter = Filter::new(seccomp::sacrifice::ENTRIES, &[]);
+        let filter = Filter::new(seccomp::oom_victim::ENTRIES, &[]);
         filter.and_then(Filter::install).is_ok()
     };
-    Sacrifice::prepare(SACRIFICE_BYTES, confine)
+    OomVictim::prepare(VICTIM_BYTES, confine)
         .inspect_err(|error| tracing::warn!("running out of memory will not be told: {error}"))
         .ok()
 }

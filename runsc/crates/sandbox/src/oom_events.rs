@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use host::sacrifice::Sacrifice;
+use host::oom_victim::OomVictim;
 use memory::MemoryFile;
 use platform::Platform;
 use sentry::kernel::oom::OomNotice;
@@ -11,7 +11,7 @@ use sentry::kernel::oom::OomNotice;
 use crate::end::End;
 
 /// How long the host's OOM killer may take: on a busy machine there is much to be done until it acts.
-const SACRIFICE_TIMEOUT_MS: u32 = 5_000;
+const VICTIM_TIMEOUT_MS: u32 = 5_000;
 /// How long those who watch the control group have to pass the event on. The end of a container overtakes it where
 /// they do both at once, as containerd's shim does.
 const LISTENERS_TIME: Duration = Duration::from_millis(100);
@@ -19,14 +19,14 @@ const LISTENERS_TIME: Duration = Duration::from_millis(100);
 /// Makes them, one for each process that is about to be killed.
 #[derive(Debug)]
 pub(crate) struct OomEvents {
-    sacrifice: Sacrifice,
+    victim: OomVictim,
     end: Arc<End>,
 }
 
 impl OomEvents {
-    pub(crate) fn new(sacrifice: Sacrifice, end: &Arc<End>) -> OomEvents {
+    pub(crate) fn new(victim: OomVictim, end: &Arc<End>) -> OomEvents {
         OomEvents {
-            sacrifice,
+            victim,
             end: Arc::clone(end),
         }
     }
@@ -38,7 +38,7 @@ impl OomEvents {
         OomNotice(Arc::new(move || {
             memory.forget_view();
             platform.forget_view();
-            if self.sacrifice.offer(SACRIFICE_TIMEOUT_MS) {
+            if self.victim.offer(VICTIM_TIMEOUT_MS) {
                 self.end.not_before(Instant::now() + LISTENERS_TIME);
             }
         }))

@@ -142,14 +142,14 @@ fn condition(argument: &Argument) -> Result<SeccompCondition, seccompiler::Backe
 mod tests {
     use super::Filter;
     use crate::entry::Entry;
-    use crate::{Refusal, gofer, sacrifice, sandbox, watcher};
+    use crate::{Refusal, gofer, oom_victim, sandbox, watcher};
 
     fn lists() -> [(&'static [Entry], &'static [Refusal]); 4] {
         [
             (sandbox::ENTRIES, sandbox::REFUSALS),
             (gofer::ENTRIES, gofer::REFUSALS),
             (watcher::ENTRIES, &[]),
-            (sacrifice::ENTRIES, &[]),
+            (oom_victim::ENTRIES, &[]),
         ]
     }
 

@@ -31,7 +31,7 @@ pub(super) fn general_protection(error_code: u64) -> Exit {
     exception(libc::SIGSEGV, SI_KERNEL, 0, GENERAL_PROTECTION, error_code)
 }
 
-/// An instruction that there is not.
+/// The exit for an undefined instruction (`#UD`).
 pub(super) fn invalid_opcode(rip: u64) -> Exit {
     exception(libc::SIGILL, ILL_ILLOPN, rip, INVALID_OPCODE, 0)
 }

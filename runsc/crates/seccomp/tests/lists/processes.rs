@@ -1,6 +1,6 @@
 //! The processes that have a filter: their sources, and what of them runs before the filter is in force or elsewhere.
 
-use seccomp::{Entry, Refusal, gofer, sacrifice, sandbox, watcher};
+use seccomp::{Entry, Refusal, gofer, oom_victim, sandbox, watcher};
 
 /// A process.
 #[derive(Debug)]
@@ -91,9 +91,9 @@ pub(crate) const SANDBOX: Process = Process {
         all("host/src/at.rs", "is the gofer's"),
         some("host/src/cpu.rs", &["description"], BEFORE),
         some(
-            "host/src/sacrifice.rs",
+            "host/src/oom_victim.rs",
             &["prepare", "enter", "keep", "sleep", "wait_and_take", "exit"],
-            "runs before, or is the sacrifice, which has a list of its own",
+            "runs before, or is the victim, which has a list of its own",
         ),
         some("host/src/signal_fd.rs", &["block"], BEFORE),
         all("control/src/address.rs", BEFORE),
@@ -221,13 +221,13 @@ pub(crate) const OTHERS: &[Process] = &[
         has_runtime: true,
     },
     Process {
-        name: "sacrifice",
-        sources: &["host/src/sacrifice.rs"],
+        name: "oom_victim",
+        sources: &["host/src/oom_victim.rs"],
         elsewhere: &[
-            some("host/src/sacrifice.rs", &["prepare", "enter"], BEFORE),
-            some("host/src/sacrifice.rs", &["offer", "is_gone"], OTHER),
+            some("host/src/oom_victim.rs", &["prepare", "enter"], BEFORE),
+            some("host/src/oom_victim.rs", &["offer", "is_gone"], OTHER),
         ],
-        entries: &[sacrifice::ENTRIES],
+        entries: &[oom_victim::ENTRIES],
         refusals: &[],
         has_runtime: false,
     },

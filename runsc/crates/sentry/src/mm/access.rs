@@ -12,7 +12,7 @@ use platform::Access;
 
 use super::address_space::{AddressSpace, FutexKey};
 use super::areas::{PAGE, page_down};
-use super::fault::{Disk, Refusal, Want};
+use super::fault::{Disk, PageRequest, Refusal};
 use super::pages::{Active, Pages, Source, allows, cut};
 use super::vma::VmaFlags;
 use crate::error::Result;
@@ -335,13 +335,13 @@ impl AddressSpace {
             self.grow_stack(range.start, self.stack_limit())?;
             areas = self.areas.read();
         }
-        let want = Want {
+        let request = PageRequest {
             upto: range.end,
-            ..Want::at(range.start, need)
+            ..PageRequest::at(range.start, need)
         };
-        let refuse = Want {
+        let refuse = PageRequest {
             disk: Disk::Refuse,
-            ..want.clone()
+            ..request.clone()
         };
         let outcome = self.provide(&areas, &mut self.active.write(), &refuse);
         drop(areas);
@@ -350,7 +350,7 @@ impl AddressSpace {
         };
         part.warm_up();
         let areas = self.areas.read();
-        self.provide(&areas, &mut self.active.write(), &want)
+        self.provide(&areas, &mut self.active.write(), &request)
     }
 }
 

@@ -4,7 +4,7 @@
 use platform::{Access, ThreadState};
 
 use super::address_space::AddressSpace;
-use super::fault::{Disk, Want};
+use super::fault::{Disk, PageRequest};
 
 impl AddressSpace {
     /// Provides what a process that goes on with these registers touches first: its code, its stack,
@@ -23,12 +23,12 @@ impl AddressSpace {
         let mut active = self.active.write();
         for (address, need) in touched {
             let address = usize::try_from(address).unwrap_or(usize::MAX);
-            let want = Want {
+            let request = PageRequest {
                 disk: Disk::Refuse,
-                ..Want::at(address, need)
+                ..PageRequest::at(address, need)
             };
             // Not in a group: what a copy replaces is free at once.
-            let _touched_later = self.provide(&areas, &mut active, &want);
+            let _touched_later = self.provide(&areas, &mut active, &request);
         }
     }
 }

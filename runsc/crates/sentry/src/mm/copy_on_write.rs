@@ -10,7 +10,7 @@ use platform::Access;
 
 use super::address_space::AddressSpace;
 use super::areas::{PAGE, page_down, page_up};
-use super::fault::{CHUNK, ColdPart, Disk, Refusal, SMALL_AREA, Want, placement, window};
+use super::fault::{CHUNK, ColdPart, Disk, PageRequest, Refusal, SMALL_AREA, placement, window};
 use super::mappable::Extent;
 use super::pages::{Active, Pages, Source, cut};
 use super::vma::Vma;
@@ -26,20 +26,20 @@ impl AddressSpace {
         area: &Range<usize>,
         vma: &Vma,
         gap: &Range<usize>,
-        want: &Want,
+        request: &PageRequest,
     ) -> Result<(), Refusal> {
-        let page = page_down(want.address);
-        let part = window(gap, want, CHUNK);
-        let (extent, len, limit) = match file_extent(area, vma, part.clone(), want.need) {
+        let page = page_down(request.address);
+        let part = window(gap, request, CHUNK);
+        let (extent, len, limit) = match file_extent(area, vma, part.clone(), request.need) {
             Ok(found) if part.start + found.1 > page => found,
             _ => {
-                let found = file_extent(area, vma, page..part.end, want.need)?;
+                let found = file_extent(area, vma, page..part.end, request.need)?;
                 return self.insert_extent(active, vma, page, found);
             }
         };
         if let Extent::Host(..) = extent {
             // The host does the paging: everything that it has at once.
-            if let Ok(found) = file_extent(area, vma, gap.clone(), want.need)
+            if let Ok(found) = file_extent(area, vma, gap.clone(), request.need)
                 && gap.start + found.1 > page
             {
                 return self.insert_extent(active, vma, gap.start, found);
@@ -81,14 +81,14 @@ impl AddressSpace {
         area: &Range<usize>,
         vma: &Vma,
         gap: &Range<usize>,
-        want: &Want,
+        request: &PageRequest,
     ) -> Result<(), Refusal> {
-        let page = page_down(want.address);
+        let page = page_down(request.address);
         let small = area.len() <= SMALL_AREA;
         let part = if small {
             gap.clone()
         } else {
-            window(gap, want, CHUNK)
+            window(gap, request, CHUNK)
         };
         let (start, (extent, len, _)) = match file_extent(area, vma, part.clone(), Access::READ) {
             Ok(found) if part.start + found.1 > page => (part.start, found),
@@ -99,7 +99,7 @@ impl AddressSpace {
             Extent::Memory(frames) => (Source::Memory(frames.start()), Some(frames)),
             Extent::Host(file, offset) => (Source::Host(file, offset), None),
         };
-        let copied = self.copy_pages(active, start..start + len, &source, want, small);
+        let copied = self.copy_pages(active, start..start + len, &source, request, small);
         if let Some(frames) = held {
             self.release_frames(frames);
         }
@@ -117,15 +117,15 @@ impl AddressSpace {
         active: &mut Active,
         area: &Range<usize>,
         vma: &Vma,
-        want: &Want,
+        request: &PageRequest,
     ) -> Result<(), Refusal> {
-        let Some((run, pages)) = active.pages.at(want.address) else {
+        let Some((run, pages)) = active.pages.at(request.address) else {
             return Err(Refusal::Unmapped);
         };
         let run = run.start.max(area.start)..run.end.min(area.end);
         let pages = pages.clone();
         if pages.owned
-            && let Some(own) = self.unshared_part(active, &run, want.address)
+            && let Some(own) = self.unshared_part(active, &run, request.address)
         {
             active.pages.update(own.clone(), |_, pages| {
                 pages.limit = Access::all();
@@ -133,7 +133,7 @@ impl AddressSpace {
             });
             return self.realise(active, own, false);
         }
-        self.copy_part(active, area, vma, &run, want)
+        self.copy_part(active, area, vma, &run, request)
     }
 
     /// The part of a run of owned pages around an address that no other address space has.
@@ -160,12 +160,12 @@ impl AddressSpace {
         area: &Range<usize>,
         vma: &Vma,
         run: &Range<usize>,
-        want: &Want,
+        request: &PageRequest,
     ) -> Result<(), Refusal> {
-        let Some((whole, pages)) = active.pages.at(want.address) else {
+        let Some((whole, pages)) = active.pages.at(request.address) else {
             return Err(Refusal::Unmapped);
         };
-        let page = page_down(want.address);
+        let page = page_down(request.address);
         // Going on where a copy ended: whoever writes through memory gets larger copies.
         let follows = active
             .pages
@@ -176,10 +176,10 @@ impl AddressSpace {
                     && pages.access.contains(Access::WRITE)
                     && run.start == page
             });
-        let part = window(run, want, if follows { CHUNK } else { COPY_CHUNK });
+        let part = window(run, request, if follows { CHUNK } else { COPY_CHUNK });
         let (part, source) = cut(&whole, pages, part);
         let small = area.len() <= SMALL_AREA;
-        let (part, frames) = self.copy_pages(active, part, &source, want, small)?;
+        let (part, frames) = self.copy_pages(active, part, &source, request, small)?;
         let old = active.pages.remove(part.clone());
         active
             .pages
@@ -206,14 +206,14 @@ impl AddressSpace {
         active: &Active,
         range: Range<usize>,
         source: &Source,
-        want: &Want,
+        request: &PageRequest,
         small: bool,
     ) -> Result<(Range<usize>, FrameRange), Refusal> {
-        let page = page_down(want.address);
+        let page = page_down(request.address);
         let placement = placement(active, &range, small);
         let (part, frames) = self.allocate(range.clone(), page, placement)?;
         let source = source.advance(part.start - range.start);
-        let copied = match self.copy_bytes(&source, frames, want.disk) {
+        let copied = match self.copy_bytes(&source, frames, request.disk) {
             Ok(copied) => copied,
             Err(cold) => {
                 self.release_frames(frames);
@@ -285,12 +285,12 @@ impl AddressSpace {
         area: &Range<usize>,
         vma: &Vma,
         run: Range<usize>,
-        want: &Want,
+        request: &PageRequest,
     ) -> Result<(), Refusal> {
         let within = run.start.max(area.start)..run.end.min(area.end);
-        let page = page_down(want.address);
-        let part = page..window(&within, want, CHUNK).end;
-        let found = file_extent(area, vma, part, want.need)?;
+        let page = page_down(request.address);
+        let part = page..window(&within, request, CHUNK).end;
+        let found = file_extent(area, vma, part, request.need)?;
         let part = page..page + found.1;
         let old = active.pages.remove(part.clone());
         self.insert_extent(active, vma, page, found)?;

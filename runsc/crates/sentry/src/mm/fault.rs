@@ -92,9 +92,9 @@ pub(super) enum Disk {
     Wait,
 }
 
-/// A page that is needed.
+/// A request for a page.
 #[derive(Clone, Debug)]
-pub(super) struct Want {
+pub(super) struct PageRequest {
     /// Where.
     pub(super) address: usize,
     /// What for.
@@ -107,10 +107,10 @@ pub(super) struct Want {
     pub(super) disk: Disk,
 }
 
-impl Want {
+impl PageRequest {
     /// The page at an address.
-    pub(super) fn at(address: usize, need: Access) -> Want {
-        Want {
+    pub(super) fn at(address: usize, need: Access) -> PageRequest {
+        PageRequest {
             address,
             need,
             upto: address.saturating_add(1),
@@ -142,12 +142,12 @@ impl AddressSpace {
                 Refusal::Bus | Refusal::Cold(_) => (SIGBUS, BUS_ADRERR),
                 Refusal::NoMemory => (SIGKILL, SI_KERNEL),
             };
-            let want = judge(fault, rip, &self.active.read());
+            let request = judge(fault, rip, &self.active.read());
             FaultSignal {
                 signal,
                 code,
                 address: fault.address as u64,
-                error_code: error_code(fault, want.need),
+                error_code: error_code(fault, request.need),
             }
         })
     }
@@ -184,13 +184,13 @@ impl AddressSpace {
         if fault.bus {
             return Err(bus_refusal(&active, fault.address));
         }
-        let want = judge(fault, rip, &active);
+        let request = judge(fault, rip, &active);
         let outcome = self.provide(
             &areas,
             &mut active,
-            &Want {
+            &PageRequest {
                 disk: Disk::Refuse,
-                ..want
+                ..request
             },
         );
         drop((active, areas));
@@ -201,8 +201,8 @@ impl AddressSpace {
         let areas = self.areas.read();
         let mut active = self.active.write();
         // What is mapped may have changed: the fault is judged anew.
-        let want = judge(fault, rip, &active);
-        self.provide(&areas, &mut active, &want)
+        let request = judge(fault, rip, &active);
+        self.provide(&areas, &mut active, &request)
     }
 
     /// Extends the stack whose area begins above `address` down to it.
@@ -239,10 +239,10 @@ impl AddressSpace {
         &self,
         areas: &Areas,
         active: &mut Active,
-        want: &Want,
+        request: &PageRequest,
     ) -> Result<(), Refusal> {
-        let (area, vma) = areas.vmas.at(want.address).ok_or(Refusal::Unmapped)?;
-        self.provide_in(areas, active, &area, vma, want)
+        let (area, vma) = areas.vmas.at(request.address).ok_or(Refusal::Unmapped)?;
+        self.provide_in(areas, active, &area, vma, request)
     }
 
     /// As [`provide`](Self::provide) in an area that is known.
@@ -252,18 +252,18 @@ impl AddressSpace {
         active: &mut Active,
         area: &Range<usize>,
         vma: &Vma,
-        want: &Want,
+        request: &PageRequest,
     ) -> Result<(), Refusal> {
-        if !allows(vma.access, want.need) {
+        if !allows(vma.access, request.need) {
             return Err(Refusal::Denied);
         }
-        match active.pages.at(want.address) {
-            None => self.populate(areas, active, area, vma, want)?,
-            Some((_, pages)) if allows(pages.access, want.need) => {}
-            Some(_) if vma.is_private() => return self.break_sharing(active, area, vma, want),
-            Some((run, _)) => return self.obtain_for_stores(active, area, vma, run, want),
+        match active.pages.at(request.address) {
+            None => self.populate(areas, active, area, vma, request)?,
+            Some((_, pages)) if allows(pages.access, request.need) => {}
+            Some(_) if vma.is_private() => return self.break_sharing(active, area, vma, request),
+            Some((run, _)) => return self.obtain_for_stores(active, area, vma, run, request),
         }
-        self.realise_around(active, area, want.address)
+        self.realise_around(active, area, request.address)
     }
 
     /// Makes pages where there are none.
@@ -273,15 +273,15 @@ impl AddressSpace {
         active: &mut Active,
         area: &Range<usize>,
         vma: &Vma,
-        want: &Want,
+        request: &PageRequest,
     ) -> Result<(), Refusal> {
-        let gap = active.gap_around(page_down(want.address), area.clone());
+        let gap = active.gap_around(page_down(request.address), area.clone());
         match &vma.file {
-            None => self.populate_zeroes(active, area, vma, &gap, want),
-            Some(_) if vma.is_private() && wants_copy(areas, area, vma, want) => {
-                self.populate_copy(active, area, vma, &gap, want)
+            None => self.populate_zeroes(active, area, vma, &gap, request),
+            Some(_) if vma.is_private() && wants_copy(areas, area, vma, request) => {
+                self.populate_copy(active, area, vma, &gap, request)
             }
-            Some(_) => self.populate_file(active, area, vma, &gap, want),
+            Some(_) => self.populate_file(active, area, vma, &gap, request),
         }
     }
 
@@ -291,16 +291,16 @@ impl AddressSpace {
         area: &Range<usize>,
         vma: &Vma,
         gap: &Range<usize>,
-        want: &Want,
+        request: &PageRequest,
     ) -> Result<(), Refusal> {
-        if self.populate_huge(active, vma, gap, want.address) {
+        if self.populate_huge(active, vma, gap, request.address) {
             return Ok(());
         }
         let small = area.len() <= SMALL_AREA;
         let mut window = if small {
             gap.clone()
         } else {
-            window(gap, want, CHUNK)
+            window(gap, request, CHUNK)
         };
         // Whoever goes up through memory gets as much again as it has.
         let mut soon = window.len() <= TOUCHED_WHOLE;
@@ -314,7 +314,7 @@ impl AddressSpace {
                 .max(window.start.saturating_add(more).min(gap.end));
         }
         let placement = placement(active, &window, small);
-        let (window, frames) = self.allocate(window, page_down(want.address), placement)?;
+        let (window, frames) = self.allocate(window, page_down(request.address), placement)?;
         active
             .pages
             .insert(window.clone(), Pages::owned(frames, vma.access));
@@ -459,11 +459,11 @@ impl AddressSpace {
     ) -> Result<(), Refusal> {
         let mut at = range.start;
         while at < range.end {
-            let want = Want {
+            let request = PageRequest {
                 upto: range.end,
-                ..Want::at(at, need)
+                ..PageRequest::at(at, need)
             };
-            self.provide(areas, active, &want)?;
+            self.provide(areas, active, &request)?;
             at = active.pages.at(at).map_or(at + PAGE, |(run, pages)| {
                 if allows(pages.access, need) {
                     run.end
@@ -477,26 +477,26 @@ impl AddressSpace {
 }
 
 /// What the access was: as the platform says, else as follows from what is mapped.
-fn judge(fault: &Fault, rip: u64, active: &Active) -> Want {
-    let want = |need| Want::at(fault.address, need);
+fn judge(fault: &Fault, rip: u64, active: &Active) -> PageRequest {
+    let request = |need| PageRequest::at(fault.address, need);
     let fetch = (rip..rip.saturating_add(INSTRUCTION)).contains(&(fault.address as u64));
     let mapped = active
         .pages
         .at(fault.address)
         .map_or(Access::empty(), |(_, pages)| pages.mapped);
     match fault.access {
-        FaultAccess::Read => want(Access::READ),
-        FaultAccess::Write => want(Access::WRITE),
-        FaultAccess::Execute => want(Access::EXECUTE),
+        FaultAccess::Read => request(Access::READ),
+        FaultAccess::Write => request(Access::WRITE),
+        FaultAccess::Execute => request(Access::EXECUTE),
         // Whatever is mapped can be loaded from.
         FaultAccess::Unknown if fault.mapped && fetch && !mapped.contains(Access::EXECUTE) => {
-            want(Access::EXECUTE)
+            request(Access::EXECUTE)
         }
-        FaultAccess::Unknown if fault.mapped => want(Access::WRITE),
-        FaultAccess::Unknown if fetch => want(Access::EXECUTE),
-        FaultAccess::Unknown => Want {
+        FaultAccess::Unknown if fault.mapped => request(Access::WRITE),
+        FaultAccess::Unknown if fetch => request(Access::EXECUTE),
+        FaultAccess::Unknown => PageRequest {
             perhaps_store: true,
-            ..want(Access::READ)
+            ..request(Access::READ)
         },
     }
 }
@@ -522,11 +522,11 @@ fn bus_refusal(active: &Active, address: usize) -> Refusal {
 }
 
 /// Whether a private mapping of a file should get copies at once, rather than the file's pages first.
-fn wants_copy(areas: &Areas, area: &Range<usize>, vma: &Vma, want: &Want) -> bool {
+fn wants_copy(areas: &Areas, area: &Range<usize>, vma: &Vma, request: &PageRequest) -> bool {
     let writable = vma.access.contains(Access::WRITE);
-    want.need.contains(Access::WRITE)
+    request.need.contains(Access::WRITE)
         // Most of a program's data is written soon.
-        || want.perhaps_store && writable && area.len() <= SMALL_AREA && is_program_data(areas, area, vma)
+        || request.perhaps_store && writable && area.len() <= SMALL_AREA && is_program_data(areas, area, vma)
 }
 
 /// Whether an area is next to code of the same file, as the data of a program or library is.
@@ -540,11 +540,11 @@ fn is_program_data(areas: &Areas, area: &Range<usize>, vma: &Vma) -> bool {
 }
 
 /// The part of `gap` to make for `want`: whole blocks of `unit` bytes as far as possible.
-pub(super) fn window(gap: &Range<usize>, want: &Want, unit: usize) -> Range<usize> {
-    let start = want.address & !(unit - 1);
-    let wanted_end = want
+pub(super) fn window(gap: &Range<usize>, request: &PageRequest, unit: usize) -> Range<usize> {
+    let start = request.address & !(unit - 1);
+    let wanted_end = request
         .upto
-        .max(want.address + 1)
+        .max(request.address + 1)
         .min(start.saturating_add(MOST_AT_ONCE));
     let end = wanted_end.checked_next_multiple_of(unit).unwrap_or(gap.end);
     start.max(gap.start)..end.min(gap.end)

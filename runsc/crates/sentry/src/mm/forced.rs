@@ -7,7 +7,7 @@ use abi::Errno;
 use platform::Access;
 
 use super::address_space::AddressSpace;
-use super::fault::Want;
+use super::fault::PageRequest;
 use super::pages::Pages;
 use super::vma::Vma;
 use crate::error::Result;
@@ -67,15 +67,15 @@ impl AddressSpace {
         if !allowed {
             return Err(Errno::EFAULT);
         }
-        let want = Want {
+        let request = PageRequest {
             upto: range.end,
-            ..Want::at(range.start, need)
+            ..PageRequest::at(range.start, need)
         };
         let lenient = Vma {
             access: vma.access | need,
             ..vma.clone()
         };
-        let made = self.provide_in(&areas, &mut active, &area, &lenient, &want);
+        let made = self.provide_in(&areas, &mut active, &area, &lenient, &request);
         // What was made allows the application no more than before.
         self.change_access(&mut active, area, vma.access);
         Ok(made?)

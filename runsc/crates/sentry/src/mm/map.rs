@@ -7,7 +7,7 @@ use platform::Access;
 
 use super::address_space::{AddressSpace, Backing, MapRequest, MmLimits};
 use super::areas::{Areas, PAGE, checked_range, page_up};
-use super::fault::{SMALL_AREA, Want};
+use super::fault::{PageRequest, SMALL_AREA};
 use super::pages::Active;
 use super::place;
 use super::shared_memory::SharedMemory;
@@ -193,9 +193,9 @@ impl AddressSpace {
             self.provide(
                 areas,
                 &mut active,
-                &Want {
+                &PageRequest {
                     upto: range.end,
-                    ..Want::at(range.start, Access::READ)
+                    ..PageRequest::at(range.start, Access::READ)
                 },
             )
         };

@@ -30,7 +30,7 @@ use crate::syscalls::{SyscallArgs, table};
 /// What is traced.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Whether anything is.
+    /// Any call is traced at all.
     pub enabled: bool,
     /// The names of the calls; all if empty.
     pub calls: Vec<String>,

@@ -11,7 +11,7 @@ use locks::Mutex;
 
 use crate::kernel::job_control;
 use crate::kernel::signal::info::Detail;
-use crate::kernel::signal::send::{Origin, Parcel, post};
+use crate::kernel::signal::send::{Origin, OutgoingSignal, post};
 use crate::kernel::signal::{Signal, SignalInfo};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
@@ -128,7 +128,7 @@ fn send(owner: &FileOwner, group: &Arc<ThreadGroup>, task: Option<&Arc<Task>>, i
     let allowed = owner.euid == 0 || ids.contains(&owner.euid) || ids.contains(&owner.uid);
     if allowed {
         // A full queue loses the signal, as on Linux.
-        let _ = post(group, task, Parcel::new(info, Origin::Above));
+        let _ = post(group, task, OutgoingSignal::new(info, Origin::Above));
     }
 }
 

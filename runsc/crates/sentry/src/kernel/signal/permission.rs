@@ -7,7 +7,7 @@ use abi::Errno;
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::job_control;
-use crate::kernel::signal::send::{Origin, Parcel, post};
+use crate::kernel::signal::send::{Origin, OutgoingSignal, post};
 use crate::kernel::signal::{Signal, SignalInfo};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
@@ -74,8 +74,9 @@ pub fn send_to_process(
             crate::kernel::signal::info::code::SI_USER,
         )
     });
-    let parcel = Parcel::new(info, origin(sender, &leader)).from_user(sender.credentials().uid);
-    post(receiver, None, parcel)
+    let outgoing =
+        OutgoingSignal::new(info, origin(sender, &leader)).from_user(sender.credentials().uid);
+    post(receiver, None, outgoing)
 }
 
 /// Sends to one thread, as [`send_to_process`] does to a process.
@@ -97,8 +98,9 @@ pub fn send_to_thread(
             crate::kernel::signal::info::code::SI_TKILL,
         )
     });
-    let parcel = Parcel::new(info, origin(sender, receiver)).from_user(sender.credentials().uid);
-    post(receiver.group(), Some(receiver), parcel)
+    let outgoing =
+        OutgoingSignal::new(info, origin(sender, receiver)).from_user(sender.credentials().uid);
+    post(receiver.group(), Some(receiver), outgoing)
 }
 
 /// `kill(2)`: to a process, a process group, or everyone. ESRCH, EPERM.

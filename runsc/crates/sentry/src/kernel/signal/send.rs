@@ -29,20 +29,20 @@ pub enum Origin {
 
 /// Sends a thread-directed signal from the kernel.
 pub fn send_to_task(task: &Arc<Task>, info: SignalInfo) {
-    let parcel = Parcel::new(info, Origin::Above);
+    let outgoing = OutgoingSignal::new(info, Origin::Above);
     // Kernel-made signals that find the queue full are dropped, as Linux does.
-    let _ = post(task.group(), Some(task), parcel);
+    let _ = post(task.group(), Some(task), outgoing);
 }
 
 /// Sends a process-directed signal from the kernel.
 pub fn send_to_group(group: &Arc<ThreadGroup>, info: SignalInfo) {
     // As above.
-    let _ = post(group, None, Parcel::new(info, Origin::Above));
+    let _ = post(group, None, OutgoingSignal::new(info, Origin::Above));
 }
 
-/// A signal on its way.
+/// A signal that is about to be sent.
 #[derive(Debug)]
-pub struct Parcel {
+pub struct OutgoingSignal {
     info: SignalInfo,
     origin: Origin,
     /// Whose queue limit it counts against; none: the kernel's own.
@@ -50,11 +50,11 @@ pub struct Parcel {
     timer: Option<Arc<TimerSignal>>,
 }
 
-impl Parcel {
+impl OutgoingSignal {
     /// A signal that the kernel sends, or that an ancestor namespace does.
     #[must_use]
-    pub fn new(info: SignalInfo, origin: Origin) -> Parcel {
-        Parcel {
+    pub fn new(info: SignalInfo, origin: Origin) -> OutgoingSignal {
+        OutgoingSignal {
             info,
             origin,
             sender: None,
@@ -64,14 +64,14 @@ impl Parcel {
 
     /// Sent by a process of user `uid`.
     #[must_use]
-    pub fn from_user(mut self, uid: u32) -> Parcel {
+    pub fn from_user(mut self, uid: u32) -> OutgoingSignal {
         self.sender = Some(uid);
         self
     }
 
     /// Sent by a POSIX timer, whose instance is reserved.
     #[must_use]
-    pub fn from_timer(mut self, timer: Arc<TimerSignal>) -> Parcel {
+    pub fn from_timer(mut self, timer: Arc<TimerSignal>) -> OutgoingSignal {
         self.timer = Some(timer);
         self
     }
@@ -81,9 +81,9 @@ impl Parcel {
     }
 }
 
-/// What a post leads to once the locks are gone.
+/// What is to be done for a signal once the locks are released.
 #[derive(Default)]
-struct Aftermath {
+struct DeferredWork {
     kick: Vec<Arc<Task>>,
     continued: Option<StopNotice>,
     arrived: bool,
@@ -100,23 +100,27 @@ pub(super) enum StopNotice {
 
 /// Sends to `group`, or to `task` alone of it. EAGAIN: the queue is full and the signal would lose
 /// information that the sender gave.
-pub fn post(group: &Arc<ThreadGroup>, task: Option<&Arc<Task>>, parcel: Parcel) -> Result<()> {
+pub fn post(
+    group: &Arc<ThreadGroup>,
+    task: Option<&Arc<Task>>,
+    outgoing: OutgoingSignal,
+) -> Result<()> {
     let tasks = group.tasks();
     let Some(first) = task.or(tasks.first()) else {
         return Ok(());
     };
-    let signal = parcel.signal();
+    let signal = outgoing.signal();
     let action = group.action(signal);
     let leader = group.leader();
     let init = group.is_init();
-    let charge = charge(group, &parcel, first);
-    let mut after = Aftermath::default();
+    let charge = charge(group, &outgoing, first);
+    let mut deferred = DeferredWork::default();
     let result = {
         let mut state = group.signals.lock();
-        prepare(&mut state, &tasks, signal, &mut after);
+        prepare(&mut state, &tasks, signal, &mut deferred);
         let protected = init && !state.killable_init;
-        if is_ignored(first, &action, &parcel, protected) {
-            parcel.timer.iter().for_each(|timer| timer.discard());
+        if is_ignored(first, &action, &outgoing, protected) {
+            outgoing.timer.iter().for_each(|timer| timer.discard());
             Ok(())
         } else {
             let to = Target {
@@ -124,10 +128,10 @@ pub fn post(group: &Arc<ThreadGroup>, task: Option<&Arc<Task>>, parcel: Parcel) 
                 task,
                 tasks: &tasks,
             };
-            enqueue(&mut state, &to, &action, parcel, charge, &mut after)
+            enqueue(&mut state, &to, &action, outgoing, charge, &mut deferred)
         }
     };
-    after.carry_out(group);
+    deferred.carry_out(group);
     result
 }
 
@@ -137,7 +141,7 @@ struct Target<'a> {
     tasks: &'a [Arc<Task>],
 }
 
-impl Aftermath {
+impl DeferredWork {
     fn carry_out(self, group: &Arc<ThreadGroup>) {
         if let Some(status) = self.fatal {
             exit::end_group(group, status);
@@ -154,8 +158,9 @@ impl Aftermath {
 }
 
 /// Counts the signal against its sender's limit. Standard signals of the kernel are always queued.
-fn charge(group: &ThreadGroup, parcel: &Parcel, receiver: &Task) -> ChargeResult {
-    if parcel.timer.is_some() || (parcel.sender.is_none() && !parcel.signal().is_real_time()) {
+fn charge(group: &ThreadGroup, outgoing: &OutgoingSignal, receiver: &Task) -> ChargeResult {
+    if outgoing.timer.is_some() || (outgoing.sender.is_none() && !outgoing.signal().is_real_time())
+    {
         return ChargeResult::Free;
     }
     let limit = group.limits().get(Resource::PendingSignals).soft;
@@ -174,14 +179,19 @@ enum ChargeResult {
 
 /// SIGCONT and the stopping signals take each other out of the queues, and SIGCONT ends a stop, whatever
 /// the receiver does about them (`man 7 signal`, *Execution of stop signals*).
-fn prepare(state: &mut GroupSignals, tasks: &[Arc<Task>], signal: Signal, after: &mut Aftermath) {
+fn prepare(
+    state: &mut GroupSignals,
+    tasks: &[Arc<Task>],
+    signal: Signal,
+    deferred: &mut DeferredWork,
+) {
     if STOPS.has(signal) {
         flush(state, tasks, SignalSet::EMPTY.with(Signal::SIGCONT));
     } else if signal == Signal::SIGCONT {
         flush(state, tasks, STOPS);
-        after.continued = state.stop.resume();
+        deferred.continued = state.stop.resume();
         tasks.iter().for_each(|task| task.note_continuation());
-        after.kick.extend(tasks.iter().cloned());
+        deferred.kick.extend(tasks.iter().cloned());
     }
 }
 
@@ -193,8 +203,13 @@ pub(super) fn flush(state: &mut GroupSignals, tasks: &[Arc<Task>], set: SignalSe
     }
 }
 
-fn is_ignored(receiver: &Task, action: &Action, parcel: &Parcel, protected: bool) -> bool {
-    let signal = parcel.signal();
+fn is_ignored(
+    receiver: &Task,
+    action: &Action,
+    outgoing: &OutgoingSignal,
+    protected: bool,
+) -> bool {
+    let signal = outgoing.signal();
     if receiver.signals.lock().mask.has(signal) {
         // Its disposition may have changed when it is unblocked.
         return false;
@@ -203,7 +218,7 @@ fn is_ignored(receiver: &Task, action: &Action, parcel: &Parcel, protected: bool
     if receiver.is_traced() && signal != Signal::SIGKILL {
         return false;
     }
-    let unstoppable = SignalSet::UNBLOCKABLE.has(signal) && parcel.origin == Origin::Above;
+    let unstoppable = SignalSet::UNBLOCKABLE.has(signal) && outgoing.origin == Origin::Above;
     if protected && action.handler == Handler::Default && !unstoppable {
         return true;
     }
@@ -214,16 +229,16 @@ fn enqueue(
     state: &mut GroupSignals,
     to: &Target<'_>,
     action: &Action,
-    parcel: Parcel,
+    outgoing: OutgoingSignal,
     charge: ChargeResult,
-    after: &mut Aftermath,
+    deferred: &mut DeferredWork,
 ) -> Result<()> {
-    let signal = parcel.signal();
+    let signal = outgoing.signal();
     let exiting = to.task.is_some_and(|task| task.signals.lock().exiting);
     if exiting {
         return Ok(());
     }
-    let from_user = parcel.info.code == code::SI_USER;
+    let from_user = outgoing.info.code == code::SI_USER;
     {
         let mut own = to.task.map(|task| task.signals.lock());
         let queue = own
@@ -233,16 +248,16 @@ fn enqueue(
             return Ok(());
         }
         match charge {
-            ChargeResult::Free => queue.push(Entry::new(parcel.info, None, parcel.timer)),
+            ChargeResult::Free => queue.push(Entry::new(outgoing.info, None, outgoing.timer)),
             ChargeResult::Charged(charge) => {
-                queue.push(Entry::new(parcel.info, Some(charge), parcel.timer));
+                queue.push(Entry::new(outgoing.info, Some(charge), outgoing.timer));
             }
             ChargeResult::Full if signal.is_real_time() && !from_user => return Err(Errno::EAGAIN),
             ChargeResult::Full => queue.push_bare(signal),
         }
     }
-    after.arrived = true;
-    choose(state, to, action, signal, after);
+    deferred.arrived = true;
+    choose(state, to, action, signal, deferred);
     Ok(())
 }
 
@@ -252,7 +267,7 @@ fn choose(
     to: &Target<'_>,
     action: &Action,
     signal: Signal,
-    after: &mut Aftermath,
+    deferred: &mut DeferredWork,
 ) {
     let wants = |task: &&Arc<Task>| {
         let own = task.signals.lock();
@@ -277,13 +292,13 @@ fn choose(
     let for_tracer = chosen.is_traced() && signal != Signal::SIGKILL;
     if action.is_fatal(signal) && !waited_for && !dumps_core && !for_tracer {
         state.stop.kill();
-        after.fatal = Some(ExitStatus::Killed {
+        deferred.fatal = Some(ExitStatus::Killed {
             signal,
             core: false,
         });
     } else {
         chosen.signal_pending.store(true, Ordering::Release);
-        after.kick.push(chosen.clone());
+        deferred.kick.push(chosen.clone());
     }
 }
 
@@ -359,13 +374,13 @@ impl Task {
             return;
         }
         let tasks = group.tasks();
-        let mut after = Aftermath::default();
+        let mut deferred = DeferredWork::default();
         {
             let mut state = group.signals.lock();
-            pass_on(&tasks, self, left, &mut after);
-            after.continued = state.stop.complete_if_all(&tasks);
+            pass_on(&tasks, self, left, &mut deferred);
+            deferred.continued = state.stop.complete_if_all(&tasks);
         }
-        after.carry_out(&group);
+        deferred.carry_out(&group);
     }
 }
 
@@ -378,7 +393,7 @@ impl Task {
 }
 
 /// Makes other tasks look at `signals`, which `from` will not take.
-fn pass_on(tasks: &[Arc<Task>], from: &Task, signals: SignalSet, after: &mut Aftermath) {
+fn pass_on(tasks: &[Arc<Task>], from: &Task, signals: SignalSet, deferred: &mut DeferredWork) {
     let mut left = signals;
     for task in tasks
         .iter()
@@ -394,16 +409,21 @@ fn pass_on(tasks: &[Arc<Task>], from: &Task, signals: SignalSet, after: &mut Aft
         }
         left = left.minus(takes);
         task.signal_pending.store(true, Ordering::Release);
-        after.kick.push(task.clone());
+        deferred.kick.push(task.clone());
     }
 }
 
 /// As [`pass_on`], for a task that has just blocked `signals`.
 pub(super) fn retarget(task: &Task, signals: SignalSet) {
     let tasks = task.group().tasks();
-    let mut after = Aftermath::default();
+    let mut deferred = DeferredWork::default();
     let state = task.group().signals.lock();
-    pass_on(&tasks, task, state.pending.set().and(signals), &mut after);
+    pass_on(
+        &tasks,
+        task,
+        state.pending.set().and(signals),
+        &mut deferred,
+    );
     drop(state);
-    after.carry_out(task.group());
+    deferred.carry_out(task.group());
 }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::kernel::limits::Resource;
 use crate::kernel::signal::info::{Detail, code};
 use crate::kernel::signal::queue::{Charge, TimerSignal};
-use crate::kernel::signal::send::{Origin, Parcel, post};
+use crate::kernel::signal::send::{Origin, OutgoingSignal, post};
 use crate::kernel::signal::{Signal, SignalInfo};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
@@ -148,9 +148,10 @@ fn on_expiry(
             && !matches!(task, Some(None))
             && signal_state.expired(times)
         {
-            let parcel = Parcel::new(info, Origin::Above).from_timer(signal_state.clone());
+            let outgoing =
+                OutgoingSignal::new(info, Origin::Above).from_timer(signal_state.clone());
             // A timer's place in the queue is reserved: this can't fail.
-            let _ = post(&group, task.flatten().as_ref(), parcel);
+            let _ = post(&group, task.flatten().as_ref(), outgoing);
         }
     })
 }

@@ -67,9 +67,9 @@ pub(super) struct Segment {
     pub(super) ends_record: bool,
 }
 
-/// What goes into an inbox together.
+/// What goes into an inbox with the bytes of a segment.
 #[derive(Debug)]
-pub(super) struct Parcel {
+pub(super) struct SegmentHeader {
     pub(super) budget: Arc<Budget>,
     pub(super) rights: Option<Rights>,
     pub(super) sender: Option<Sender>,
@@ -77,7 +77,7 @@ pub(super) struct Parcel {
     pub(super) ends_record: bool,
 }
 
-impl Parcel {
+impl SegmentHeader {
     fn into_segment(self, len: usize) -> Segment {
         Segment {
             len,
@@ -182,20 +182,20 @@ impl Inbox {
         &mut self,
         source: &mut Source<'_>,
         count: usize,
-        parcel: Parcel,
-    ) -> core::result::Result<usize, (Errno, Parcel)> {
+        header: SegmentHeader,
+    ) -> core::result::Result<usize, (Errno, SegmentHeader)> {
         let len = match self.ring.fill(source, count) {
             Ok(len) => len,
-            Err(errno) => return Err((errno, parcel)),
+            Err(errno) => return Err((errno, header)),
         };
         match self.segments.back_mut() {
-            Some(back) if joins(back, &parcel) => {
+            Some(back) if joins(back, &header) => {
                 back.len += len;
-                parcel.budget.charge(len);
+                header.budget.charge(len);
             }
             _ => {
-                parcel.budget.charge(len + OVERHEAD);
-                self.segments.push_back(parcel.into_segment(len));
+                header.budget.charge(len + OVERHEAD);
+                self.segments.push_back(header.into_segment(len));
             }
         }
         Ok(len)
@@ -205,14 +205,14 @@ impl Inbox {
     pub(super) fn push(
         &mut self,
         source: &mut Source<'_>,
-        parcel: Parcel,
-    ) -> core::result::Result<usize, (Errno, Parcel)> {
+        header: SegmentHeader,
+    ) -> core::result::Result<usize, (Errno, SegmentHeader)> {
         let len = source.remaining();
         if let Err(errno) = self.ring.fill_whole(source, len) {
-            return Err((errno, parcel));
+            return Err((errno, header));
         }
-        parcel.budget.charge(len + OVERHEAD);
-        self.segments.push_back(parcel.into_segment(len));
+        header.budget.charge(len + OVERHEAD);
+        self.segments.push_back(header.into_segment(len));
         Ok(len)
     }
 
@@ -273,14 +273,14 @@ impl Inbox {
 }
 
 /// Whether bytes of a stream go on in `back`.
-fn joins(back: &Segment, parcel: &Parcel) -> bool {
-    let same_sender = match (&back.sender, &parcel.sender) {
+fn joins(back: &Segment, header: &SegmentHeader) -> bool {
+    let same_sender = match (&back.sender, &header.sender) {
         (None, None) => true,
         (Some(one), Some(other)) => one.same(other),
         _ => false,
     };
     back.rights.is_none()
-        && parcel.rights.is_none()
+        && header.rights.is_none()
         && same_sender
-        && Arc::ptr_eq(&back.budget, &parcel.budget)
+        && Arc::ptr_eq(&back.budget, &header.budget)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use abi::Errno;
 
-use super::inbox::{OVERHEAD, Parcel};
+use super::inbox::{OVERHEAD, SegmentHeader};
 use super::names;
 use super::rights::Rights;
 use super::{Connection, UnixSocket};
@@ -69,12 +69,12 @@ impl UnixSocket {
         if free == 0 {
             return Err(Errno::EAGAIN);
         }
-        let parcel = self.parcel(task, &peer, message)?;
+        let header = self.header(task, &peer, message)?;
         let outcome = {
             let mut inbox = peer.inbox.lock();
             match inbox.check_open(Errno::EPIPE) {
-                Ok(()) => inbox.append(&mut message.source, free, parcel),
-                Err(errno) => Err((errno, parcel)),
+                Ok(()) => inbox.append(&mut message.source, free, header),
+                Err(errno) => Err((errno, header)),
             }
         };
         self.sent(task, &peer, message, outcome)
@@ -109,7 +109,7 @@ impl UnixSocket {
         if used > 0 && used + len + OVERHEAD > limit {
             return Err(Errno::EAGAIN);
         }
-        let parcel = self.parcel(task, &receiver, message)?;
+        let header = self.header(task, &receiver, message)?;
         let mutual = receiver.is_peer(self);
         let outcome = {
             let mut inbox = receiver.inbox.lock();
@@ -121,8 +121,8 @@ impl UnixSocket {
                 }
             });
             match checked {
-                Ok(()) => inbox.push(&mut message.source, parcel),
-                Err(errno) => Err((errno, parcel)),
+                Ok(()) => inbox.push(&mut message.source, header),
+                Err(errno) => Err((errno, header)),
             }
         };
         self.sent(task, &receiver, message, outcome)
@@ -149,12 +149,12 @@ impl UnixSocket {
     }
 
     /// What goes along with the bytes. The files are under way from here on.
-    fn parcel(
+    fn header(
         &self,
         task: &Task,
         receiver: &UnixSocket,
         message: &mut Outgoing<'_>,
-    ) -> Result<Parcel> {
+    ) -> Result<SegmentHeader> {
         let wanted = self.common.lock().pass_credentials || receiver.common.lock().pass_credentials;
         let wants_pidfd = receiver.common.lock().pass_pidfd;
         let sender = match message.control.sender.clone() {
@@ -167,7 +167,7 @@ impl UnixSocket {
         } else {
             Some(task.kernel().sockets.rights.depart(task, files)?)
         };
-        Ok(Parcel {
+        Ok(SegmentHeader {
             budget: self.budget.clone(),
             rights,
             sender,
@@ -182,15 +182,15 @@ impl UnixSocket {
         task: &Task,
         receiver: &UnixSocket,
         message: &mut Outgoing<'_>,
-        outcome: core::result::Result<usize, (Errno, Parcel)>,
+        outcome: core::result::Result<usize, (Errno, SegmentHeader)>,
     ) -> Result<usize> {
         match outcome {
             Ok(len) => {
                 receiver.queue.wake(Events::IN | Events::RDNORM);
                 Ok(len)
             }
-            Err((errno, parcel)) => {
-                if let Some(rights) = parcel.rights {
+            Err((errno, header)) => {
+                if let Some(rights) = header.rights {
                     message.control.files = take_back(task, rights);
                 }
                 Err(errno)

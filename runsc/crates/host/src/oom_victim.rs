@@ -1,8 +1,8 @@
-//! [`Sacrifice`]: processes whose only purpose is to be the ones that the host's OOM killer takes.
+//! [`OomVictim`]: processes whose only purpose is to be the ones that the host's OOM killer takes.
 //!
 //! When a guest runs out of memory before the control group around it does, the engine that watches
 //! the group would never learn of it: only the host's own killer makes the group's event
-//! (`memory.oom_control` of version 1, `oom_kill` in `memory.events` of version 2). The sacrifice sits
+//! (`memory.oom_control` of version 1, `oom_kill` in `memory.events` of version 2). The victim sits
 //! in the group, is the killer's first choice (`oom_score_adj` 1000), and on request takes memory until
 //! the group has none left. A keeper, small and with a filter of its own, forks the next one once the
 //! last is gone, so that each request has its event, and tells whether one was killed or had all that it may take.
@@ -32,7 +32,7 @@ const TOOK_ALL: i32 = 1;
 
 /// The process, waiting.
 #[derive(Debug)]
-pub struct Sacrifice {
+pub struct OomVictim {
     /// A byte written here wakes it.
     wake: OwnedFd,
     /// [`KILLED`] comes when it has been killed, [`LIVED`] when it has taken all that it may and was not; end of file
@@ -40,14 +40,14 @@ pub struct Sacrifice {
     gone: OwnedFd,
 }
 
-impl Sacrifice {
+impl OomVictim {
     /// Forks the keeper from this process, which has to have one thread, and with it the first
-    /// sacrifice, with the ids, root and `oom_score_adj` that this process has now; each takes at most `most_bytes`. They end with this process. `confine` is called in
+    /// victim, with the ids, root and `oom_score_adj` that this process has now; each takes at most `most_bytes`. They end with this process. `confine` is called in
     /// the keeper before its first fork: it installs a filter, and says whether that is in force.
     ///
     /// # Errors
     /// Those of pipe2 and fork.
-    pub fn prepare(most_bytes: usize, confine: impl FnOnce() -> bool) -> Result<Sacrifice> {
+    pub fn prepare(most_bytes: usize, confine: impl FnOnce() -> bool) -> Result<OomVictim> {
         let (wake_read, wake) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
         let (gone, gone_write) = pipe_with(PipeFlags::CLOEXEC).map_err(errno)?;
         // SAFETY: the process has one thread, so no lock is held by another, and the child may do
@@ -61,7 +61,7 @@ impl Sacrifice {
                 }
                 exit(0)
             }
-            _ => Ok(Sacrifice { wake, gone }),
+            _ => Ok(OomVictim { wake, gone }),
         }
     }
 
@@ -110,7 +110,7 @@ fn enter(wake: RawFd, gone: RawFd) {
     }
 }
 
-/// The keeper's life: a sacrifice at any time, and a byte for each that was killed.
+/// The keeper's life: a victim at any time, and a byte for each that was killed.
 fn keep(most_bytes: usize) {
     loop {
         // SAFETY: fork without what the C library does around it: the child calls `wait_and_take`
@@ -158,7 +158,7 @@ fn sleep(time_ns: i64) {
     unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, 0) };
 }
 
-/// The life of a sacrifice. Where there is no memory to be had it ends before it takes a request.
+/// The life of a victim. Where there is no memory to be had it ends before it takes a request.
 fn wait_and_take(most_bytes: usize) -> ! {
     // SAFETY: 1. every call is a plain system call on numbers, one byte of the stack, or the fresh
     // mapping, which nothing else refers to; 2. stores stay within the mapping's length; 3. strict mode
@@ -214,11 +214,11 @@ mod tests {
 
     use rustix::process::{Pid, Signal, getpid, kill_process};
 
-    use super::Sacrifice;
+    use super::OomVictim;
 
     /// The test's own threads make no difference to a child that only makes system calls.
-    fn prepare(most_bytes: usize, is_confined: bool) -> Sacrifice {
-        Sacrifice::prepare(most_bytes, || is_confined).unwrap()
+    fn prepare(most_bytes: usize, is_confined: bool) -> OomVictim {
+        OomVictim::prepare(most_bytes, || is_confined).unwrap()
     }
 
     fn stat(pid: i32) -> Option<(String, i32)> {
@@ -244,46 +244,46 @@ mod tests {
     #[test]
     fn each_kill_is_told() {
         let before = keepers();
-        let sacrifice = prepare(1 << 40, true);
+        let victim = prepare(1 << 40, true);
         let new = || {
             let keepers = keepers();
             keepers.into_iter().find(|id| !before.contains(id))
         };
         for _ in 0..3 {
-            let victim = loop {
-                let victim = new().and_then(|keeper| children(keeper).pop());
-                if let Some(victim) = victim.and_then(Pid::from_raw) {
-                    break victim;
+            let child = loop {
+                let child = new().and_then(|keeper| children(keeper).pop());
+                if let Some(child) = child.and_then(Pid::from_raw) {
+                    break child;
                 }
                 std::thread::sleep(Duration::from_millis(1));
             };
             // In place of the host's killer, which has to come before memory is scarce here.
-            kill_process(victim, Signal::KILL).unwrap();
+            kill_process(child, Signal::KILL).unwrap();
             let start = Instant::now();
-            while !sacrifice.is_gone(0) && start.elapsed().as_secs() < 10 {
+            while !victim.is_gone(0) && start.elapsed().as_secs() < 10 {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            assert!(sacrifice.is_gone(0));
+            assert!(victim.is_gone(0));
             let mut byte = [0_u8; 1];
-            rustix::io::read(&sacrifice.gone, &mut byte).unwrap();
+            rustix::io::read(&victim.gone, &mut byte).unwrap();
         }
     }
 
     #[test]
     fn an_end_without_a_kill_is_none() {
-        let sacrifice = prepare(1 << 20, true);
+        let victim = prepare(1 << 20, true);
         let start = Instant::now();
         for _ in 0..2 {
-            assert!(!sacrifice.offer(60_000));
+            assert!(!victim.offer(60_000));
         }
         assert!(start.elapsed().as_secs() < 30, "it waited for a kill");
     }
 
     #[test]
     fn without_a_filter_there_is_none() {
-        let sacrifice = prepare(1 << 20, false);
+        let victim = prepare(1 << 20, false);
         let start = Instant::now();
-        assert!(!sacrifice.offer(10_000));
+        assert!(!victim.offer(10_000));
         assert!(start.elapsed().as_secs() < 5);
     }
 }
