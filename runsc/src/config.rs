@@ -157,9 +157,10 @@ impl Config {
             (None, Some(directory)) => Some(DebugLog::in_directory(directory)),
             (None, None) => None,
         };
+        let platform = platform(flags.platform)?;
         let settings = Settings {
-            platform: platform(flags.platform)?.to_owned(),
-            platform_device: (flags.platform == Platform::Kvm).then(|| "/dev/kvm".into()),
+            platform: platform.to_owned(),
+            platform_device: sandbox::device_of_platform(platform).map(Into::into),
             network: flags.network,
             overlay_root: flags.overlay || flags.overlay2.root,
             overlay_mounts: flags.overlay || flags.overlay2.mounts,
@@ -210,8 +211,8 @@ fn root(given: Option<PathBuf>) -> PathBuf {
 
 fn platform(platform: Platform) -> Result<&'static str> {
     match platform {
-        Platform::Ptrace => Ok("ptrace"),
-        Platform::Kvm => Ok("kvm"),
+        Platform::Ptrace => Ok(sandbox::PTRACE),
+        Platform::Kvm => Ok(sandbox::KVM),
         Platform::Systrap => {
             bail!("platform systrap is not available in this release: use ptrace or kvm")
         }

@@ -35,7 +35,7 @@ pub struct BootConfig {
     pub container: Container,
     /// Descriptor numbers.
     pub fds: BootFds,
-    /// The name of the platform: `ptrace`, `systrap`, `kvm`; empty for the best that works.
+    /// The name of the platform: `ptrace`, `kvm`, `systrap`.
     pub platform: String,
     /// Which network the guest sees.
     pub network: Network,

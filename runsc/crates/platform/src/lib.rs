@@ -19,6 +19,7 @@ mod extended;
 mod kvm;
 mod limits;
 pub mod mock;
+mod names;
 mod ptrace;
 mod run_flag;
 mod self_test;
@@ -29,8 +30,9 @@ pub use context::{Context, Interrupter};
 pub use error::SetupError;
 pub use extended::{ExtendedLayout, ExtendedState};
 pub use limits::{HostCall, KVM_HOST_CALLS, Limits, PTRACE_HOST_CALLS};
+pub use names::{KVM, NAMES, PTRACE, SYSTRAP, Unusable, device};
 pub use ptrace::Config as PtraceConfig;
-pub use self_test::{NAMES, Unusable, device, open, self_test};
+pub use self_test::{open, self_test};
 pub use space::{CallGroup, Space};
 pub use state::{Access, Exception, Exit, Fault, FaultAccess, ThreadState};
 
@@ -90,8 +92,8 @@ impl Platform {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self.kind {
-            Kind::Ptrace(_) => "ptrace",
-            Kind::Kvm(_) => "kvm",
+            Kind::Ptrace(_) => PTRACE,
+            Kind::Kvm(_) => KVM,
             Kind::Mock => "mock",
         }
     }

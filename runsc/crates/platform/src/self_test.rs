@@ -1,35 +1,13 @@
 //! Whether a platform works on this host: it is set up, and runs a first program.
 
-use crate::{Access, Exit, Platform, PtraceConfig, SetupError, Space, ThreadState};
-use abi::{Errno, PAGE_SIZE};
-use host::rustix;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-/// The names that `--platform` takes, the preferred one first.
-pub const NAMES: &[&str] = &["ptrace", "kvm", "systrap"];
+use abi::{Errno, PAGE_SIZE};
+use host::rustix;
 
-/// The device that a platform works with, if it needs one.
-#[must_use]
-pub fn device(name: &str) -> Option<&'static str> {
-    (name == "kvm").then_some("/dev/kvm")
-}
-
-/// Why a platform does not work here: one line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant is the sentence it displays")]
-pub enum Unusable {
-    #[error("not in this release")]
-    Unknown,
-    #[error("cannot open {path}: {errno}")]
-    Device { path: &'static str, errno: Errno },
-    #[error("cannot {0}")]
-    Setup(#[from] SetupError),
-    #[error("cannot run a first program: {0}")]
-    Program(Errno),
-    #[error("a first program stopped with {0:?} instead of its system call")]
-    Exit(Exit),
-}
+use crate::names::{Unusable, device};
+use crate::{Access, Exit, Platform, Space, ThreadState};
 
 /// Sets a platform up and has it run a program of one system call, on a thread of its own.
 ///
@@ -51,19 +29,15 @@ pub fn self_test(name: &'static str) -> Result<(), Unusable> {
 /// # Errors
 /// What is missing.
 pub fn open(name: &str) -> Result<Arc<Platform>, Unusable> {
-    match name {
-        "ptrace" => Ok(Platform::ptrace(PtraceConfig::default())?),
-        "kvm" => {
-            let path = device(name).unwrap_or_default();
-            let device = std::fs::File::options().read(true).write(true).open(path);
-            let device = device.map_err(|error| Unusable::Device {
-                path,
-                errno: error.into(),
-            })?;
-            Ok(Platform::kvm(device.into())?)
-        }
-        _ => Err(Unusable::Unknown),
-    }
+    let open = |path| {
+        let device = std::fs::File::options().read(true).write(true).open(path);
+        device.map_err(|error| Unusable::Device {
+            path,
+            errno: error.into(),
+        })
+    };
+    let device = device(name).map(open).transpose()?;
+    Platform::named(name, device.map(OwnedFd::from))
 }
 
 fn first_exit(platform: &Arc<Platform>) -> crate::Result<Exit> {
@@ -84,10 +58,11 @@ fn first_exit(platform: &Arc<Platform>) -> crate::Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{PTRACE, SYSTRAP};
 
     #[test]
     fn ptrace_works_and_what_there_is_not_says_so() {
-        assert_eq!(self_test("ptrace"), Ok(()));
-        assert_eq!(self_test("systrap"), Err(Unusable::Unknown));
+        assert_eq!(self_test(PTRACE), Ok(()));
+        assert_eq!(self_test(SYSTRAP), Err(Unusable::Unknown));
     }
 }

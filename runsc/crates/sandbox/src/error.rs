@@ -7,10 +7,8 @@ use host::Errno;
 pub(crate) enum SandboxError {
     #[error("cannot {step}: {errno}")]
     Host { step: &'static str, errno: Errno },
-    #[error("cannot {0}")]
-    Platform(#[from] platform::SetupError),
-    #[error("platform {0:?} is not available")]
-    NoPlatform(String),
+    #[error("{0}")]
+    Platform(#[from] platform::Unusable),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     #[error("{0}")]

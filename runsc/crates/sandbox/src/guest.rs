@@ -1,6 +1,5 @@
 //! The container in the kernel: its mounts, its init process, and what control requests do to it.
 
-use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use platform::Platform;
 use sentry::kernel::cgroup;
 use sentry::kernel::kernel::{Kernel, KernelConfig};
 use sentry::kernel::namespaces::UtsNames;
-use sentry::kernel::process::{ProcessSpec, StartError};
+use sentry::kernel::process::ProcessSpec;
 use sentry::kernel::signal::{Signal, SignalInfo, send};
 use sentry::kernel::thread_group::ThreadGroup;
 use sentry::socket::unix::UnixSocket;
@@ -25,37 +24,12 @@ use sentry::vfs::mount::MountNamespace;
 
 use crate::end::End;
 use crate::error::SandboxError;
+use crate::failure::Failure;
 use crate::notices;
 use crate::oom_events::OomEvents;
 use crate::start_hook::HookFiles;
 use crate::terminal::Terminal;
 use crate::{mounts, processes, start, start_hook};
-
-/// Why a control request could not be met.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) kind: FailureKind,
-    pub(crate) reason: String,
-}
-
-impl Failure {
-    pub(crate) fn new(kind: FailureKind, reason: impl Display) -> Failure {
-        Failure {
-            kind,
-            reason: reason.to_string(),
-        }
-    }
-}
-
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Failure {
-        let kind = match error {
-            StartError::Host(_) => FailureKind::Failed,
-            _ => FailureKind::Program,
-        };
-        Failure::new(kind, error)
-    }
-}
 
 /// A process that was started from outside.
 #[derive(Clone, Debug)]
@@ -243,7 +217,7 @@ impl Guest {
         // Its environment is what the hook says, no more.
         spec.accounts = None;
         let group = self.kernel.start_process(spec);
-        let running = Running::new(group.map_err(|error| failed(error.to_string()))?, None);
+        let running = Running::new(group.map_err(|error| failed(Failure::from(error).reason))?, None);
         start_hook::wait(&running, hook.timeout_s).map_err(failed)
     }
 

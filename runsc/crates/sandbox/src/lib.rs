@@ -7,6 +7,7 @@
 
 mod end;
 mod error;
+mod failure;
 mod guest;
 mod inputs;
 mod lifeline;
@@ -30,6 +31,7 @@ use control::{BootConfig, Connection, Report};
 use host::signal_fd::SignalFd;
 use host::spawn::take_donated;
 
+pub use platform::{KVM, PTRACE, device as device_of_platform};
 pub use platform_list::{PlatformReport, try_platforms};
 pub use sentry::user_log::TARGET as USER_LOG;
 pub use syscall_list::{describe_syscalls, syscalls_csv, syscalls_json};

@@ -13,7 +13,7 @@ use host::rustix::process::{
 };
 use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use host::{empty_root, errno, privilege};
-use platform::{HostCall, Platform, PtraceConfig};
+use platform::{HostCall, Platform};
 use seccomp::Filter;
 
 use crate::error::SandboxError;
@@ -122,11 +122,7 @@ pub(crate) fn make_platform(
     config: &BootConfig,
     device: Option<OwnedFd>,
 ) -> Result<Arc<Platform>, SandboxError> {
-    match (config.platform.as_str(), device) {
-        ("" | "ptrace", _) => Ok(Platform::ptrace(PtraceConfig::default())?),
-        ("kvm", Some(device)) => Ok(Platform::kvm(device)?),
-        (other, _) => Err(SandboxError::NoPlatform(other.to_owned())),
-    }
+    Ok(Platform::named(&config.platform, device)?)
 }
 
 /// Puts the sandbox's list in force, with what the platform needs. Logging changes nothing in it.

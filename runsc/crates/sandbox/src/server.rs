@@ -11,7 +11,8 @@ use host::rustix::net::{SocketFlags, accept_with};
 
 use crate::end::End;
 use crate::error::SandboxError;
-use crate::guest::{Failure, Guest, Running};
+use crate::failure::Failure;
+use crate::guest::{Guest, Running};
 
 /// Stack of a thread that serves a connection.
 const STACK_BYTES: usize = 512 << 10;

@@ -164,7 +164,7 @@ fn affordable_vcpus() -> usize {
 
 fn failure(step: &'static str, errno: Errno) -> SetupError {
     SetupError {
-        platform: "kvm",
+        platform: crate::KVM,
         step,
         errno,
     }

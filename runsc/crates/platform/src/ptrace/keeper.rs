@@ -39,7 +39,7 @@ impl Keeper {
         let balancer = Arc::new(Balancer::default());
         let ticked = Arc::clone(&balancer);
         let failed = |step, errno| SetupError {
-            platform: "ptrace",
+            platform: crate::PTRACE,
             step,
             errno,
         };

@@ -54,7 +54,7 @@ impl Machine {
     pub(crate) fn new(config: Config) -> std::result::Result<Arc<Machine>, SetupError> {
         let failed = |step| {
             move |errno| SetupError {
-                platform: "ptrace",
+                platform: crate::PTRACE,
                 step,
                 errno,
             }

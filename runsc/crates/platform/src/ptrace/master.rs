@@ -30,7 +30,7 @@ type Setup<T> = Result<T, SetupError>;
 
 fn step<T>(step: &'static str, result: Result<T, Errno>) -> Setup<T> {
     result.map_err(|errno| SetupError {
-        platform: "ptrace",
+        platform: crate::PTRACE,
         step,
         errno,
     })

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use locks::Mutex;
 
 use crate::kernel::KernelConfig;
-use crate::syscalls::system::{RELEASE, VERSION};
+use crate::kernel::version;
 use crate::time::Clock;
 
 /// How much is kept, in bytes: what Linux keeps by default on small machines (`LOG_BUF_SHIFT` 17).
@@ -71,7 +71,7 @@ impl KernelLog {
 /// What a kernel says at its start.
 pub(super) fn greet(log: &KernelLog, config: &KernelConfig) {
     for line in [
-        format!("Linux version {RELEASE} (runsc) {VERSION}"),
+        version::line(),
         format!("Memory: {}K available", config.total_memory / 1024),
         format!("smp: Brought up 1 node, {} CPUs", config.processors.max(1)),
         format!("platform: {}", config.platform.name()),

@@ -37,6 +37,7 @@ pub mod thread_group;
 pub mod timers;
 pub mod user_count;
 pub mod user_namespace;
+pub(crate) mod version;
 mod vsyscall;
 pub mod wait;
 pub mod wait_queue;

@@ -60,7 +60,7 @@ pub struct ProcessSpec {
     pub filters: Vec<InitialFilter>,
 }
 
-/// Why a process could not be made: what the lifecycle tells its caller.
+/// Why a process could not be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
     /// There is no such program.
@@ -74,55 +74,6 @@ pub enum StartError {
     /// A seccomp filter is not one.
     Filter(Errno),
 }
-
-impl std::fmt::Display for StartError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        match self {
-            StartError::NotFound(name) if name.contains(&b'/') => {
-                write!(
-                    f,
-                    "exec: {:?}: stat {}: no such file or directory",
-                    text(name),
-                    text(name)
-                )
-            }
-            StartError::NotFound(name) => write!(
-                f,
-                "exec: {:?}: executable file not found in $PATH",
-                text(name)
-            ),
-            StartError::Program(name, errno) => {
-                write!(
-                    f,
-                    "exec: {:?}: {}",
-                    text(name),
-                    errno.message().to_lowercase()
-                )
-            }
-            StartError::Cwd(path, errno) => {
-                write!(
-                    f,
-                    "chdir to cwd ({:?}) set in config.json failed: {}",
-                    text(path),
-                    errno.message().to_lowercase()
-                )
-            }
-            StartError::Filter(errno) => write!(
-                f,
-                "cannot install the seccomp filter: {}",
-                errno.message().to_lowercase()
-            ),
-            StartError::Host(errno) => write!(
-                f,
-                "cannot make a process: {}",
-                errno.message().to_lowercase()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// A process that has its number and has loaded nothing yet. Dropped, it never was.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::SyscallResult;
 use crate::kernel::task::Task;
+use crate::kernel::version;
 use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{Fd, UserPath, UserText};
 use crate::syscalls::declare::calls;
@@ -48,11 +49,6 @@ calls! {
         => refused(ENOSYS, "as a kernel without CONFIG_USERFAULTFD");
 }
 
-/// The release that `uname(2)` reports: a current long-term one.
-pub(crate) const RELEASE: &str = "6.12.0";
-/// The version line: how the application can tell which kernel it runs on.
-pub(crate) const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC runsc";
-
 /// `struct new_utsname`
 #[repr(C)]
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -63,11 +59,11 @@ struct NewUtsname {
 fn uname(task: &Task, buffer: UserPtr<NewUtsname>) -> SyscallResult {
     let names = task.namespaces().uts.names.lock().clone();
     let fields: [&[u8]; 6] = [
-        b"Linux",
+        version::SYSTEM.as_bytes(),
         &names.host,
-        RELEASE.as_bytes(),
-        VERSION.as_bytes(),
-        b"x86_64",
+        version::RELEASE.as_bytes(),
+        version::VERSION.as_bytes(),
+        version::MACHINE.as_bytes(),
         &names.domain,
     ];
     let mut uts = NewUtsname::new_zeroed();

@@ -10,7 +10,7 @@ use crate::fs::synthetic::{Content, Directory, Entry, Generated, StaticDirectory
 use crate::kernel::credentials::{CAP_LAST, Capability};
 use crate::kernel::namespaces::UtsNames;
 use crate::kernel::task::Task;
-use crate::syscalls::system::{RELEASE, VERSION};
+use crate::kernel::version::{RELEASE, SYSTEM, VERSION};
 
 /// A path and what is there.
 type Row = (&'static [u8], Entry);
@@ -128,7 +128,7 @@ fn fixed_entries() -> Vec<(&'static str, Entry)> {
         ("kernel/cap_last_cap", fixed(CAP_LAST.to_string())),
         ("kernel/hostname", name(|names| &mut names.host)),
         ("kernel/domainname", name(|names| &mut names.domain)),
-        ("kernel/ostype", fixed("Linux")),
+        ("kernel/ostype", fixed(SYSTEM)),
         ("kernel/osrelease", fixed(RELEASE)),
         ("kernel/version", fixed(VERSION)),
         ("kernel/ngroups_max", fixed("65536")),

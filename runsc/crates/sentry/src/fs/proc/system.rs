@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::fs::synthetic::{Entry, FixedLink, Generated};
 use crate::kernel::cgroup::{Controller, Kind};
 use crate::kernel::task::{RunState, Task};
-use crate::syscalls::system::{RELEASE, VERSION};
+use crate::kernel::version;
 use crate::time::NANOS_PER_SEC;
 
 /// All of them.
@@ -224,7 +224,7 @@ fn uptime(task: &Task) -> Result<Vec<u8>> {
 }
 
 fn version(_task: &Task) -> Result<Vec<u8>> {
-    Ok(format!("Linux version {RELEASE} (runsc) {VERSION}\n").into_bytes())
+    Ok(format!("{}\n", version::line()).into_bytes())
 }
 
 fn vm_stat(task: &Task) -> Result<Vec<u8>> {
