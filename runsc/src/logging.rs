@@ -162,7 +162,7 @@ fn open(path: &Path) -> Result<File> {
 }
 
 fn stderr() -> Result<File> {
-    let copy = host::rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 3)
+    let copy = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 3)
         .context("standard error is closed")?;
     Ok(File::from(copy))
 }

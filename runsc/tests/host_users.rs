@@ -29,7 +29,7 @@ struct Host {
 
 impl Host {
     fn new(subuid: &str, subgid: &str) -> Option<Host> {
-        if !host::rustix::process::geteuid().is_root() {
+        if !rustix::process::geteuid().is_root() {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
@@ -170,8 +170,8 @@ fn may_signal(id: u32, pid: i32) -> bool {
 }
 
 fn kill(pid: i32) {
-    let pid = host::rustix::process::Pid::from_raw(pid).unwrap();
-    host::rustix::process::kill_process(pid, host::rustix::process::Signal::KILL).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 fn soon(condition: impl Fn() -> bool) {

@@ -25,7 +25,7 @@ struct Host {
 
 impl Host {
     fn new(args: &[&str]) -> Option<Host> {
-        if !host::rustix::process::geteuid().is_root() {
+        if !rustix::process::geteuid().is_root() {
             return None;
         }
         let host = Host {
@@ -131,8 +131,8 @@ fn alive(pid: i64) -> bool {
 }
 
 fn kill(pid: i64) {
-    let pid = host::rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    host::rustix::process::kill_process(pid, host::rustix::process::Signal::KILL).unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 fn field(pid: i64, name: &str) -> String {

@@ -132,7 +132,7 @@ fn configuration(args: &[&str]) -> Value {
 }
 
 fn is_root() -> bool {
-    host::rustix::process::geteuid().is_root()
+    rustix::process::geteuid().is_root()
 }
 
 /// Numbers and times of this run.

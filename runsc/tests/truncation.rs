@@ -65,7 +65,7 @@ fn run(directory: &Path, program: &str, host: impl FnOnce()) -> String {
 }
 
 fn is_root() -> bool {
-    host::rustix::process::geteuid().is_root()
+    rustix::process::geteuid().is_root()
 }
 
 #[test]

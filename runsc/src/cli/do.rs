@@ -55,7 +55,7 @@ impl Do {
             tracing::warn!("--network: this release has no interface but loopback");
         }
         let cwd = cwd(&self.root, &self.cwd)?;
-        let hostname = host::rustix::system::uname()
+        let hostname = rustix::system::uname()
             .nodename()
             .to_string_lossy()
             .into_owned();

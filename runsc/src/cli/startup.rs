@@ -13,10 +13,7 @@ pub(crate) fn log(args: &[String], table: &clap::Command, matches: &ArgMatches) 
     log(format!("args: {:?}", without_values(args)));
     log(format!("version: {}", config::VERSION));
     log(format!("pid: {}", std::process::id()));
-    let (uid, gid) = (
-        host::rustix::process::getuid(),
-        host::rustix::process::getgid(),
-    );
+    let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
     log(format!("uid: {}, gid: {}", uid.as_raw(), gid.as_raw()));
     config::lines(table, matches).into_iter().for_each(log);
     ignored::log("", matches);

@@ -19,8 +19,8 @@ use container::events::Watch;
 use container::state::StateDir;
 use container::{ContainerError, Settings, lifecycle};
 use control::{Connection, Endpoint, Reply};
-use host::rustix::event::{PollFd, PollFlags, Timespec, poll};
-use host::rustix::net::{SendFlags, send};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendFlags, send};
 use serde_json::{Value, json};
 
 use mutate::Dice;
@@ -29,7 +29,7 @@ use mutate::Dice;
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn is_root() -> bool {
-    host::rustix::process::geteuid().is_root()
+    rustix::process::geteuid().is_root()
 }
 
 /// A configuration that has most of what the specification has.

@@ -151,7 +151,7 @@ impl Bundle {
         let mut joined = self.joined_namespaces();
         joined.retain(|(kind, _)| *kind == Namespaces::UTS);
         namespaces::inside(&joined, || {
-            let names = host::rustix::system::uname();
+            let names = rustix::system::uname();
             let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
             Ok((text(names.nodename()), text(names.domainname())))
         })

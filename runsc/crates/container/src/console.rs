@@ -6,13 +6,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use host::errno;
-use host::rustix::fs::{self, Mode, OFlags};
-use host::rustix::net::{
+use rustix::fs::{self, Mode, OFlags};
+use rustix::net::{
     self, AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType,
 };
-use host::rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
-use host::rustix::termios::{
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
+use rustix::termios::{
     OptionalActions, Termios, Winsize, isatty, tcgetattr, tcsetattr, tcsetwinsize,
 };
 
@@ -72,7 +72,7 @@ impl Pty {
 /// # Errors
 /// [`ContainerError::Path`].
 pub fn send_descriptor(path: &Path, fd: BorrowedFd<'_>, payload: &[u8]) -> Result<()> {
-    let failed = |error: host::rustix::io::Errno| {
+    let failed = |error: rustix::io::Errno| {
         ContainerError::path("send a descriptor to socket", path)(error.into())
     };
     let parent = path
@@ -95,7 +95,7 @@ pub fn send_descriptor(path: &Path, fd: BorrowedFd<'_>, payload: &[u8]) -> Resul
     let address = SocketAddrUnix::new(short).map_err(failed)?;
     net::connect(&socket, &address).map_err(failed)?;
     let fds = [fd];
-    let mut space = [MaybeUninit::uninit(); host::rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(&fds));
     let payload = [IoSlice::new(payload)];
@@ -124,7 +124,7 @@ impl RawTerminal {
         let mut raw = before.clone();
         raw.make_raw();
         tcsetattr(terminal, OptionalActions::Now, &raw).map_err(step)?;
-        let terminal = host::rustix::io::fcntl_dupfd_cloexec(terminal, 3).map_err(step)?;
+        let terminal = rustix::io::fcntl_dupfd_cloexec(terminal, 3).map_err(step)?;
         Ok(Some(RawTerminal { terminal, before }))
     }
 }
@@ -142,7 +142,7 @@ impl Drop for RawTerminal {
 /// [`ContainerError::Host`] when one of them is closed.
 pub fn own_stdio() -> Result<[OwnedFd; 3]> {
     let copy = |fd: BorrowedFd<'_>| {
-        host::rustix::io::fcntl_dupfd_cloexec(fd, 3)
+        rustix::io::fcntl_dupfd_cloexec(fd, 3)
             .map_err(|e| ContainerError::host("duplicate a standard descriptor")(errno(e)))
     };
     Ok([

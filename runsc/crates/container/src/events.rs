@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use control::{Reply, Request};
-use host::rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::cgroups::stats::{self, Stats};
 use crate::cgroups::{Cgroup, Version};
@@ -133,7 +133,7 @@ impl Watch {
         match &mut self.memory {
             Some(MemoryEvents::Counter { counter, .. }) if counted => {
                 let mut value = [0u8; 8];
-                let read = host::rustix::io::read(&*counter, &mut value);
+                let read = rustix::io::read(&*counter, &mut value);
                 // A group that is removed counts up as well.
                 read.is_ok() && !ended
             }

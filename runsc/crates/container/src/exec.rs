@@ -4,11 +4,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use control::{Connection, ExecSpec, LogConfig, Process, Reply, Report, Request};
-use host::rustix::process::ioctl_tiocsctty;
-use host::rustix::thread::CapabilitySet;
 use host::signal_fd::SignalFd;
 use host::spawn::{Child, Namespaces, Spawn, keep_donated, take_donated};
 use host::{empty_root, errno, privilege};
+use rustix::process::ioctl_tiocsctty;
+use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
 use crate::console::{self, Pty, RawTerminal};
@@ -118,7 +118,7 @@ fn stdio(request: &mut Exec<'_>) -> Result<([OwnedFd; 3], Option<OwnedFd>)> {
         pty.send_master(socket)?;
         return Ok((console::thrice(&pty.slave)?, Some(pty.slave)));
     }
-    if request.process.terminal && !host::rustix::termios::isatty(std::io::stdin()) {
+    if request.process.terminal && !rustix::termios::isatty(std::io::stdin()) {
         tracing::warn!("a terminal is asked for, but standard input is none: going on without");
         request.process.terminal = false;
     }
@@ -218,12 +218,12 @@ pub fn watch(config: &WatchConfig) -> Result<u8> {
         let terminal = take_donated(terminal).map_err(step("take the terminal"))?;
         ioctl_tiocsctty(&terminal).map_err(|e| step("lead the terminal's session")(errno(e)))?;
     }
-    let _ = host::rustix::thread::set_name(c"runsc-watch");
+    let _ = rustix::thread::set_name(c"runsc-watch");
     // It needs nothing of the host but what it holds.
     empty_root::enter().map_err(step("enter an empty root"))?;
     privilege::become_user(NOBODY, NOBODY).map_err(step("become nobody"))?;
     privilege::limit_capabilities(CapabilitySet::empty()).map_err(step("give up capabilities"))?;
-    host::rustix::thread::set_no_new_privs(true).map_err(|e| step("set no_new_privs")(errno(e)))?;
+    rustix::thread::set_no_new_privs(true).map_err(|e| step("set no_new_privs")(errno(e)))?;
     let refused = |error: seccomp::FilterError| ContainerError::Refused(error.to_string());
     host::denied_call::install_handler(config.log.denied_report("watcher"))
         .map_err(step("handle SIGSYS"))?;

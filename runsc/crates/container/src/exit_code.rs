@@ -1,6 +1,6 @@
 //! A host process's wait status as an exit code.
 
-use host::rustix::process::WaitStatus;
+use rustix::process::WaitStatus;
 
 /// The exit code, or 128 + the signal's number; 128 for what is neither.
 #[must_use]

@@ -4,8 +4,8 @@ use std::os::fd::AsFd;
 
 use control::{Connection, Request, Target};
 use host::errno;
-use host::rustix::event::{PollFd, PollFlags, poll};
 use host::signal_fd::SignalFd;
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::console::RawTerminal;
 use crate::lifecycle::{self, Create, Created};
@@ -55,7 +55,7 @@ fn forward_until_end(
             PollFd::from_borrowed_fd(end, PollFlags::IN),
         ];
         match poll(&mut polled, None) {
-            Err(host::rustix::io::Errno::INTR) => continue,
+            Err(rustix::io::Errno::INTR) => continue,
             result => result.map_err(|e| ContainerError::host("wait for the sandbox")(errno(e)))?,
         };
         let ended = !polled[1].revents().is_empty();
@@ -98,7 +98,7 @@ pub fn supervise(signals: &SignalFd, connection: &Connection, id: &str) -> Resul
             PollFd::new(connection, PollFlags::IN),
         ];
         match poll(&mut polled, None) {
-            Err(host::rustix::io::Errno::INTR) => continue,
+            Err(rustix::io::Errno::INTR) => continue,
             result => result.map_err(|e| ContainerError::host("wait for the process")(errno(e)))?,
         };
         let answered = !polled[1].revents().is_empty();

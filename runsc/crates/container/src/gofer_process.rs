@@ -9,14 +9,14 @@ use std::path::Path;
 
 use control::{Connection, GoferConfig, GoferTree, Report};
 use gofer::{LocalTree, Policy, Root, Server};
-use host::rustix::fs::{self, CWD, FileType, Mode};
-use host::rustix::mount::{
-    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
-};
-use host::rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use host::spawn::{keep_donated, take_donated};
 use host::{empty_root, errno, privilege};
+use rustix::fs::{self, CWD, FileType, Mode};
+use rustix::mount::{
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
+};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 
 use crate::{ContainerError, Result};
 
@@ -83,7 +83,7 @@ fn prepare(config: &GoferConfig) -> Result<Prepared> {
     // Where no copy of it can be made, files without a name can't be opened again, and no more.
     let own_descriptors = detach(Path::new("/proc/self/fd"), false).ok();
     // Before Linux 6.4 rustix reads it from /proc, when first asked.
-    let _ = host::rustix::param::page_size();
+    let _ = rustix::param::page_size();
     empty_root::enter().map_err(step("enter an empty root"))?;
     if let Some((uid, gid)) = config.user {
         privilege::become_user(uid, gid)

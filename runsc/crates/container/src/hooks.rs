@@ -11,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use control::ConnectionError;
-use host::rustix::fs::{MemfdFlags, memfd_create};
 use host::spawn::Namespaces;
 use oci_spec::runtime::{Hook, Hooks};
+use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::null;

@@ -13,8 +13,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use host::rustix::fs::{FlockOperation, flock};
-use host::rustix::process::{getegid, geteuid};
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{getegid, geteuid};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContainerError, Result};
@@ -149,8 +149,8 @@ fn lock(file: &File, operation: FlockOperation, path: &Path) -> Result<bool> {
     loop {
         match flock(file, operation) {
             Ok(()) => return Ok(true),
-            Err(host::rustix::io::Errno::WOULDBLOCK) => return Ok(false),
-            Err(host::rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
+            Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(ContainerError::path("lock", path)(error.into())),
         }
     }

@@ -12,11 +12,11 @@ use control::{
     Report,
 };
 use host::errno;
-use host::rustix::fs::{self, MemfdFlags, SealFlags};
-use host::rustix::pipe::{PipeFlags, pipe_with};
-use host::rustix::process::{getegid, geteuid};
-use host::rustix::system::{setdomainname, sethostname};
 use host::spawn::{Child, IdRange, Namespaces, Spawn};
+use rustix::fs::{self, MemfdFlags, SealFlags};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{getegid, geteuid};
+use rustix::system::{setdomainname, sethostname};
 use serde::Serialize;
 
 use crate::bundle::{Bundle, Joined};
@@ -86,7 +86,7 @@ impl Launched {
     /// [`ContainerError::Host`] when the sandbox is gone.
     pub fn detach(&mut self) -> Result<()> {
         if let Some(lifeline) = self.lifeline.take() {
-            host::rustix::io::write(&lifeline, &[DETACHED])
+            rustix::io::write(&lifeline, &[DETACHED])
                 .map_err(|e| ContainerError::host("leave the sandbox on its own")(errno(e)))?;
         }
         self.keep = true;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use control::{Connection, Endpoint, FailureKind, Limits, Reply, Request, StartHook, Target};
 use host::errno;
-use host::rustix::event::{PollFd, PollFlags, Timespec, poll};
-use host::rustix::process::{geteuid, getuid};
 use host::spawn::take_donated;
 use oci_spec::runtime::{Hook, LinuxResources};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{geteuid, getuid};
 
 use crate::bundle::Bundle;
 use crate::cgroups::{Cgroup, Place};
@@ -240,7 +240,7 @@ fn stdio(request: &Create<'_>, process: &mut control::Process) -> Result<[OwnedF
                 .into(),
         ));
     }
-    if process.terminal && !host::rustix::termios::isatty(std::io::stdin()) {
+    if process.terminal && !rustix::termios::isatty(std::io::stdin()) {
         tracing::warn!(
             "process.terminal is true, but standard input is no terminal: going on without"
         );
@@ -443,7 +443,7 @@ fn answers(connection: &Connection, timeout: Duration) -> Result<bool> {
     let mut polled = [PollFd::new(connection, PollFlags::IN)];
     match poll(&mut polled, timeout.as_ref()) {
         Ok(nr_ready) => Ok(nr_ready > 0),
-        Err(host::rustix::io::Errno::INTR) => Ok(true),
+        Err(rustix::io::Errno::INTR) => Ok(true),
         Err(error) => Err(ContainerError::host("wait for an answer")(errno(error))),
     }
 }

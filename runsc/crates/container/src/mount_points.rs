@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use control::{Container, Mount, MountKind, Overlay};
-use host::rustix::fs::{self, Mode, OFlags, ResolveFlags, mkdirat, openat2};
-use host::rustix::io::Errno;
+use rustix::fs::{self, Mode, OFlags, ResolveFlags, mkdirat, openat2};
+use rustix::io::Errno;
 
 /// Makes them below `rootfs`, never outside of it. Those that can't be made are missed by the mount.
 pub(crate) fn make(container: &Container, rootfs: &Path) {

@@ -9,10 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use control::{Container, Mount, MountFlags, MountKind, NOTIFY_SOCKET};
-use host::rustix::io::Errno;
-use host::rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
-};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 /// What is in the file system beside its root.
 const INODES: u64 = 2;

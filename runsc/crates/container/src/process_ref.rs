@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use host::errno;
-use host::rustix::event::{PollFd, PollFlags, Timespec, poll};
-use host::rustix::process::{self, Pid, PidfdFlags, Signal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{self, Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContainerError, Result};
@@ -102,7 +102,7 @@ impl ProcessRef {
         match process::pidfd_open(pid, PidfdFlags::empty()) {
             // Checked again, now that the descriptor keeps the id from being used anew.
             Ok(pidfd) => Ok(self.is_alive().then_some(pidfd)),
-            Err(host::rustix::io::Errno::SRCH) => Ok(None),
+            Err(rustix::io::Errno::SRCH) => Ok(None),
             Err(error) => Err(ContainerError::host("open a descriptor of a process")(
                 errno(error),
             )),

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use control::{Container, MountKind, Process};
-use host::rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, statx};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, statx};
 
 use crate::{ContainerError, Result};
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use control::Process;
 use host::denied_call::LAST_WORDS_BYTES;
-use host::rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroups::Cgroup;

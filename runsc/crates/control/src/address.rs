@@ -6,9 +6,9 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use host::rustix::fs::{self, AtFlags, Mode, OFlags};
-use host::rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use host::{Errno, errno};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::Connection;
 
@@ -86,7 +86,7 @@ impl Endpoint {
     /// Those of unlink.
     pub fn remove(&self) -> Result<(), Errno> {
         match fs::unlinkat(self.directory.as_fd(), &self.name, AtFlags::empty()) {
-            Ok(()) | Err(host::rustix::io::Errno::NOENT) => Ok(()),
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(error) => Err(errno(error)),
         }
     }

@@ -18,7 +18,7 @@ pub fn read_config<T: DeserializeOwned>(number: i32) -> Result<T, ConnectionErro
         errno,
     };
     let mut file = File::from(host::spawn::take_donated(number).map_err(failed)?);
-    host::rustix::fs::seek(&file, host::rustix::fs::SeekFrom::Start(0))
+    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))
         .map_err(|error| failed(host::errno(error)))?;
     let mut text = Vec::new();
     Read::by_ref(&mut file)

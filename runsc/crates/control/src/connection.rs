@@ -9,9 +9,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use host::errno;
-use host::rustix::fs::{self, MemfdFlags, SealFlags};
-use host::rustix::io;
-use host::rustix::net::{
+use rustix::fs::{self, MemfdFlags, SealFlags};
+use rustix::io;
+use rustix::net::{
     self, AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
@@ -122,8 +122,7 @@ impl Connection {
         if fds.len() > MAX_DESCRIPTORS {
             return Err(ConnectionError::Malformed("too many descriptors"));
         }
-        let mut space =
-            [MaybeUninit::uninit(); host::rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(ConnectionError::Malformed("too many descriptors"));
@@ -162,7 +161,7 @@ impl Connection {
 
     fn receive_packet(&self, buffer: &mut [u8]) -> Result<(usize, Vec<OwnedFd>), ConnectionError> {
         let mut space =
-            [MaybeUninit::uninit(); host::rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + 1))];
+            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + 1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut pieces = [IoSliceMut::new(buffer)];
@@ -255,8 +254,8 @@ fn read_memfd(memfd: &OwnedFd) -> Result<Vec<u8>, ConnectionError> {
 mod tests {
     use std::os::fd::AsFd;
 
-    use host::rustix::net::{SendFlags, send};
     use proptest::prelude::{any, proptest};
+    use rustix::net::{SendFlags, send};
 
     use super::{Connection, ConnectionError};
     use crate::{Reply, Request};

@@ -8,8 +8,8 @@ use std::os::fd::BorrowedFd;
 
 use abi::Errno;
 use host::errno;
-use host::rustix::fs::{self, FallocateFlags, SeekFrom};
-use host::rustix::io;
+use rustix::fs::{self, FallocateFlags, SeekFrom};
+use rustix::io;
 
 pub use crate::local::stat_fd as attributes;
 use crate::types::Result;

@@ -22,7 +22,6 @@ pub mod tsc;
 pub mod wait;
 
 pub use abi::Errno;
-pub use rustix;
 
 /// What a host call returns.
 pub type Result<T> = std::result::Result<T, Errno>;

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use host::rustix::fs::{self, FallocateFlags, MemfdFlags, SealFlags};
-use host::rustix::mm::{self, Advice, MapFlags, ProtFlags};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use rustix::fs::{self, FallocateFlags, MemfdFlags, SealFlags};
+use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 
 use crate::allocator::{Allocator, Kind, Placement, Usage};
 use crate::bytes::GuestBytes;
@@ -576,7 +576,7 @@ impl Drop for Shared {
 }
 
 fn host_total() -> u64 {
-    let host = host::rustix::system::sysinfo();
+    let host = rustix::system::sysinfo();
     host.totalram.saturating_mul(u64::from(host.mem_unit))
 }
 
@@ -589,8 +589,8 @@ fn create() -> Result<OwnedFd> {
 }
 
 /// Maps the whole file; the mapping is not inherited by forked processes and not dumped.
-fn map(fd: &OwnedFd, size: u64) -> host::rustix::io::Result<usize> {
-    let len = usize::try_from(size).map_err(|_| host::rustix::io::Errno::NOMEM)?;
+fn map(fd: &OwnedFd, size: u64) -> rustix::io::Result<usize> {
+    let len = usize::try_from(size).map_err(|_| rustix::io::Errno::NOMEM)?;
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: 1. a new mapping at an address that the kernel chooses replaces nothing; 2. the advice
     // is about that mapping alone and changes no contents.

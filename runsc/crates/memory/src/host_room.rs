@@ -66,7 +66,7 @@ impl GroupFiles {
         let limit = self.limit()?;
         let usage = number_in(&self.usage)?;
         let mut text = vec![0; WHOLE_STAT];
-        let len = host::rustix::io::pread(&self.stat, &mut text, 0).ok()?;
+        let len = rustix::io::pread(&self.stat, &mut text, 0).ok()?;
         let stat = text.get(..len)?;
         // Version 1 has totals of the group and those below it, which is what its usage counts.
         let row = |name: &str| {
@@ -197,7 +197,7 @@ impl HostRoom {
 
 fn available_on_host(meminfo: &OwnedFd) -> Option<u64> {
     let mut text = [0; FRONT_OF_MEMINFO];
-    let len = host::rustix::io::pread(meminfo, &mut text, 0).ok()?;
+    let len = rustix::io::pread(meminfo, &mut text, 0).ok()?;
     Some(available_in(text.get(..len)?)?.saturating_sub(RESERVE))
 }
 
@@ -219,7 +219,7 @@ fn row_of(text: &[u8], name: &str) -> Option<u64> {
 /// A file that holds one number; none for anything else, `max` for example.
 fn number_in(file: &OwnedFd) -> Option<u64> {
     let mut text = [0; 32];
-    let len = host::rustix::io::pread(file, &mut text, 0).ok()?;
+    let len = rustix::io::pread(file, &mut text, 0).ok()?;
     std::str::from_utf8(text.get(..len)?)
         .ok()?
         .trim()
@@ -274,8 +274,8 @@ mod tests {
         let room = host_with(RESERVE + 4 * STEP);
         assert!(room.allows(0, 4096, nothing_resident));
         let file = room.host.meminfo.as_ref().unwrap();
-        host::rustix::fs::ftruncate(file, 0).unwrap();
-        host::rustix::io::pwrite(file, b"MemAvailable: 0 kB\n", 0).unwrap();
+        rustix::fs::ftruncate(file, 0).unwrap();
+        rustix::io::pwrite(file, b"MemAvailable: 0 kB\n", 0).unwrap();
         assert!(room.allows(STEP - 4096, 4096, nothing_resident));
         assert!(!room.allows(STEP, 2 * 4096, nothing_resident));
     }

@@ -11,8 +11,8 @@
 use std::os::fd::OwnedFd;
 use std::ptr;
 
-use host::rustix::io;
-use host::rustix::mm::{self, Advice, MapFlags, ProtFlags};
+use rustix::io;
+use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 
 use crate::allocator::SLOT;
 use crate::frame::FrameRange;

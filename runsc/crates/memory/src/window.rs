@@ -12,8 +12,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use host::rustix::mm::{self, MapFlags, ProtFlags};
 use parking_lot::Mutex;
+use rustix::mm::{self, MapFlags, ProtFlags};
 
 use crate::Result;
 use crate::bytes::GuestBytes;

@@ -3,7 +3,6 @@
 #![expect(clippy::print_stdout, reason = "a measuring program prints")]
 #![expect(clippy::unwrap_used, reason = "nothing to do but stop")]
 
-use host::rustix;
 use platform::{Access, Context, Exit, Platform, Space, ThreadState};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use crate::{Exit, ExtendedState, Result, Space, ThreadState, kvm, mock, ptrace};
 use abi::Errno;
-use host::rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use std::sync::Arc;
 
 /// One thread of application code.

@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use abi::{Errno, PAGE_SIZE};
-use host::rustix;
 
 use crate::names::{Unusable, device};
 use crate::{Access, Exit, Platform, Space, ThreadState};

@@ -61,3 +61,30 @@ fn text(bytes: &[u8]) -> String {
 fn reason(errno: Errno) -> String {
     errno.message().to_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use host::Errno;
+    use sentry::kernel::process::StartError;
+
+    use super::sentence;
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let sentence = |name: &str| sentence(&StartError::NotFound(name.into()));
+        assert_eq!(
+            sentence("none"),
+            r#"exec: "none": executable file not found in $PATH"#
+        );
+        assert_eq!(
+            sentence("/none"),
+            r#"exec: "/none": stat /none: no such file or directory"#
+        );
+    }
+
+    #[test]
+    fn a_reason_follows_the_program() {
+        let error = StartError::Program(b"/text".to_vec(), Errno::EACCES);
+        assert_eq!(sentence(&error), r#"exec: "/text": permission denied"#);
+    }
+}

@@ -217,7 +217,10 @@ impl Guest {
         // Its environment is what the hook says, no more.
         spec.accounts = None;
         let group = self.kernel.start_process(spec);
-        let running = Running::new(group.map_err(|error| failed(Failure::from(error).reason))?, None);
+        let running = Running::new(
+            group.map_err(|error| failed(Failure::from(error).reason))?,
+            None,
+        );
         start_hook::wait(&running, hook.timeout_s).map_err(failed)
     }
 
@@ -455,7 +458,7 @@ fn make_kernel(
         memory.huge_pages()
     );
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let host_total = host::rustix::system::sysinfo();
+    let host_total = rustix::system::sysinfo();
     let total = host_total
         .totalram
         .saturating_mul(u64::from(host_total.mem_unit));

@@ -4,8 +4,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 
-use host::rustix::event::{PollFd, PollFlags, poll};
-use host::rustix::io::{Errno, read};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, read};
 
 use crate::FAILURE;
 use crate::end::End;
@@ -59,8 +59,8 @@ fn wait(lifeline: OwnedFd, gofer: &OwnedFd) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use host::rustix::io::write;
-    use host::rustix::pipe::pipe;
+    use rustix::io::write;
+    use rustix::pipe::pipe;
 
     use super::{ORPHANED, wait};
     use crate::FAILURE;

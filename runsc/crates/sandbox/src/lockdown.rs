@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use control::BootConfig;
 use host::oom_victim::OomVictim;
-use host::rustix::process::{
-    DumpableBehavior, Resource, Rlimit, ioctl_tiocsctty, set_dumpable_behavior, setrlimit,
-};
-use host::rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use host::{empty_root, errno, privilege};
 use platform::{HostCall, Platform};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, ioctl_tiocsctty, set_dumpable_behavior, setrlimit,
+};
+use rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use seccomp::Filter;
 
 use crate::error::SandboxError;
@@ -79,7 +79,7 @@ pub(crate) fn prepare_oom_victim(inputs: &Inputs, score: &OomScore) -> Option<Oo
 pub(crate) fn give_up_privilege(config: &BootConfig, inputs: &Inputs) -> Result<(), SandboxError> {
     let step = SandboxError::host;
     // Before Linux 6.4 rustix reads it from /proc, when first asked.
-    let _ = host::rustix::param::page_size();
+    let _ = rustix::param::page_size();
     let _ = set_name(c"runsc-sandbox");
     if let Some(terminal) = inputs
         .stdio
@@ -105,7 +105,7 @@ pub(crate) fn give_up_privilege(config: &BootConfig, inputs: &Inputs) -> Result<
 }
 
 fn raise_descriptor_limit() {
-    use host::rustix::process::getrlimit;
+    use rustix::process::getrlimit;
     let limit = getrlimit(Resource::Nofile);
     // A lower limit means fewer open files in the guest, nothing worse.
     let _ = setrlimit(

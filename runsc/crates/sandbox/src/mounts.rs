@@ -5,7 +5,7 @@ use std::sync::Arc;
 use control::{BootConfig, Mount, MountFlags, MountKind, Overlay, PropagationKind};
 use gofer::{HostTree, RemoteTree, TreeId};
 use host::Errno;
-use host::rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, getrlimit};
 use sentry::fs::cgroup;
 use sentry::fs::devpts::{DevPts, DevPtsOptions};
 use sentry::fs::gofer::{GoferFs, Options};

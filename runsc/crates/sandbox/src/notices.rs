@@ -2,10 +2,10 @@
 
 use std::os::fd::OwnedFd;
 
-use host::rustix::event::{PollFd, PollFlags, Timespec, poll};
-use host::rustix::fs::fstat;
-use host::rustix::io::write;
-use host::rustix::termios::isatty;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
+use rustix::io::write;
+use rustix::termios::isatty;
 
 /// Says it in the user log, and on the container's standard error: of all that a user of an engine looks at, that is
 /// what the engine shows without being asked.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use control::{Connection, ConnectionError, FailureKind, Received, Reply, Request, Target};
-use host::rustix::net::{SocketFlags, accept_with};
+use rustix::net::{SocketFlags, accept_with};
 
 use crate::end::End;
 use crate::error::SandboxError;
@@ -35,7 +35,7 @@ fn accept_all(listener: &OwnedFd, guest: &Arc<Guest>, end: &Arc<End>) {
     loop {
         let socket = match accept_with(listener, SocketFlags::CLOEXEC) {
             Ok(socket) => socket,
-            Err(host::rustix::io::Errno::INTR | host::rustix::io::Errno::CONNABORTED) => continue,
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => continue,
             Err(error) => {
                 tracing::error!(%error, "cannot accept control connections any more");
                 return;

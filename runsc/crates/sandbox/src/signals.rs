@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use control::Target;
-use host::rustix::event::{PollFd, PollFlags, poll};
 use host::signal_fd::{Received, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::end::End;
 use crate::error::SandboxError;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host::Errno;
-use host::rustix::io::fcntl_dupfd_cloexec;
-use host::rustix::termios::isatty;
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::termios::isatty;
 use sentry::fs::devpts::DevPts;
 use sentry::fs::tty::Tty;
 use sentry::fs::tty::host::HostTerminal;

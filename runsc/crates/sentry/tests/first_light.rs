@@ -117,10 +117,7 @@ fn a_program_that_is_not_there_is_named() {
     let root = busybox_root();
     let (kernel, namespace) = boot(root.path());
     let error = start(&kernel, &namespace, &["nothing-here"]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        r#"exec: "nothing-here": executable file not found in $PATH"#
-    );
+    assert_eq!(error, StartError::NotFound(b"nothing-here".to_vec()));
     std::fs::write(root.path().join("bin/text"), "no program").unwrap();
     let error = start(&kernel, &namespace, &["text"]).unwrap_err();
     assert_eq!(error, StartError::Program(b"text".to_vec(), Errno::EACCES));

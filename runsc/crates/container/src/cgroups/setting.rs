@@ -55,7 +55,7 @@ impl Setting {
 
     fn try_write(&self, cgroup: &Cgroup) -> io::Result<()> {
         let directory = cgroup.directory(self.controller);
-        if directory.is_none() && !host::rustix::process::geteuid().is_root() {
+        if directory.is_none() && !rustix::process::geteuid().is_root() {
             tracing::warn!("without privilege, {} is not set", self.file);
             return Ok(());
         }
@@ -113,7 +113,7 @@ impl Step {
 
     /// Without any groups at all.
     pub(super) fn refuse_or_warn(&self, version: Version) -> Result<()> {
-        if host::rustix::process::geteuid().is_root() {
+        if rustix::process::geteuid().is_root() {
             return Err(self.first().no_controller(version));
         }
         tracing::warn!("without privilege, {} is not set", self.first().file);

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use control::{Process, Rlimit, User};
-use host::rustix::process::{Resource, getrlimit};
 use oci_spec::runtime::{
     LinuxSchedulerPolicy, PosixRlimit, PosixRlimitType, Process as SpecProcess,
 };
+use rustix::process::{Resource, getrlimit};
 
 use crate::Result;
 use crate::spec::{capability, invalid};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use abi::Errno;
 use host::errno;
-use host::rustix::fs::{
+use rustix::fs::{
     self, AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid,
 };
 

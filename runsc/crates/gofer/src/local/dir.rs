@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use host::errno;
-use host::rustix::fs::{self, OFlags, RawDir, RawDirEntry, SeekFrom};
+use rustix::fs::{self, OFlags, RawDir, RawDirEntry, SeekFrom};
 
 use super::node::Node;
 use super::sys;

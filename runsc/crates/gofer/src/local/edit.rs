@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use abi::Errno;
 use host::errno;
-use host::rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 
 use super::budget::PathFd;
 use super::identity::At;

@@ -11,7 +11,7 @@ use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
 use host::at::{Handle, file_handle};
-use host::rustix::fs;
+use rustix::fs;
 
 use crate::types::{Attr, FileKind, Timestamp};
 

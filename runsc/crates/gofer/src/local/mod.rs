@@ -29,8 +29,8 @@ use std::sync::Arc;
 
 use abi::Errno;
 use host::errno;
-use host::rustix::fs::{self, Mode, OFlags};
-use host::rustix::process::{Resource, getrlimit, umask};
+use rustix::fs::{self, Mode, OFlags};
+use rustix::process::{Resource, getrlimit, umask};
 
 use self::node::Node;
 pub use self::sys::stat_fd;

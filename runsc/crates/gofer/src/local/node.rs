@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
-use host::rustix::fs::{Mode, OFlags};
 use parking_lot::{Mutex, RwLock};
+use rustix::fs::{Mode, OFlags};
 
 use super::Root;
 use super::budget::PathFd;

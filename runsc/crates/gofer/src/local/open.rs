@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use abi::Errno;
 use host::errno;
-use host::rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 
 use super::identity::At;
 use super::node::Node;
@@ -155,7 +155,7 @@ pub(super) fn create_unnamed(
 }
 
 fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
-    host::rustix::io::fcntl_dupfd_cloexec(fd, 0).map_err(errno)
+    rustix::io::fcntl_dupfd_cloexec(fd, 0).map_err(errno)
 }
 
 /// Gives a new file, open as `fd`, its owner, and only then the set-id bits: at no time has another

@@ -113,13 +113,13 @@ fn close_all(tree: &LocalTree, root: NodeId) {
 
 fn write(tree: &LocalTree, node: NodeId, text: &str) {
     let opened = tree.open(node, Access::ReadWrite).unwrap();
-    host::rustix::io::pwrite(opened.fd.as_fd(), text.as_bytes(), 0).unwrap();
+    rustix::io::pwrite(opened.fd.as_fd(), text.as_bytes(), 0).unwrap();
 }
 
 fn read(tree: &LocalTree, node: NodeId) -> String {
     let opened = tree.open(node, Access::Read).unwrap();
     let mut buffer = [0; 16];
-    let len = host::rustix::io::pread(opened.fd.as_fd(), &mut buffer, 0).unwrap();
+    let len = rustix::io::pread(opened.fd.as_fd(), &mut buffer, 0).unwrap();
     String::from_utf8(buffer[..len].to_vec()).unwrap()
 }
 

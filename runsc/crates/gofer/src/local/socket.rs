@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use abi::Errno;
 use host::errno;
-use host::rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use host::rustix::process::fchdir;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::fchdir;
 
 use super::identity::At;
 use super::sys;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use abi::Errno;
-use host::rustix::fs::{OFlags, fcntl_getfl};
+use rustix::fs::{OFlags, fcntl_getfl};
 
 use super::{LocalTree, Policy, Root};
 use crate::tree::HostTree;

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use abi::Errno;
-use host::rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 
 use super::identity::At;
 use super::node::Node;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use abi::Errno;
 use host::errno;
-use host::rustix::fs::{self, OFlags, XattrFlags};
+use rustix::fs::{self, OFlags, XattrFlags};
 
 use super::node::Node;
 use super::table::Table;

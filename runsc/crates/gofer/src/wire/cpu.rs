@@ -11,7 +11,7 @@
 pub(crate) use host::cpu::current;
 
 use host::cpu::bind;
-use host::rustix::thread::{sched_getaffinity, sched_setaffinity};
+use rustix::thread::{sched_getaffinity, sched_setaffinity};
 
 /// For how many requests a client that was moved stays on its CPU before it is tried without.
 const STAYS: u32 = 64;

@@ -7,7 +7,7 @@
 use super::layout::WINDOW;
 use crate::Result;
 use abi::Errno;
-use host::rustix::mm::{self, Advice, MapFlags, ProtFlags};
+use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;

@@ -10,8 +10,8 @@ use super::region::Region;
 use super::slots::{Slot, Slots};
 use crate::{Access, Result};
 use abi::Errno;
-use host::rustix::fs::{self, OFlags};
 use parking_lot::Mutex;
+use rustix::fs::{self, OFlags};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -229,7 +229,7 @@ impl Windows {
             .clone()?;
         drop(state);
         let at = content.index * WINDOW + offset;
-        host::rustix::io::pread(content.file.as_fd(), bytes, at).ok()
+        rustix::io::pread(content.file.as_fd(), bytes, at).ok()
     }
 
     fn open(&self, state: &mut State, file: &File<'_>, index: u64) -> Result<u32> {
@@ -270,7 +270,7 @@ impl Windows {
             return Ok(Arc::clone(own));
         }
         let own = loop {
-            match host::rustix::io::fcntl_dupfd_cloexec(file.fd, 0).map_err(host::errno) {
+            match rustix::io::fcntl_dupfd_cloexec(file.fd, 0).map_err(host::errno) {
                 Ok(own) => break Arc::new(own),
                 Err(Errno::EMFILE) if self.close_idlest(state) => {}
                 Err(error) => return Err(error),

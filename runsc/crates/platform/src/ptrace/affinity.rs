@@ -11,8 +11,8 @@
 //! during one shortly before, stays where it is for the next ones ([`Stay`]), unless the thread runs for
 //! long.
 
-use host::rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 use parking_lot::Mutex;
+use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;

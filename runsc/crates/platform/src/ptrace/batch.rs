@@ -12,7 +12,6 @@ use super::code;
 use super::tracee::{Call, Tracee};
 use crate::Result;
 use abi::{Errno, PAGE_SIZE};
-use host::rustix;
 use parking_lot::Mutex;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;

@@ -10,8 +10,8 @@ use super::space::Space;
 use crate::{Exit, ExtendedState, Result, ThreadState};
 use abi::Errno;
 use host::ptrace;
-use host::rustix::thread::CpuSet;
 use host::wait::Event;
+use rustix::thread::CpuSet;
 use std::sync::Arc;
 
 /// A context of the ptrace platform.

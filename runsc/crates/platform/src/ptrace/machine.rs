@@ -9,8 +9,8 @@ use super::stub::Stub;
 use super::tracee::Tracee;
 use crate::{ExtendedLayout, Limits, Result, SetupError};
 use abi::Errno;
-use host::rustix::thread::CpuSet;
 use parking_lot::Mutex;
+use rustix::thread::CpuSet;
 use std::ops::Range;
 use std::sync::Arc;
 

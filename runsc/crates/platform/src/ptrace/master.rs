@@ -8,8 +8,8 @@ use super::title;
 use super::tracee::{Call, Tracee};
 use crate::{ExtendedLayout, SetupError};
 use abi::{Errno, PAGE_SIZE};
-use host::rustix::fs::{MemfdFlags, memfd_create};
 use host::stub::StubImage;
+use rustix::fs::{MemfdFlags, memfd_create};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ fn code_file() -> Result<OwnedFd, Errno> {
     let page = code::page();
     let mut rest = page.as_slice();
     while !rest.is_empty() {
-        let written = host::rustix::io::write(&file, rest).map_err(host::errno)?;
+        let written = rustix::io::write(&file, rest).map_err(host::errno)?;
         rest = rest.get(written..).unwrap_or_default();
     }
     Ok(file)

@@ -3,7 +3,7 @@
 use super::affinity::Follower;
 use super::stub::{Claimed, Stub};
 use super::tracee::Tracee;
-use host::rustix::thread::CpuSet;
+use rustix::thread::CpuSet;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

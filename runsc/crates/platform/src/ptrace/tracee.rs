@@ -67,7 +67,7 @@ impl Tracee {
             }
             self.alive(ptrace::cont(self.tid))?;
             match nr_tries.checked_sub(SETTLE_YIELDS) {
-                None => host::rustix::thread::sched_yield(),
+                None => rustix::thread::sched_yield(),
                 Some(nr_pauses) => {
                     let pause = SETTLE_PAUSE * (nr_pauses + 1);
                     std::thread::sleep(pause.min(SETTLE_LONGEST_PAUSE));

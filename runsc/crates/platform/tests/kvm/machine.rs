@@ -1,7 +1,6 @@
 //! What the machine adds: page tables, windows, vCPUs that are shared.
 
 use crate::guest::{self, CODE, DATA, Guest, PAGE, unmapped};
-use host::rustix;
 use platform::{Access, Exception, Exit, ThreadState};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Barrier};

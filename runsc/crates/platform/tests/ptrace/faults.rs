@@ -57,7 +57,7 @@ fn a_page_behind_the_end_of_its_file_is_a_bus_fault() {
     let guest = Guest::new(&platform, guest::LOAD);
     let mut context = guest.context(&platform);
     guest.map_data(Access::READ);
-    host::rustix::fs::ftruncate(&guest.file, 4096).unwrap();
+    rustix::fs::ftruncate(&guest.file, 4096).unwrap();
     let expected = Fault {
         address: DATA,
         access: FaultAccess::Unknown,

@@ -1,6 +1,5 @@
 //! A page of code and a page of data that tests run in a space.
 
-use host::rustix;
 use platform::{Access, Context, Exit, Fault, FaultAccess, Platform, Space, ThreadState};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;

@@ -6,8 +6,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 fn kill(pid: i32) {
-    let pid = host::rustix::process::Pid::from_raw(pid).unwrap();
-    host::rustix::process::kill_process(pid, host::rustix::process::Signal::KILL).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_stub_is_stripped() {
 
 #[test]
 fn signals_from_outside_are_not_taken_for_faults() {
-    use host::rustix::process::{Pid, Signal, kill_process};
+    use rustix::process::{Pid, Signal, kill_process};
     let platform = guest::platform();
     let guest = Guest::new(&platform, guest::SPIN);
     let mut context = guest.context(&platform);

@@ -218,12 +218,6 @@ impl Reader<'_> {
             Some(names) => [names.as_slice(), rest].concat(),
             None => path.to_vec(),
         };
-        let whole = match whole.first().map(String::as_str) {
-            Some("host") if whole.get(1).is_some_and(|name| name == "rustix") => {
-                whole[1..].to_vec()
-            }
-            _ => whole,
-        };
         if OWN_NUMBERS.contains(&whole.join("::").as_str()) {
             self.add(format!("libc::{}", whole.join("::")));
         } else if counts(&whole, after) {

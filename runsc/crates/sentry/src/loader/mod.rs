@@ -181,6 +181,6 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // Without GRND_NONBLOCK the call can only fail by being interrupted, which leaves zeros: a weaker
     // layout, not a wrong one.
-    let _ = host::rustix::rand::getrandom(&mut bytes, host::rustix::rand::GetRandomFlags::empty());
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     bytes
 }

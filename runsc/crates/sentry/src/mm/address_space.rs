@@ -312,7 +312,7 @@ fn highest_mmap_base(bounds: &Range<usize>) -> usize {
 fn random_mmap_base(bounds: &Range<usize>) -> usize {
     let mut bytes = [0; 8];
     // Without randomness the base is merely predictable.
-    let _ = host::rustix::rand::getrandom(&mut bytes, host::rustix::rand::GetRandomFlags::empty());
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     let span = (1 << 40).min(bounds.len() / 8);
     let pages = usize::from_ne_bytes(bytes) % (span / PAGE).max(1);
     highest_mmap_base(bounds) - pages * PAGE

@@ -70,7 +70,7 @@ impl ColdPart {
     pub(super) fn warm_up(&self) {
         let mut scratch = vec![0; self.len.min(CHUNK * 4)];
         // A failure shows when the page is made.
-        let _ = host::rustix::io::pread(&*self.file, &mut scratch, self.offset);
+        let _ = rustix::io::pread(&*self.file, &mut scratch, self.offset);
     }
 }
 

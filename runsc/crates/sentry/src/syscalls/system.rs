@@ -138,7 +138,7 @@ pub(crate) fn fill_random(task: &Task, sink: &mut Sink<'_>) -> crate::Result<usi
     let mut bytes = [0; 4096];
     while sink.remaining() > 0 {
         let chunk = &mut bytes[..sink.remaining().min(4096)];
-        host::rustix::rand::getrandom(&mut *chunk, host::rustix::rand::GetRandomFlags::empty())
+        rustix::rand::getrandom(&mut *chunk, rustix::rand::GetRandomFlags::empty())
             .map_err(host::errno)?;
         match sink.write(chunk) {
             Ok(len) => done += len,

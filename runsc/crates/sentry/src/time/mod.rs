@@ -9,7 +9,7 @@ pub mod vdso;
 
 use std::time::Duration;
 
-use host::rustix::time::{ClockId as HostClock, clock_gettime};
+use rustix::time::{ClockId as HostClock, clock_gettime};
 
 pub use abi::time::NANOS_PER_SEC;
 

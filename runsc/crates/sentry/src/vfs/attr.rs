@@ -80,7 +80,7 @@ impl Timestamp {
     /// `CLOCK_REALTIME_COARSE`).
     #[must_use]
     pub fn now() -> Timestamp {
-        use host::rustix::time::{ClockId, clock_gettime};
+        use rustix::time::{ClockId, clock_gettime};
         let now = clock_gettime(ClockId::RealtimeCoarse);
         Timestamp {
             seconds: now.tv_sec,

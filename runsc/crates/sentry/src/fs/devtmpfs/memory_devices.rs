@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use abi::Errno;
-use host::rustix::rand::{GetRandomFlags, getrandom};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::{Result, SysError, SyscallResult};
 use crate::kernel::task::Task;

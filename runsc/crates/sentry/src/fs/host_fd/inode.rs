@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock, Weak};
 
 use abi::Errno;
-use host::rustix::fs::{self, OFlags, Stat};
 use locks::Mutex;
+use rustix::fs::{self, OFlags, Stat};
 
 use super::HostDescriptor;
 use crate::error::Result;

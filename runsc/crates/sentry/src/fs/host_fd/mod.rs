@@ -15,11 +15,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use abi::Errno;
-use host::rustix::event::{PollFd, PollFlags, Timespec, poll};
-use host::rustix::fs::{self, OFlags, SeekFrom};
 use memory::GuestBytes;
 use memory::io::Position as HostPosition;
 use platform::Access;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{self, OFlags, SeekFrom};
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::Kernel;
@@ -264,7 +264,7 @@ impl HostDescriptor {
 }
 
 fn plain_read(fd: BorrowedFd<'_>, bytes: &mut [u8], position: HostPosition) -> Result<usize> {
-    use host::rustix::io::{IoSliceMut, ReadWriteFlags, pread, preadv2, read};
+    use rustix::io::{IoSliceMut, ReadWriteFlags, pread, preadv2, read};
     let outcome = match position {
         HostPosition::Current => read(fd, bytes),
         HostPosition::CurrentNow => preadv2(
@@ -279,7 +279,7 @@ fn plain_read(fd: BorrowedFd<'_>, bytes: &mut [u8], position: HostPosition) -> R
 }
 
 fn plain_write(fd: BorrowedFd<'_>, bytes: &[u8], position: HostPosition) -> Result<usize> {
-    use host::rustix::io::{IoSlice, ReadWriteFlags, pwrite, pwritev2, write};
+    use rustix::io::{IoSlice, ReadWriteFlags, pwrite, pwritev2, write};
     let outcome = match position {
         HostPosition::Current => write(fd, bytes),
         HostPosition::CurrentNow => {

@@ -121,10 +121,10 @@ mod tests {
     fn a_call_that_blocks_is_interrupted() {
         host::kick::install().unwrap();
         let nudger = Nudger::new().unwrap();
-        let (reader, _writer) = host::rustix::pipe::pipe().unwrap();
+        let (reader, _writer) = rustix::pipe::pipe().unwrap();
         for _ in 0..3 {
-            let outcome = nudger.watch(|| host::rustix::io::read(reader.as_fd(), &mut [0; 1]));
-            assert_eq!(outcome, Err(host::rustix::io::Errno::INTR));
+            let outcome = nudger.watch(|| rustix::io::read(reader.as_fd(), &mut [0; 1]));
+            assert_eq!(outcome, Err(rustix::io::Errno::INTR));
         }
     }
 }

@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
-use host::rustix::event::{EventfdFlags, PollFlags, epoll, eventfd};
 use locks::Mutex;
+use rustix::event::{EventfdFlags, PollFlags, epoll, eventfd};
 
 use super::nudge::Nudger;
 use crate::error::Result;
@@ -97,7 +97,7 @@ impl HostWatcher {
 impl Drop for HostWatcher {
     fn drop(&mut self) {
         // The thread ends; if the write failed, it would only wait for ever.
-        let _ = host::rustix::io::write(&self.shared.stop, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.shared.stop, &1_u64.to_ne_bytes());
     }
 }
 
@@ -167,9 +167,9 @@ impl Shared {
         let mut buffer = Vec::with_capacity(32);
         loop {
             buffer.clear();
-            let spare = host::rustix::buffer::spare_capacity(&mut buffer);
+            let spare = rustix::buffer::spare_capacity(&mut buffer);
             match epoll::wait(&self.epoll, spare, None) {
-                Ok(_) | Err(host::rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return,
             }
             for event in &buffer {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use abi::Errno;
-use host::rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Result;
 use crate::vfs::attr::{Attr, Device, SetAttr, SetTime, Timestamp};

@@ -95,7 +95,7 @@ fn name(field: fn(&mut UtsNames) -> &mut Vec<u8>) -> Entry {
 fn uuid() -> String {
     let mut bytes = [0_u8; 16];
     // It can fail only for a signal before the first byte; zeros make a valid if dull UUID.
-    let _ = host::rustix::rand::getrandom(&mut bytes, host::rustix::rand::GetRandomFlags::empty());
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use abi::Errno;
 use abi::termios::Winsize;
-use host::rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use host::rustix::io;
 use locks::{Condvar, Mutex};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::io;
 
 use super::Tty;
 use crate::error::Result;
@@ -90,7 +90,7 @@ impl HostTerminal {
 
     /// The host's window has another size (SIGWINCH).
     pub fn take_size(&self) {
-        if let Ok(size) = host::rustix::termios::tcgetwinsize(&self.fd) {
+        if let Ok(size) = rustix::termios::tcgetwinsize(&self.fd) {
             self.tty.set_size(Winsize {
                 row: size.ws_row,
                 col: size.ws_col,

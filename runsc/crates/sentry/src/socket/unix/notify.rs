@@ -79,7 +79,7 @@ impl ServiceManager {
         if said.is_empty() {
             return Ok(len);
         }
-        if let Err(error) = host::rustix::io::write(&self.0, &said) {
+        if let Err(error) = rustix::io::write(&self.0, &said) {
             tracing::warn!(%error, "the service manager was not told");
         }
         Ok(len)
