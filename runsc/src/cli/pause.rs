@@ -6,6 +6,6 @@ use container::lifecycle;
 use crate::config::Config;
 
 pub(crate) fn run(config: &Config, id: &str) -> Result<u8> {
-    lifecycle::set_paused(&config.settings, id, true)?;
+    lifecycle::pause(&config.settings, id)?;
     Ok(0)
 }

@@ -6,6 +6,6 @@ use container::lifecycle;
 use crate::config::Config;
 
 pub(crate) fn run(config: &Config, id: &str) -> Result<u8> {
-    lifecycle::set_paused(&config.settings, id, false)?;
+    lifecycle::resume(&config.settings, id)?;
     Ok(0)
 }

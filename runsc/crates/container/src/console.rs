@@ -1,5 +1,6 @@
 //! Terminals: pseudo terminals for `--console-socket`, and the care of the caller's own.
 
+use std::fs::File;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -164,4 +165,16 @@ pub fn thrice(fd: &OwnedFd) -> Result<[OwnedFd; 3]> {
         })
     };
     Ok([copy()?, copy()?, copy()?])
+}
+/// Opens `/dev/null` for a process without input and output.
+///
+/// # Errors
+/// [`ContainerError::Path`].
+pub fn null() -> Result<OwnedFd> {
+    File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map(OwnedFd::from)
+        .map_err(ContainerError::path("open", "/dev/null"))
 }

@@ -16,7 +16,7 @@ use oci_spec::runtime::{Hook, Hooks};
 use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::null;
+use crate::console::null;
 use crate::state::State;
 use crate::{ContainerError, Result, namespaces};
 
