@@ -6,8 +6,7 @@ use abi::Errno;
 use platform::Access;
 use zerocopy::FromBytes;
 
-use super::io::MAX_BYTES;
-use super::{io, mmap, timeout};
+use super::{mmap, timeout};
 use abi::time::Timespec;
 
 use crate::error::{Result, SysError, SyscallResult};
@@ -17,11 +16,12 @@ use crate::kernel::blocking::Unslept;
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
 use crate::mm::address_space::{Backing, MapAt, MapRequest};
-use crate::mm::user_io::UserIo;
+use crate::mm::user_io::{MAX_BYTES, UserIo};
 use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFile;
 use crate::vfs::io::{Sink, Source};
+use crate::vfs::read_write;
 
 calls! {
     206 io_setup(nr_events: u32, context: UserPtr<u8>) => full ["aio::errors_of_submission"];
@@ -210,16 +210,16 @@ fn operate(
     let outcome = if reads {
         let mut sink = Sink::User(buffer);
         if seekable {
-            io::read_at(task, open, &mut sink, offset).map_err(SysError::from)
+            read_write::read_at(task, open, &mut sink, offset).map_err(SysError::from)
         } else {
-            io::read(task, open, &mut sink)
+            read_write::read(task, open, &mut sink)
         }
     } else {
         let mut source = Source::User(buffer);
         if seekable {
-            io::write_at(task, open, &mut source, offset).map_err(SysError::from)
+            read_write::write_at(task, open, &mut source, offset).map_err(SysError::from)
         } else {
-            io::write(task, open, &mut source)
+            read_write::write(task, open, &mut source)
         }
     };
     outcome.map_err(|error| {

@@ -22,7 +22,6 @@ mod futex;
 mod ids;
 mod inotify;
 mod install;
-pub mod io;
 mod ioctl;
 mod kcmp;
 mod kill;

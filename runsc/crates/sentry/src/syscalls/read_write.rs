@@ -5,16 +5,16 @@ use std::sync::Arc;
 use abi::Errno;
 use abi::raw::general as nr;
 
-use super::io::{self, MAX_BYTES};
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::mm::AddressSpace;
-use crate::mm::user_io::UserIo;
+use crate::mm::user_io::{MAX_BYTES, UserIo};
 use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{Fd, Iovec};
 use crate::syscalls::declare::calls;
 use crate::vfs::file::{OpenFile, OpenFlags, Whence};
 use crate::vfs::io::{Sink, Source};
+use crate::vfs::read_write;
 
 calls! {
     0 read(fd: Fd, buffer: UserPtr<u8> as Filled, count: usize)
@@ -84,14 +84,14 @@ fn read(task: &Task, fd: Fd, buffer: UserPtr<u8>, count: usize) -> SyscallResult
     let open = task.files().get(fd)?;
     let mm = task.mm();
     let mut sink = Sink::User(single(&mm, buffer, count));
-    Ok(io::read(task, &open, &mut sink)? as u64)
+    Ok(read_write::read(task, &open, &mut sink)? as u64)
 }
 
 fn write(task: &Task, fd: Fd, buffer: UserPtr<u8>, count: usize) -> SyscallResult {
     let open = task.files().get(fd)?;
     let mm = task.mm();
     let mut source = Source::User(single(&mm, buffer, count));
-    Ok(io::write(task, &open, &mut source)? as u64)
+    Ok(read_write::write(task, &open, &mut source)? as u64)
 }
 
 fn pread(task: &Task, fd: Fd, buffer: UserPtr<u8>, count: usize, position: i64) -> SyscallResult {
@@ -99,7 +99,7 @@ fn pread(task: &Task, fd: Fd, buffer: UserPtr<u8>, count: usize, position: i64) 
     let open = task.files().get(fd)?;
     let mm = task.mm();
     let mut sink = Sink::User(single(&mm, buffer, count));
-    Ok(io::read_at(task, &open, &mut sink, offset)? as u64)
+    Ok(read_write::read_at(task, &open, &mut sink, offset)? as u64)
 }
 
 fn pwrite(task: &Task, fd: Fd, buffer: UserPtr<u8>, count: usize, position: i64) -> SyscallResult {
@@ -107,7 +107,7 @@ fn pwrite(task: &Task, fd: Fd, buffer: UserPtr<u8>, count: usize, position: i64)
     let open = task.files().get(fd)?;
     let mm = task.mm();
     let mut source = Source::User(single(&mm, buffer, count));
-    Ok(io::write_at(task, &open, &mut source, offset)? as u64)
+    Ok(read_write::write_at(task, &open, &mut source, offset)? as u64)
 }
 
 fn readv(task: &Task, fd: Fd, vector: UserPtr<Iovec>, count: usize) -> SyscallResult {
@@ -172,7 +172,7 @@ fn preadv2(
     }
     let mm = task.mm();
     let mut sink = Sink::User(pieces(&mm, (vector, count))?);
-    Ok(io::read_now(task, &open, &mut sink)? as u64)
+    Ok(read_write::read_now(task, &open, &mut sink)? as u64)
 }
 
 fn pwritev2(
@@ -192,7 +192,7 @@ fn pwritev2(
     let len = if flags & nr::RWF_APPEND != 0 && open.file().is_seekable() {
         let mm = task.mm();
         let mut source = Source::User(pieces(&mm, (vector, count))?);
-        io::append(task, &open, &mut source)? as u64
+        read_write::append(task, &open, &mut source)? as u64
     } else {
         write_vector(task, &open, (vector, count), offset)?
     };
@@ -211,8 +211,8 @@ fn read_vector(
     let mm = task.mm();
     let mut sink = Sink::User(pieces(&mm, vector)?);
     let len = match offset {
-        None => io::read(task, open, &mut sink)?,
-        Some(offset) => io::read_at(task, open, &mut sink, offset)?,
+        None => read_write::read(task, open, &mut sink)?,
+        Some(offset) => read_write::read_at(task, open, &mut sink, offset)?,
     };
     Ok(len as u64)
 }
@@ -226,8 +226,8 @@ fn write_vector(
     let mm = task.mm();
     let mut source = Source::User(pieces(&mm, vector)?);
     let len = match offset {
-        None => io::write(task, open, &mut source)?,
-        Some(offset) => io::write_at(task, open, &mut source, offset)?,
+        None => read_write::write(task, open, &mut source)?,
+        Some(offset) => read_write::write_at(task, open, &mut source, offset)?,
     };
     Ok(len as u64)
 }

@@ -3,7 +3,7 @@
 use abi::Errno;
 use abi::raw::general as nr;
 
-use super::{at, io};
+use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::limits::{INFINITY, Resource};
 use crate::kernel::oom;
@@ -14,6 +14,7 @@ use crate::vfs::attr::{FileType, SetAttr};
 use crate::vfs::attributes;
 use crate::vfs::file::OpenFlags;
 use crate::vfs::notify::{self, FileEvent};
+use crate::vfs::read_write;
 
 calls! {
     76 truncate(path: UserPath, len: i64 as Size)
@@ -47,7 +48,7 @@ fn length(task: &Task, raw: i64) -> Result<u64> {
 fn check_file_size(task: &Task, len: u64) -> Result<()> {
     let limit = task.group().limits().get(Resource::FileSize).soft;
     if limit != INFINITY && len > limit {
-        io::send_file_size_signal(task);
+        read_write::send_file_size_signal(task);
         return Err(Errno::EFBIG);
     }
     Ok(())

@@ -9,8 +9,8 @@ use abi::socket::{
     SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK,
 };
 
-use super::{install, io, timeout};
-use crate::error::{Restart, Result, SysError, SyscallResult};
+use super::install;
+use crate::error::{Result, SyscallResult};
 use crate::fs::anon::{self, Anonymous};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
@@ -20,6 +20,7 @@ use crate::socket::unix::UnixSocket;
 use crate::socket::{Shutdown, Socket, SocketType};
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
+use crate::vfs::blocking::blocking_within;
 use crate::vfs::file::{File, OpenFile, OpenFlags};
 
 calls! {
@@ -84,22 +85,6 @@ pub(super) fn open_socket(task: &Task, fd: Fd) -> Result<Arc<OpenFile>> {
 /// The socket of an open file; ENOTSOCK.
 pub(super) fn of(open: &OpenFile) -> Result<&dyn Socket> {
     open.file().socket().ok_or(Errno::ENOTSOCK)
-}
-
-/// Waits as [`io::blocking`] does, at most `timeout_ns` (0: for ever). With a time-out, a signal is EINTR
-/// whatever its handler's flags (`man 7 signal`).
-pub(super) fn blocking<T>(
-    task: &Task,
-    open: &Arc<OpenFile>,
-    events: Events,
-    timeout_ns: u64,
-    attempt: impl FnMut() -> Result<T>,
-) -> core::result::Result<T, SysError> {
-    let deadline = (timeout_ns != 0).then(|| timeout::after(task, timeout_ns));
-    match io::blocking(task, open, events, deadline, Restart::Sys, attempt) {
-        Err(SysError::Restart(_)) if timeout_ns != 0 => Err(Errno::EINTR.into()),
-        other => other,
-    }
 }
 
 /// Type and flags of the second argument: EINVAL.
@@ -247,7 +232,7 @@ fn accept_with(
     install::check_room(task)?;
     let socket = of(&listener)?;
     let timeout_ns = socket.common().lock().receive_timeout_ns;
-    let accepted = blocking(task, &listener, Events::READABLE, timeout_ns, || {
+    let accepted = blocking_within(task, &listener, Events::READABLE, timeout_ns, || {
         socket.accept(task)
     })?;
     let flags = flags | OpenFlags::RDWR;
@@ -264,7 +249,7 @@ fn connect(task: &Task, fd: Fd, address: UserPtr<u8>, len: i32) -> SyscallResult
     let address = read_address(task, address.address(), len)?;
     let socket = of(&open)?;
     let timeout_ns = socket.common().lock().send_timeout_ns;
-    blocking(task, &open, Events::WRITABLE, timeout_ns, || {
+    blocking_within(task, &open, Events::WRITABLE, timeout_ns, || {
         socket.connect(task, &address)
     })?;
     Ok(0)

@@ -6,7 +6,7 @@ use abi::Errno;
 use abi::socket::{ADDRESS_MAX, Mmsghdr, Msghdr};
 use abi::time::Timespec;
 
-use super::socket::{blocking, of, open_socket, write_address};
+use super::socket::{of, open_socket, write_address};
 use super::{control_message, timeout};
 use crate::error::{Result, SysError, SyscallResult};
 use crate::kernel::task::Task;
@@ -17,6 +17,7 @@ use crate::mm::user_ptr::UserPtr;
 use crate::socket::{Control, Incoming, MessageFlags, Outgoing, SocketType};
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
+use crate::vfs::blocking::blocking_within;
 use crate::vfs::file::OpenFile;
 use crate::vfs::io::{Sink, Source};
 
@@ -160,7 +161,7 @@ fn send(task: &Task, open: &Arc<OpenFile>, mut message: Outgoing<'_>) -> Outcome
             socket.send(task, &mut message)
         };
         let outcome = if waits {
-            blocking(task, open, Events::WRITABLE, timeout_ns, attempt)
+            blocking_within(task, open, Events::WRITABLE, timeout_ns, attempt)
         } else {
             attempt().map_err(SysError::from)
         };
@@ -296,7 +297,7 @@ fn receive(
     loop {
         let mut attempt = || socket.receive(task, sink, flags);
         let outcome = if waits {
-            blocking(task, open, Events::READABLE, timeout_ns, attempt)
+            blocking_within(task, open, Events::READABLE, timeout_ns, attempt)
         } else {
             attempt().map_err(SysError::from)
         };

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use abi::Errno;
 
-use super::io::{self, MAX_BYTES};
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::mm::user_io::UserIo;
+use crate::mm::user_io::{MAX_BYTES, UserIo};
 use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 use crate::vfs::attr::FileType;
 use crate::vfs::file::{OpenFile, OpenFlags};
 use crate::vfs::io::{Sink, Source};
+use crate::vfs::read_write;
 use crate::vfs::transfer::{self, End, Waiting};
 
 calls! {
@@ -82,11 +82,11 @@ fn sendfile(
     count: usize,
 ) -> SyscallResult {
     let (to, from) = (task.files().get(out_fd)?, task.files().get(in_fd)?);
-    io::check_readable(&from).map_err(|errno| match errno {
+    read_write::check_readable(&from).map_err(|errno| match errno {
         Errno::EISDIR => Errno::EINVAL,
         other => other,
     })?;
-    io::check_writable(&to)?;
+    read_write::check_writable(&to)?;
     let mut from = End {
         offset: offset(task, position.address())?,
         open: &from,
@@ -242,9 +242,9 @@ fn vmsplice(task: &Task, fd: Fd, pieces: UserPtr<u8>, count: usize, flags: u32) 
     let mm = task.mm();
     let buffers = UserIo::from_iovec(&mm, pieces.address(), count)?;
     let len = if open.flags().writable() {
-        io::write(task, &open, &mut Source::User(buffers))?
+        read_write::write(task, &open, &mut Source::User(buffers))?
     } else {
-        io::read(task, &open, &mut Sink::User(buffers))?
+        read_write::read(task, &open, &mut Sink::User(buffers))?
     };
     Ok(len as u64)
 }

@@ -132,7 +132,7 @@ pub trait OwnOffset {
 }
 
 /// What a kind of file does. Nothing here blocks without bound: what can't be done now is EAGAIN, and
-/// the system call waits on [`File::wait_queue`] (see `syscalls::io`). The defaults are those of a file
+/// the system call waits on [`File::wait_queue`] (see [`super::blocking`]). The defaults are those of a file
 /// without the feature. Access modes have been checked against the open file's flags.
 pub trait File: Any + Send + Sync + fmt::Debug {
     /// Reads at `offset` (ignored by streams) into `sink`; 0 is the end of the file.

@@ -13,6 +13,7 @@
 pub mod async_io;
 pub mod attr;
 pub mod attributes;
+pub(crate) mod blocking;
 pub mod command;
 pub mod dentry;
 pub mod device;
@@ -34,6 +35,7 @@ pub mod owner;
 pub mod path;
 pub mod permission;
 pub mod poll;
+pub(crate) mod read_write;
 pub mod seals;
 pub mod setup;
 pub mod shared;

@@ -12,9 +12,10 @@ use crate::error::{Restart, SysError};
 use crate::fs::pipe::{Pipe, PipeEnd, Reading};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
-use crate::syscalls::io;
+use crate::vfs::blocking::blocking;
 use crate::vfs::file::OpenFile;
 use crate::vfs::io::{Sink, Source};
+use crate::vfs::read_write;
 
 /// Bytes moved at a time.
 const STEP: usize = 64 << 10;
@@ -35,9 +36,9 @@ impl End<'_> {
     fn read(&mut self, task: &Task, buffer: &mut [u8]) -> Outcome<usize> {
         let mut sink = Sink::Kernel(buffer);
         match &mut self.offset {
-            None => io::read(task, self.open, &mut sink),
+            None => read_write::read(task, self.open, &mut sink),
             Some(offset) => {
-                let len = io::read_at(task, self.open, &mut sink, *offset)?;
+                let len = read_write::read_at(task, self.open, &mut sink, *offset)?;
                 *offset += len as u64;
                 Ok(len)
             }
@@ -47,9 +48,9 @@ impl End<'_> {
     fn write(&mut self, task: &Task, bytes: &[u8]) -> Outcome<usize> {
         let mut source = Source::Kernel(bytes);
         match &mut self.offset {
-            None => io::write(task, self.open, &mut source),
+            None => read_write::write(task, self.open, &mut source),
             Some(offset) => {
-                let len = io::write_at(task, self.open, &mut source, *offset)?;
+                let len = read_write::write_at(task, self.open, &mut source, *offset)?;
                 *offset += len as u64;
                 Ok(len)
             }
@@ -124,7 +125,7 @@ fn on_pipe<T>(
     if waiting == Waiting::NonBlocking {
         return Ok(attempt()?);
     }
-    io::blocking(task, open, events, None, Restart::Sys, attempt)
+    blocking(task, open, events, None, Restart::Sys, attempt)
 }
 
 /// From a pipe to a file or another pipe.

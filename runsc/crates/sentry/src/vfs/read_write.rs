@@ -1,51 +1,23 @@
-//! Reading and writing open files, and waiting until that is possible.
+//! Reading and writing open files: at which offset, within which limits, and who is told (`man 2 read`, `man 2 write`).
 
 use std::sync::Arc;
 
 use abi::Errno;
 
-use super::socket;
-use crate::error::{Restart, Result, SysError};
+use super::blocking::blocking_within;
+use crate::error::{Result, SysError};
 use crate::kernel::limits::{INFINITY, Resource};
 use crate::kernel::oom;
 use crate::kernel::signal::{Signal, SignalInfo, send};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
-use crate::time::Deadline;
 use crate::vfs::attr::FileType;
 use crate::vfs::file::{OpenFile, OpenFlags, Position, Written};
 use crate::vfs::io::{Sink, Source};
 use crate::vfs::notify::{self, FileEvent};
 
-/// Most bytes that one call moves (`MAX_RW_COUNT`).
-pub(super) const MAX_BYTES: usize = 0x7fff_f000;
-
-/// Runs `attempt`; if it is EAGAIN, and the file is not non-blocking, waits for `events` and tries
-/// again. EAGAIN when `deadline` passes; a signal restarts as `restart` says.
-pub fn blocking<T>(
-    task: &Task,
-    open: &Arc<OpenFile>,
-    events: Events,
-    deadline: Option<Deadline>,
-    restart: Restart,
-    mut attempt: impl FnMut() -> Result<T>,
-) -> core::result::Result<T, SysError> {
-    match attempt() {
-        Err(Errno::EAGAIN) if !open.is_nonblocking() => {}
-        other => return Ok(other?),
-    }
-    let Some(queue) = open.file().wait_queue() else {
-        return Err(Errno::EAGAIN.into());
-    };
-    let outcome = task.wait_for(&[(queue, events)], deadline, || match attempt() {
-        Err(Errno::EAGAIN) => None,
-        other => Some(other),
-    });
-    Ok(outcome.map_err(|unslept| unslept.into_error(Errno::EAGAIN, restart))??)
-}
-
 /// Reads at the file's own offset, which moves.
-pub fn read(
+pub(crate) fn read(
     task: &Task,
     open: &Arc<OpenFile>,
     sink: &mut Sink<'_>,
@@ -67,13 +39,13 @@ pub fn read(
     let timeout_ns = file
         .socket()
         .map_or(0, |socket| socket.common().lock().receive_timeout_ns);
-    socket::blocking(task, open, Events::READABLE, timeout_ns, || {
+    blocking_within(task, open, Events::READABLE, timeout_ns, || {
         file.read(task, sink, 0)
     })
 }
 
 /// Reads at `offset`; ESPIPE for streams.
-pub fn read_at(
+pub(crate) fn read_at(
     task: &Task,
     open: &Arc<OpenFile>,
     sink: &mut Sink<'_>,
@@ -88,7 +60,7 @@ pub fn read_at(
 }
 
 /// Writes at the file's own offset, which moves, or at its end (`O_APPEND`).
-pub fn write(
+pub(crate) fn write(
     task: &Task,
     open: &Arc<OpenFile>,
     source: &mut Source<'_>,
@@ -115,7 +87,7 @@ pub fn write(
     let mut done = 0;
     loop {
         task.interruption_point()?;
-        let outcome = socket::blocking(task, open, Events::WRITABLE, timeout_ns, || {
+        let outcome = blocking_within(task, open, Events::WRITABLE, timeout_ns, || {
             file.write(task, source, Position::At(0))
         });
         match outcome {
@@ -130,7 +102,7 @@ pub fn write(
 }
 
 /// Writes at `offset` (on Linux at the end if the file is in append mode, `man 2 pwrite`, *BUGS*).
-pub fn write_at(
+pub(crate) fn write_at(
     task: &Task,
     open: &Arc<OpenFile>,
     source: &mut Source<'_>,
@@ -146,7 +118,7 @@ pub fn write_at(
 }
 
 /// Writes at the end, whatever the file's mode (`RWF_APPEND`); the file's own offset stays.
-pub fn append(task: &Task, open: &Arc<OpenFile>, source: &mut Source<'_>) -> Result<usize> {
+pub(crate) fn append(task: &Task, open: &Arc<OpenFile>, source: &mut Source<'_>) -> Result<usize> {
     check_seekable(open)?;
     check_writable(open)?;
     limit_to_file_size(task, open, source, Position::End)?;
@@ -165,7 +137,7 @@ fn write_with_room(
 }
 
 /// Reads what is there now, without waiting (`RWF_NOWAIT`).
-pub fn read_now(task: &Task, open: &Arc<OpenFile>, sink: &mut Sink<'_>) -> Result<usize> {
+pub(crate) fn read_now(task: &Task, open: &Arc<OpenFile>, sink: &mut Sink<'_>) -> Result<usize> {
     check_readable(open)?;
     open.file().read(task, sink, 0)
 }
@@ -181,7 +153,7 @@ fn check_range(offset: u64, len: usize) -> Result<()> {
 }
 
 /// Sends SIGXFSZ: a file was to grow beyond `RLIMIT_FSIZE`.
-pub(super) fn send_file_size_signal(task: &Task) {
+pub(crate) fn send_file_size_signal(task: &Task) {
     let tasks = task.group().tasks();
     let this = tasks
         .iter()
@@ -191,7 +163,7 @@ pub(super) fn send_file_size_signal(task: &Task) {
     }
 }
 
-pub(super) fn check_readable(open: &OpenFile) -> Result<()> {
+pub(crate) fn check_readable(open: &OpenFile) -> Result<()> {
     if !open.flags().readable() {
         return Err(Errno::EBADF);
     }
@@ -201,7 +173,7 @@ pub(super) fn check_readable(open: &OpenFile) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_writable(open: &OpenFile) -> Result<()> {
+pub(crate) fn check_writable(open: &OpenFile) -> Result<()> {
     if open.flags().writable() {
         Ok(())
     } else {
