@@ -30,10 +30,9 @@ const FAMILIES: [&str; 15] = [
 /// The first platform will do: no platform has a part in it.
 fn check(files: Files) {
     let program = build::guest("syscall-tests", Linkage::StaticPie).unwrap();
-    let filter = std::env::var("SYSCALL_TESTS").unwrap_or_default();
-    let wanted = |name: &str| {
-        FAMILIES.iter().any(|family| name.starts_with(family)) && name.contains(&filter)
-    };
+    let filter = crate::Filter::from_environment();
+    let wanted =
+        |name: &str| FAMILIES.iter().any(|family| name.starts_with(family)) && filter.selects(name);
     let place = Place::Runtime(Runtime::under_test().unwrap(), files);
     let results = place.run(&program, &wanted).unwrap();
     let name = format!("{} on {files:?}", place.name());
