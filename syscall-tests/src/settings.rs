@@ -164,22 +164,22 @@ fn to_the_end(step: &mut dyn FnMut(usize) -> SysResult) -> String {
 }
 
 /// Keeps each that is made.
-fn each(mut make: impl FnMut() -> Result<Fd, SysError> + 'static) -> Step {
+fn each<T: 'static>(mut make: impl FnMut(usize) -> Result<T, SysError> + 'static) -> Step {
     let mut kept = Vec::new();
-    Box::new(move |_| {
-        kept.push(make()?);
+    Box::new(move |made| {
+        kept.push(make(made)?);
         Ok(0)
     })
 }
 
 fn terminals() -> Result<Step, Failure> {
     let name = cstring("/dev/ptmx");
-    Ok(each(move || fd::open(&name, libc::O_RDWR, 0)))
+    Ok(each(move |_| fd::open(&name, libc::O_RDWR, 0)))
 }
 
 fn epoll_watches() -> Result<Step, Failure> {
     let set = Fd::own(sys!(SYS_epoll_create1, 0)?);
-    Ok(each(move || {
+    Ok(each(move |_| {
         let (reader, _) = fd::pipe(0)?;
         let event = libc::epoll_event {
             events: libc::EPOLLIN as u32,
@@ -228,11 +228,7 @@ fn mounts() -> Result<Step, Failure> {
 
 fn pipes() -> Result<Step, Failure> {
     creds::become_user(USER, USER)?;
-    let mut kept = Vec::new();
-    Ok(Box::new(move |_| {
-        kept.push(fd::pipe(0)?);
-        Ok(0)
-    }))
+    Ok(each(|_| fd::pipe(0)))
 }
 
 fn pipe_size() -> Result<Step, Failure> {
@@ -245,7 +241,7 @@ fn pipe_size() -> Result<Step, Failure> {
 }
 
 fn inotify_instances() -> Result<Step, Failure> {
-    Ok(each(|| sys!(SYS_inotify_init1, 0).map(Fd::own)))
+    Ok(each(|_| sys!(SYS_inotify_init1, 0).map(Fd::own)))
 }
 
 /// Files to watch.
@@ -325,7 +321,7 @@ fn queue_messages() -> Result<Step, Failure> {
 fn files() -> Result<Step, Failure> {
     let name = cstring("/dev/null");
     creds::become_user(USER, USER)?;
-    Ok(each(move || fd::open(&name, libc::O_RDONLY, 0)))
+    Ok(each(move |_| fd::open(&name, libc::O_RDONLY, 0)))
 }
 
 fn address(name: &str) -> Vec<u8> {
@@ -365,7 +361,7 @@ fn connections() -> Result<Step, Failure> {
     let address = address("settings-connections");
     sys!(SYS_bind, &listener, address.as_slice(), address.len())?;
     sys!(SYS_listen, &listener, 1_000)?;
-    Ok(each(move || {
+    Ok(each(move |_| {
         let _ = &listener;
         let client = socket(libc::SOCK_STREAM)?;
         sys!(SYS_connect, &client, address.as_slice(), address.len())?;

@@ -1,6 +1,6 @@
 //! Limits of System V IPC (`man 5 proc_sys_kernel`).
 
-use super::{Row, Step};
+use super::{Row, Step, each};
 use crate::case::Failure;
 use crate::sys::{SysError, SysResult};
 
@@ -68,15 +68,6 @@ fn segment(bytes: usize) -> Result<Object, SysError> {
     })
 }
 
-/// Keeps each that is made.
-fn kept(mut make: impl FnMut(usize) -> Result<Object, SysError> + 'static) -> Step {
-    let mut objects = Vec::new();
-    Box::new(move |made| {
-        objects.push(make(made)?);
-        Ok(0)
-    })
-}
-
 fn send(queue: &Object, len: usize) -> SysResult {
     let message = [1_u64; 32];
     sys!(SYS_msgsnd, queue.id, &message, len, libc::IPC_NOWAIT)
@@ -89,7 +80,7 @@ fn add_often(set: &Object, count: usize) -> SysResult {
 }
 
 fn queues() -> Result<Step, Failure> {
-    Ok(kept(|_| queue()))
+    Ok(each(|_| queue()))
 }
 
 /// The first that is refused is of 51 bytes.
@@ -104,11 +95,11 @@ fn queue_bytes() -> Result<Step, Failure> {
 
 /// Sets of 1, 2, and so on.
 fn set_size() -> Result<Step, Failure> {
-    Ok(kept(|made| set(made + 1)))
+    Ok(each(|made| set(made + 1)))
 }
 
 fn semaphores() -> Result<Step, Failure> {
-    Ok(kept(|_| set(3)))
+    Ok(each(|_| set(3)))
 }
 
 /// One more operation in each call.
@@ -119,9 +110,9 @@ fn semaphore_operations() -> Result<Step, Failure> {
 
 /// Segments of one page, two, and so on.
 fn segment_size() -> Result<Step, Failure> {
-    Ok(kept(|made| segment(PAGE * (made + 1))))
+    Ok(each(|made| segment(PAGE * (made + 1))))
 }
 
 fn segments() -> Result<Step, Failure> {
-    Ok(kept(|_| segment(2 * PAGE)))
+    Ok(each(|_| segment(2 * PAGE)))
 }

@@ -41,9 +41,10 @@ pub struct OomVictim {
 }
 
 impl OomVictim {
-    /// Forks the keeper from this process, which has to have one thread, and with it the first
-    /// victim, with the ids, root and `oom_score_adj` that this process has now; each takes at most `most_bytes`. They end with this process. `confine` is called in
-    /// the keeper before its first fork: it installs a filter, and says whether that is in force.
+    /// Forks the keeper from this process, which has to have one thread, and with it the first victim, with the
+    /// ids, root and `oom_score_adj` that this process has now; each takes at most `most_bytes`. They end with this
+    /// process. `confine` is called in the keeper before its first fork: it installs a filter, and says whether
+    /// that is in force.
     ///
     /// # Errors
     /// Those of pipe2 and fork.
@@ -110,7 +111,7 @@ fn enter(wake: RawFd, gone: RawFd) {
     }
 }
 
-/// The keeper's life: a victim at any time, and a byte for each that was killed.
+/// The keeper's life: a victim at any time, and a byte for each that was asked or killed.
 fn keep(most_bytes: usize) {
     loop {
         // SAFETY: fork without what the C library does around it: the child calls `wait_and_take`
@@ -127,19 +128,24 @@ fn keep(most_bytes: usize) {
                 if waited != child {
                     return;
                 }
-                let told = if libc::WIFSIGNALED(status) {
-                    tell(KILLED)
-                } else {
-                    let told = libc::WEXITSTATUS(status) != TOOK_ALL || tell(LIVED);
-                    sleep(RETRY_NS);
-                    told
-                };
-                if !told {
+                let news = news_of(status);
+                if news.is_some_and(|news| !tell(news)) {
                     return;
+                }
+                if news != Some(KILLED) {
+                    sleep(RETRY_NS);
                 }
             }
         }
     }
+}
+
+/// The byte for a victim that ended like this; none if it was not asked for anything.
+fn news_of(status: i32) -> Option<u8> {
+    if libc::WIFSIGNALED(status) {
+        return Some(KILLED);
+    }
+    (libc::WEXITSTATUS(status) == TOOK_ALL).then_some(LIVED)
 }
 
 /// Writes the byte; whether there is still somebody to read it.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use control::Endpoint;
 use host::spawn::take_donated;
+use oci_spec::runtime::Hooks;
 use rustix::process::{geteuid, getuid};
 
 use super::delete::remove_noted;
@@ -188,14 +189,18 @@ impl<'a> Creation<'a> {
             process,
             cgroup: self.cgroup.clone(),
             paused: false,
-            hooks: hooks::saved(&spec.hooks().clone().unwrap_or_default()),
+            hooks: hooks::saved(&self.spec_hooks()),
             notices: notices::of_spec(spec),
         }
     }
 
-    fn run_hooks(&self, launched: Launched, state: &State) -> Result<Launched> {
+    fn spec_hooks(&self) -> Hooks {
         let hooks = self.request.bundle.spec().hooks().clone();
-        if let Err(error) = hooks::run_at_create(&hooks.unwrap_or_default(), state) {
+        hooks.unwrap_or_default()
+    }
+
+    fn run_hooks(&self, launched: Launched, state: &State) -> Result<Launched> {
+        if let Err(error) = hooks::run_at_create(&self.spec_hooks(), state) {
             // The specification: the container is stopped and goes on to its end, of which poststop is part.
             drop(launched);
             hooks::run_each(&state.hooks.poststop, state, "stopped");

@@ -8,6 +8,7 @@ pub(crate) const RELEASE: &str = "6.12.0";
 pub(crate) const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC runsc";
 /// The hardware.
 pub(crate) const MACHINE: &str = "x86_64";
+
 /// The line of the kernel log and of `/proc/version`.
 pub(crate) fn line() -> String {
     format!("{SYSTEM} version {RELEASE} (runsc) {VERSION}")

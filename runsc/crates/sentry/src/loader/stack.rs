@@ -10,6 +10,7 @@ use zerocopy::IntoBytes;
 use super::elf::Mapped;
 use super::{Arguments, Identity, Loader};
 use crate::error::Result;
+use crate::kernel::version;
 use crate::mm::AddressSpace;
 use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 
@@ -69,7 +70,7 @@ pub(super) fn build(
     let env_range = strings.range_of(&env, &arguments.envp);
     let argv: Vec<usize> = strings.push_all(&arguments.argv);
     let args_range = strings.range_of(&argv, &arguments.argv);
-    let platform = strings.push(crate::kernel::version::MACHINE.as_bytes());
+    let platform = strings.push(version::MACHINE.as_bytes());
     let random = strings.push_raw(&super::random::<16>(), 16);
     let string_start = strings.at;
     mm.write_bytes(string_start, &strings.into_bytes())?;

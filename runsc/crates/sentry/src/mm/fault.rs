@@ -539,7 +539,7 @@ fn is_program_data(areas: &Areas, area: &Range<usize>, vma: &Vma) -> bool {
         .any(|(_, other)| other.access.contains(Access::EXECUTE) && object(other) == object(vma))
 }
 
-/// The part of `gap` to make for `want`: whole blocks of `unit` bytes as far as possible.
+/// The part of `gap` to make for `request`: whole blocks of `unit` bytes as far as possible.
 pub(super) fn window(gap: &Range<usize>, request: &PageRequest, unit: usize) -> Range<usize> {
     let start = request.address & !(unit - 1);
     let wanted_end = request

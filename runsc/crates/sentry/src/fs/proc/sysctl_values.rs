@@ -209,6 +209,11 @@ impl Values {
         number.parse().unwrap_or_default()
     }
 
+    /// The same as a size; the largest if it does not fit.
+    pub(crate) fn size_at(&self, path: &str, place: usize) -> usize {
+        usize::try_from(self.number_at(path, place)).unwrap_or(usize::MAX)
+    }
+
     fn get(&self, value: &'static Value) -> String {
         let set = self.set.lock().get(value.path).cloned();
         set.unwrap_or_else(|| value.first.to_owned())

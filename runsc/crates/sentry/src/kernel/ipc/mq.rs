@@ -123,7 +123,7 @@ pub fn open(task: &Task, name: &[u8], request: &OpenRequest) -> Result<Arc<Messa
     }
     let (mode, size) = request.create.ok_or(Errno::ENOENT)?;
     let size = check_size(task, size)?;
-    let most = setting(&task.kernel().sysctl, MAX_QUEUES);
+    let most = task.kernel().sysctl.size_at(MAX_QUEUES, 0);
     if names.queues.len() >= most && !task.has_capability(Capability::SysResource) {
         return Err(Errno::ENOSPC);
     }
@@ -168,7 +168,7 @@ impl NamedQueues {
         if names.queues.contains_key(name) {
             return Err(Errno::EEXIST);
         }
-        if names.queues.len() >= setting(settings, MAX_QUEUES) {
+        if names.queues.len() >= settings.size_at(MAX_QUEUES, 0) {
             return Err(Errno::ENOSPC);
         }
         names.make(name, permission, default_size(settings));
@@ -182,16 +182,11 @@ impl NamedQueues {
     }
 }
 
-/// A number of `/proc/sys`.
-fn setting(settings: &SysctlValues, path: &str) -> usize {
-    usize::try_from(settings.number(path)).unwrap_or(usize::MAX)
-}
-
 /// The most that the unprivileged may ask for.
 fn most_size(settings: &SysctlValues) -> Size {
     Size {
-        messages: setting(settings, "fs/mqueue/msg_max"),
-        message_len: setting(settings, "fs/mqueue/msgsize_max"),
+        messages: settings.size_at("fs/mqueue/msg_max", 0),
+        message_len: settings.size_at("fs/mqueue/msgsize_max", 0),
     }
 }
 
@@ -201,10 +196,10 @@ fn default_size(settings: &SysctlValues) -> Size {
     Size {
         messages: most
             .messages
-            .min(setting(settings, "fs/mqueue/msg_default")),
+            .min(settings.size_at("fs/mqueue/msg_default", 0)),
         message_len: most
             .message_len
-            .min(setting(settings, "fs/mqueue/msgsize_default")),
+            .min(settings.size_at("fs/mqueue/msgsize_default", 0)),
     }
 }
 
