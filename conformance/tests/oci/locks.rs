@@ -146,6 +146,36 @@ fn data_base_of_two_containers_is_not_corrupted() {
     assert_eq!(output.stdout, "[(60,)] [('ok',)]\n");
 }
 
+/// Opens files that are made at the same time elsewhere. Whoever finds a file is faster than who makes it, so that
+/// the two meet again and again.
+const CREATE: &str = "
+import os, sys
+open('/mnt/ready-' + sys.argv[1], 'w').close()
+while len([name for name in os.listdir('/mnt') if name.startswith('ready-')]) < 2:
+    pass
+for i in range(500):
+    os.close(os.open('/mnt/file-%d' % i, os.O_RDWR | os.O_CREAT))
+";
+
+/// `open(2)`: only `O_EXCL` makes the existence of a file an error.
+#[rstest]
+fn two_containers_create_the_same_files() {
+    let volume = tempfile::tempdir().unwrap();
+    let containers = ["a", "b"].map(|name| {
+        let bundle = Bundle::debian(&["python3", "-c", CREATE, name]).unwrap();
+        Container::new(on_volume(bundle, volume.path())).unwrap()
+    });
+    std::thread::scope(|scope| {
+        let running: Vec<_> = containers
+            .iter()
+            .map(|container| scope.spawn(|| container.run()))
+            .collect();
+        for running in running {
+            running.join().unwrap().unwrap().success().unwrap();
+        }
+    });
+}
+
 const HELD: &str = "
 import fcntl, os, struct, sys
 f = open('/mnt/file', 'r+')

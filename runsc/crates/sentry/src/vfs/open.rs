@@ -187,6 +187,9 @@ enum Found {
     Created(Path, Attr),
 }
 
+/// How often a file that others make and remove is looked for.
+const MOST_LOOKS: usize = 100;
+
 fn find_or_create(
     task: &Task,
     parent: &Path,
@@ -201,11 +204,28 @@ fn find_or_create(
         return Ok(Found::Existing(parent.child(dentry)));
     }
     let _changes = parent.dentry.lock_changes();
-    match lookup_locked(&parent.dentry, name) {
-        Ok(dentry) => return Ok(Found::Existing(parent.child(dentry))),
-        Err(Errno::ENOENT) => {}
-        Err(errno) => return Err(errno),
+    for _ in 0..MOST_LOOKS {
+        match lookup_locked(&parent.dentry, name) {
+            Ok(dentry) => return Ok(Found::Existing(parent.child(dentry))),
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+        match create_locked(task, parent, directory, name, how) {
+            // Somebody outside was faster: the file is there now.
+            Err(Errno::EEXIST) if !how.flags.contains(OpenFlags::EXCL) => {}
+            created => return created,
+        }
     }
+    Err(Errno::EEXIST)
+}
+
+fn create_locked(
+    task: &Task,
+    parent: &Path,
+    directory: &Attr,
+    name: &[u8],
+    how: &OpenHow,
+) -> Result<Found> {
     let credentials = task.credentials();
     edit::check_may_create(&credentials, parent)?;
     let permissions = how.mode & 0o7777 & !task.fs().umask();
