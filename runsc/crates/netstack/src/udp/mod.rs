@@ -1,0 +1,15 @@
+//! UDP (RFC 768, `man 7 udp`).
+
+mod message;
+mod receive;
+mod send;
+mod socket;
+mod table;
+
+pub(crate) use message::Datagram;
+pub use message::{Received, SendTo};
+pub use socket::Socket;
+pub(crate) use table::Table;
+
+#[cfg(test)]
+mod tests;
