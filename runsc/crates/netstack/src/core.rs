@@ -12,7 +12,7 @@ use crate::hash::{Purpose, Secret};
 use crate::output::Output;
 use crate::payload::Pool;
 use crate::route::Network;
-use crate::{Config, Embedder, Observer, Readiness, icmp, udp};
+use crate::{Config, Embedder, Observer, Readiness, icmp, reach, tcp, timers, udp};
 
 /// A stack's tables, each with a lock that is a leaf.
 #[derive(Debug)]
@@ -22,10 +22,14 @@ pub(crate) struct Core {
     pub(crate) pool: Arc<Pool>,
     pub(crate) network: RwLock<Network>,
     pub(crate) output: Output,
-    pub(crate) udp: udp::Table,
+    pub(crate) udp: reach::Table<udp::Socket>,
+    pub(crate) tcp: tcp::Table,
+    pub(crate) timers: timers::Timers,
     pub(crate) icmp_limit: Mutex<icmp::Limit>,
     config: RwLock<Arc<Config>>,
     next_id: AtomicU64,
+    /// Counts changes of the network, so that paths are looked up again.
+    generation: AtomicU64,
 }
 
 impl Core {
@@ -36,10 +40,13 @@ impl Core {
             pool: Arc::default(),
             network: RwLock::new(Network::new()),
             output: Output::default(),
-            udp: udp::Table::new(secret),
+            udp: reach::Table::new(secret),
+            tcp: tcp::Table::new(secret),
+            timers: timers::Timers::new(embedder.now()),
             icmp_limit: Mutex::default(),
             config: RwLock::new(Arc::new(config)),
             next_id: AtomicU64::new(1),
+            generation: AtomicU64::new(0),
             embedder,
         }
     }
@@ -55,6 +62,18 @@ impl Core {
     pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Config)) {
         let mut config = self.config.write();
         change(Arc::make_mut(&mut config));
+    }
+
+    /// Changes interfaces, addresses or routes.
+    pub(crate) fn change_network<T>(&self, change: impl FnOnce(&mut Network) -> T) -> T {
+        let changed = change(&mut self.network.write());
+        self.generation.fetch_add(1, Ordering::Release);
+        changed
+    }
+
+    /// Grows with each change of the network.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// A number for a new socket.

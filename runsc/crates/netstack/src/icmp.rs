@@ -104,14 +104,16 @@ impl Core {
         if !self.network.read().is_local(quoted.local.ip()) {
             return;
         }
-        if quoted.protocol == protocol::UDP {
-            self.report_udp(
+        match quoted.protocol {
+            protocol::TCP => self.report_tcp(quoted.local, quoted.peer, quoted.word, report),
+            protocol::UDP => self.report_udp(
                 quoted.local,
                 quoted.peer,
                 interface,
                 &quoted.data.into(),
                 report,
-            );
+            ),
+            _ => {}
         }
     }
 

@@ -7,6 +7,7 @@ impl Core {
     /// Gives a packet that is for this host to its sockets. No lock is held.
     pub(crate) fn input(&self, interface: u32, packet: Packet) {
         match packet.transport {
+            Transport::Tcp(_) => self.input_tcp(interface, packet),
             Transport::Udp(_) => self.input_udp(interface, packet),
             Transport::Other(protocol::ICMP | protocol::ICMPV6, _) => {
                 self.input_icmp(interface, &packet)

@@ -34,10 +34,13 @@ mod output;
 mod packet;
 mod payload;
 mod ports;
+mod reach;
 mod route;
 mod stack;
+pub mod tcp;
 #[cfg(test)]
 mod tests;
+mod timers;
 pub mod udp;
 mod wheel;
 mod wire;

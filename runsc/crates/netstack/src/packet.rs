@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::Payload;
+use crate::tcp::Segment;
 use crate::udp::Datagram;
 
 /// An IP packet.
@@ -27,6 +28,7 @@ pub(crate) enum Cutting {
 /// What a packet carries.
 #[derive(Clone, Debug)]
 pub(crate) enum Transport {
+    Tcp(Segment),
     Udp(Datagram),
     /// Any other protocol: its number, and its header with what follows.
     Other(u8, Payload),
@@ -43,6 +45,7 @@ pub(crate) mod protocol {
 impl Transport {
     pub(crate) fn protocol(&self) -> u8 {
         match self {
+            Transport::Tcp(_) => protocol::TCP,
             Transport::Udp(_) => protocol::UDP,
             Transport::Other(number, _) => *number,
         }

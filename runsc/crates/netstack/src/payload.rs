@@ -47,6 +47,19 @@ impl Chunk {
         self.bytes.get_mut(..self.len).unwrap_or_default()
     }
 
+    /// A copy of `bytes`, with room for more up to `room` bytes.
+    pub(crate) fn with_room(bytes: &[u8], room: usize) -> Chunk {
+        let len = bytes.len();
+        let mut copy = Vec::with_capacity(room.max(len));
+        copy.extend_from_slice(bytes);
+        copy.resize(room.max(len), 0);
+        Chunk {
+            bytes: copy,
+            len,
+            pool: Weak::new(),
+        }
+    }
+
     /// Only the first `len` bytes of it count.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);

@@ -61,7 +61,7 @@ impl Claim {
 /// The claims on the ports of one protocol.
 #[derive(Debug)]
 pub(crate) struct Ports {
-    claims: HashMap<u16, Vec<Claim>, Secret>,
+    claims: HashMap<u16, HashMap<u64, Claim>, Secret>,
     /// Makes the next search begin elsewhere.
     turn: u64,
 }
@@ -85,7 +85,6 @@ impl Ports {
         if port != 0 {
             if self
                 .of(port)
-                .iter()
                 .any(|other| other.id != claim.id && claim.conflicts(other))
             {
                 return Err(Errno::EADDRINUSE);
@@ -100,7 +99,7 @@ impl Ports {
             ..claim
         };
         self.choose(claim, config, start, |ports, port| {
-            ports.of(port).iter().all(|other| !alone.conflicts(other))
+            ports.of(port).all(|other| !alone.conflicts(other))
         })
     }
 
@@ -119,7 +118,6 @@ impl Ports {
         let chosen = self.choose(shared, config, start, |ports, port| {
             ports
                 .of(port)
-                .iter()
                 .all(|other| other.is_shared || !shared.conflicts(other))
                 && is_free(port)
         });
@@ -155,24 +153,20 @@ impl Ports {
 
     pub(crate) fn release(&mut self, port: u16, id: u64) {
         if let Some(claims) = self.claims.get_mut(&port) {
-            claims.retain(|claim| claim.id != id);
+            claims.remove(&id);
             if claims.is_empty() {
                 self.claims.remove(&port);
             }
         }
     }
 
-    fn of(&self, port: u16) -> &[Claim] {
-        self.claims
-            .get(&port)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+    fn of(&self, port: u16) -> impl Iterator<Item = &Claim> {
+        self.claims.get(&port).into_iter().flat_map(HashMap::values)
     }
 
-    fn put(&mut self, port: u16, claim: Claim) {
-        let claims = self.claims.entry(port).or_default();
-        claims.retain(|other| other.id != claim.id);
-        claims.push(claim);
+    /// Takes a port that the caller knows to be right: of a connection that a listener got.
+    pub(crate) fn put(&mut self, port: u16, claim: Claim) {
+        self.claims.entry(port).or_default().insert(claim.id, claim);
     }
 }
 

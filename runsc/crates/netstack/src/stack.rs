@@ -7,13 +7,13 @@ use abi::Errno;
 
 use crate::core::Core;
 use crate::{
-    Address, Config, Embedder, Family, Interface, InterfaceChange, Link, Observer, Route, udp,
+    Address, Config, Embedder, Family, Interface, InterfaceChange, Link, Observer, Route, tcp, udp,
 };
 
 /// A TCP/IP stack.
 #[derive(Debug)]
 pub struct Stack {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 /// Whether a frame's checksums have to be right.
@@ -37,6 +37,17 @@ impl Stack {
     pub fn receive(&self, interface: u32, frame: &[u8], checksums: Checksums) {
         self.core.receive(interface, frame, checksums);
         self.core.flush();
+    }
+
+    /// Does what is due: to be called at the time that [`Embedder::deadline`] was told, or a little later.
+    pub fn advance(&self) {
+        self.core.advance();
+        self.core.flush();
+    }
+
+    /// A TCP socket.
+    pub fn tcp(&self, family: Family, observer: Arc<dyn Observer>) -> Arc<tcp::Socket> {
+        tcp::Socket::new(&self.core, family, observer)
     }
 
     /// A UDP socket.
@@ -63,27 +74,32 @@ impl Stack {
 
     /// Adds an interface, which is down and has no addresses, and says its index. `EEXIST` if the name is taken.
     pub fn add_interface(&self, name: &str, link: Arc<dyn Link>) -> Result<u32, Errno> {
-        self.core.network.write().add_interface(name, link)
+        self.core
+            .change_network(|network| network.add_interface(name, link))
     }
 
     /// Takes an interface away, with its addresses and routes. `ENODEV` if there is none, `EOPNOTSUPP` if it is the loopback.
     pub fn remove_interface(&self, index: u32) -> Result<(), Errno> {
-        self.core.network.write().remove_interface(index)
+        self.core
+            .change_network(|network| network.remove_interface(index))
     }
 
     /// Changes an interface. `ENODEV` if there is none, `EEXIST` if the name is taken, `EINVAL` for an MTU below 68.
     pub fn change_interface(&self, index: u32, change: InterfaceChange) -> Result<(), Errno> {
-        self.core.network.write().change(index, change)
+        self.core
+            .change_network(|network| network.change(index, change))
     }
 
     /// Gives an interface an address, and a route to its network. `EEXIST` if it is there.
     pub fn add_address(&self, index: u32, address: Address) -> Result<(), Errno> {
-        self.core.network.write().add_address(index, address)
+        self.core
+            .change_network(|network| network.add_address(index, address))
     }
 
     /// Takes an address away, and the routes that came with it. `EADDRNOTAVAIL` if there is none.
     pub fn remove_address(&self, index: u32, ip: IpAddr, prefix: u8) -> Result<(), Errno> {
-        self.core.network.write().remove_address(index, ip, prefix)
+        self.core
+            .change_network(|network| network.remove_address(index, ip, prefix))
     }
 
     /// The routes, in the order in which they are looked at.
@@ -94,11 +110,12 @@ impl Stack {
 
     /// Adds a route. `EEXIST` if there is one to the same network with the same metric, `ENODEV` or `ENETDOWN` for its interface.
     pub fn add_route(&self, route: Route) -> Result<(), Errno> {
-        self.core.network.write().add_route(route)
+        self.core.change_network(|network| network.add_route(route))
     }
 
     /// Takes a route away. `ESRCH` if there is none.
     pub fn remove_route(&self, route: &Route) -> Result<(), Errno> {
-        self.core.network.write().remove_route(route)
+        self.core
+            .change_network(|network| network.remove_route(route))
     }
 }

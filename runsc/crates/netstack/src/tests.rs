@@ -1,7 +1,7 @@
 //! What the crate's tests share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use locks::Mutex;
@@ -14,6 +14,7 @@ pub(crate) struct Clock {
     now_us: AtomicU64,
     seed: AtomicU64,
     pub(crate) charged: AtomicUsize,
+    pub(crate) refuse: AtomicBool,
     deadline: Mutex<Option<Duration>>,
 }
 
@@ -21,6 +22,35 @@ impl Clock {
     pub(crate) fn set(&self, now: Duration) {
         self.now_us
             .store(u64::try_from(now.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl Clock {
+    /// Lets time pass, with all that is due on the way.
+    pub(crate) fn pass(&self, stack: &Stack, time: Duration) {
+        let end = self.now() + time;
+        while let Some(next) = self.deadline().filter(|next| *next <= end) {
+            self.set(next.max(self.now()));
+            stack.advance();
+        }
+        self.set(end);
+        stack.advance();
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        *self.deadline.lock()
+    }
+}
+
+impl Stack {
+    /// Timers that wait.
+    pub(crate) fn timers(&self) -> usize {
+        self.core.timers.len()
+    }
+
+    /// Connections, those in TIME_WAIT too.
+    pub(crate) fn connections(&self) -> usize {
+        self.core.tcp.all().len()
     }
 }
 
@@ -46,6 +76,9 @@ impl Embedder for Clock {
     }
 
     fn charge(&self, bytes: usize) -> bool {
+        if self.refuse.load(Ordering::Relaxed) {
+            return false;
+        }
         self.charged.fetch_add(bytes, Ordering::Relaxed);
         true
     }

@@ -15,7 +15,11 @@ const NONE: usize = usize::MAX;
 
 /// A timer in the wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key(usize);
+pub(crate) struct Key {
+    index: usize,
+    /// Distinguishes it from others that had the same place.
+    generation: u64,
+}
 
 /// Timers, each with what it is for.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub(crate) struct Wheel<T> {
     occupied: [u64; LEVELS],
     /// Ticks up to here are over.
     now: u64,
+    generation: u64,
 }
 
 #[derive(Debug)]
@@ -36,6 +41,7 @@ struct Node<T> {
     slot: usize,
     previous: usize,
     next: usize,
+    generation: u64,
 }
 
 impl<T> Wheel<T> {
@@ -46,12 +52,21 @@ impl<T> Wheel<T> {
             heads: vec![NONE; SLOTS * LEVELS],
             occupied: [0; LEVELS],
             now: tick_of(now),
+            generation: 0,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len() - self.free.len()
     }
 
     /// A timer for `value` at `moment`, or at once if that is over.
     pub(crate) fn insert(&mut self, moment: Duration, value: T) -> Key {
+        self.generation += 1;
+        let generation = self.generation;
         let node = Node {
+            generation,
             value: Some(value),
             tick: tick_after(moment),
             slot: NONE,
@@ -71,14 +86,17 @@ impl<T> Wheel<T> {
             }
         };
         self.link(index);
-        Key(index)
+        Key { index, generation }
     }
 
     /// Takes a timer out that did not fire yet.
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        self.unlink(key.0);
-        let value = self.nodes.get_mut(key.0)?.value.take()?;
-        self.free.push(key.0);
+        self.nodes
+            .get(key.index)
+            .filter(|node| node.generation == key.generation && node.value.is_some())?;
+        self.unlink(key.index);
+        let value = self.nodes.get_mut(key.index)?.value.take()?;
+        self.free.push(key.index);
         Some(value)
     }
 

@@ -4,12 +4,10 @@ mod message;
 mod receive;
 mod send;
 mod socket;
-mod table;
 
 pub(crate) use message::Datagram;
 pub use message::{Received, SendTo};
 pub use socket::Socket;
-pub(crate) use table::Table;
 
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use abi::Errno;
 
-use super::table::Flow;
 use super::{Datagram, Received, Socket};
 use crate::core::{Core, Wakeups};
 use crate::errors::Report;
 use crate::input::Refusal;
 use crate::packet::{Packet, Transport};
+use crate::reach::Flow;
 use crate::{Payload, Readiness, Take, address};
 
 impl Core {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use smoltcp::wire::{IpAddress, UdpPacket};
 
-use super::{UDP_HEADER, ipv4, ipv6};
+use super::{UDP_HEADER, ipv4, ipv6, tcp};
 use crate::packet::{Packet, Transport};
 use crate::udp::Datagram;
 
@@ -106,6 +106,7 @@ pub(crate) fn transport(packet: &Packet) -> Vec<u8> {
 
 fn write_transport(packet: &Packet, bytes: &mut [u8]) {
     match &packet.transport {
+        Transport::Tcp(segment) => tcp::write(packet, segment, bytes),
         Transport::Udp(datagram) => write_udp(packet, datagram, bytes),
         Transport::Other(_, payload) => {
             payload.copy_to(bytes);

@@ -7,6 +7,7 @@ mod ipv4;
 mod ipv6;
 mod parse;
 mod quote;
+mod tcp;
 
 pub(crate) use emit::{fragments, packet, transport};
 pub(crate) use parse::{Fragment, FragmentKey, Parsed, ip, transport as parse_transport};
@@ -29,6 +30,7 @@ impl crate::packet::Transport {
     /// Bytes of the transport's header and of the data.
     pub(crate) fn len(&self) -> usize {
         match self {
+            Self::Tcp(segment) => tcp::header_len(segment) + segment.payload.len(),
             Self::Udp(Datagram { payload, .. }) => UDP_HEADER + payload.len(),
             Self::Other(_, payload) => payload.len(),
         }

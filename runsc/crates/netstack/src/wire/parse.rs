@@ -152,6 +152,7 @@ pub(crate) fn transport(
     checksums: Checksums,
 ) -> Option<Transport> {
     match number {
+        protocol::TCP => super::tcp::read(shell, body, checksums).map(Transport::Tcp),
         protocol::UDP => udp(shell, body, checksums),
         protocol::ICMP if shell.source.is_ipv4() => {
             let is_right = checksums == Checksums::Trusted || checksum(&[body]) == 0;

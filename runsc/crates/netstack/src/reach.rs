@@ -1,4 +1,4 @@
-//! Which socket a datagram is for.
+//! Which socket a datagram, or a connection to come, is for.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -6,24 +6,23 @@ use std::sync::Arc;
 
 use locks::{Mutex, RwLock};
 
-use super::Socket;
 use crate::hash::{Purpose, Secret};
 use crate::ports::{Claim, Ports};
 
-/// The sockets of UDP by port.
+/// Sockets of one protocol by port.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct Table<S> {
     pub(crate) ports: Mutex<Ports>,
-    entries: RwLock<HashMap<u16, Vec<Entry>, Secret>>,
+    entries: RwLock<HashMap<u16, Vec<Entry<S>>, Secret>>,
     secret: Secret,
 }
 
 /// A socket, with what decides whether a datagram is for it.
-#[derive(Clone, Debug)]
-struct Entry {
+#[derive(Debug)]
+struct Entry<S> {
     claim: Claim,
     peer: Option<SocketAddr>,
-    socket: Arc<Socket>,
+    socket: Arc<S>,
 }
 
 /// What is known of a datagram.
@@ -34,7 +33,7 @@ pub(crate) struct Flow {
     pub(crate) interface: u32,
 }
 
-impl Entry {
+impl<S> Entry<S> {
     /// How well the entry fits: the more that it names, the better. `None` if it does not.
     fn score(&self, flow: &Flow) -> Option<u32> {
         let claim = &self.claim;
@@ -66,8 +65,8 @@ fn covers(claim: &Claim, ip: IpAddr) -> bool {
         && (claim.address.is_ipv4() == ip.is_ipv4() || (ip.is_ipv4() && !claim.v6_only))
 }
 
-impl Table {
-    pub(crate) fn new(secret: Secret) -> Table {
+impl<S> Table<S> {
+    pub(crate) fn new(secret: Secret) -> Table<S> {
         Table {
             ports: Mutex::new(Ports::new(secret)),
             entries: RwLock::new(HashMap::with_hasher(secret)),
@@ -76,13 +75,7 @@ impl Table {
     }
 
     /// Makes the socket reachable at the port of its claim, or changes how it is.
-    pub(crate) fn insert(
-        &self,
-        port: u16,
-        claim: Claim,
-        peer: Option<SocketAddr>,
-        socket: Arc<Socket>,
-    ) {
+    pub(crate) fn insert(&self, port: u16, claim: Claim, peer: Option<SocketAddr>, socket: Arc<S>) {
         let mut entries = self.entries.write();
         let at_port = entries.entry(port).or_default();
         at_port.retain(|entry| entry.claim.id != claim.id);
@@ -105,14 +98,14 @@ impl Table {
     }
 
     /// The socket that fits best; of several that share the port, always the same one for a flow.
-    pub(crate) fn find(&self, flow: &Flow) -> Option<Arc<Socket>> {
+    pub(crate) fn find(&self, flow: &Flow) -> Option<Arc<S>> {
         let entries = self.entries.read();
         let at_port = entries.get(&flow.local.port())?;
         let scored = at_port
             .iter()
             .filter_map(|entry| Some((entry.score(flow)?, entry)));
         let best = scored.clone().map(|(score, _)| score).max()?;
-        let fitting: Vec<&Entry> = scored
+        let fitting: Vec<&Entry<S>> = scored
             .filter(|(score, _)| *score == best)
             .map(|(_, entry)| entry)
             .collect();
@@ -126,7 +119,7 @@ impl Table {
     }
 
     /// All sockets that a datagram to many is for.
-    pub(crate) fn find_all(&self, flow: &Flow) -> Vec<Arc<Socket>> {
+    pub(crate) fn find_all(&self, flow: &Flow) -> Vec<Arc<S>> {
         let entries = self.entries.read();
         let at_port = entries
             .get(&flow.local.port())
@@ -137,7 +130,7 @@ impl Table {
     }
 
     /// All sockets that have a port.
-    pub(crate) fn all(&self) -> Vec<Arc<Socket>> {
+    pub(crate) fn all(&self) -> Vec<Arc<S>> {
         let entries = self.entries.read();
         entries
             .values()
