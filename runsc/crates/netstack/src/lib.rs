@@ -36,6 +36,8 @@ mod payload;
 mod ports;
 mod reach;
 mod route;
+#[cfg(test)]
+mod sim;
 mod stack;
 pub mod tcp;
 #[cfg(test)]

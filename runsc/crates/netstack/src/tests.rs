@@ -19,6 +19,13 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    pub(crate) fn seeded(seed: u64) -> Clock {
+        Clock {
+            seed: AtomicU64::new(seed),
+            ..Clock::default()
+        }
+    }
+
     pub(crate) fn set(&self, now: Duration) {
         self.now_us
             .store(u64::try_from(now.as_micros()).unwrap(), Ordering::Relaxed);

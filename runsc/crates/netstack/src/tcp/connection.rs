@@ -153,6 +153,8 @@ pub(super) const DEFAULT_MSS: u32 = 536;
 const LEAST_MSS: u32 = 48;
 /// Bytes that timestamps take in each segment.
 const TIMESTAMPS: u32 = 12;
+/// Bytes that a full SACK option takes. Segments that are full without it carry none; acknowledgements do.
+const SACK_BYTES: usize = 28;
 /// Acknowledgements that are not delayed at first.
 const QUICK: u8 = 16;
 
@@ -305,7 +307,10 @@ impl Connection {
         self.timers.retransmit = None;
         self.recovery = Recovery::new(self.una);
         self.tuning.since = cx.now;
-        self.tuning.space = usize_of(self.announced.since(self.rcv_nxt));
+        self.tuning.space = usize_of(
+            self.current_window()
+                .min(self.setup.path_mss.saturating_mul(10)),
+        );
         self.timers.heard(cx);
         self.grow_send_buffer(cx);
         cx.wake |= Readiness::OUT;
@@ -387,7 +392,8 @@ impl Connection {
         if self.has_timestamps {
             segment.options.timestamps = Some((self.clock(cx.now), self.recent_timestamp));
         }
-        if self.has_sack && self.receive.has_early() && !is_syn {
+        let is_short = segment.payload.len() + SACK_BYTES <= usize_of(self.mss);
+        if self.has_sack && self.receive.has_early() && !is_syn && is_short {
             segment.options.sack = self.receive.ranges();
         }
         self.urgent.mark(&mut segment);

@@ -25,6 +25,8 @@ mod table;
 mod tests;
 mod time_wait;
 mod timers;
+#[cfg(test)]
+mod transfer_tests;
 mod transmit;
 mod urgent;
 mod user;

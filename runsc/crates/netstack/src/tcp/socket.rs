@@ -249,6 +249,11 @@ impl Socket {
                 Err(errno) => return Err(errno),
             }
         }
+        if sent < len && !flags.contains(SendFlags::MORE) {
+            // More was to follow in this call, and did not.
+            self.with(Connection::end_of_write);
+            self.core.flush();
+        }
         Ok(sent)
     }
 

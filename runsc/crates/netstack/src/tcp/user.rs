@@ -7,7 +7,7 @@ use abi::Errno;
 use super::State;
 use super::connection::{Connection, Cx};
 use super::options::Info;
-use super::seq::u32_of;
+use super::seq::{u32_of, usize_of};
 use crate::{Payload, Queued, Readiness, Shutdown, Take};
 
 impl Connection {
@@ -84,6 +84,15 @@ impl Connection {
         }
         self.transmit(cx);
         Ok(())
+    }
+
+    /// What was said to follow does not: what waits for it goes.
+    pub(crate) fn end_of_write(&mut self, cx: &mut Cx<'_>) {
+        self.has_more = false;
+        if !cx.tcp.cork {
+            self.timers.cork = None;
+        }
+        self.transmit(cx);
     }
 
     /// Sends what a changed option no longer holds back.
@@ -178,10 +187,17 @@ impl Connection {
         }
         let is_allowed = cx.config.tcp_moderate_receive_buffer && !cx.options.receive_buffer_locked;
         if self.tuning.copied > self.tuning.space && is_allowed {
-            let wanted = self
+            let segments = usize_of(self.receive_mss).saturating_mul(16);
+            let window = self
                 .tuning
                 .copied
-                .saturating_mul(4)
+                .saturating_mul(2)
+                .saturating_add(segments);
+            // While the peer's window still opens, it may send twice as much in the next round.
+            let growth = window.saturating_mul(self.tuning.copied - self.tuning.space);
+            let window = window.saturating_add(growth / self.tuning.space.max(1) * 2);
+            let wanted = window
+                .saturating_mul(2)
                 .min(cx.config.tcp_receive_buffer[2]);
             cx.options.receive_buffer = cx.options.receive_buffer.max(wanted);
         }
