@@ -8,7 +8,9 @@ use std::time::Duration;
 use locks::{Mutex, RwLock};
 
 use crate::account::Account;
+use crate::fragment::Fragments;
 use crate::hash::{Purpose, Secret};
+use crate::neighbor::Neighbors;
 use crate::output::Output;
 use crate::payload::Pool;
 use crate::route::Network;
@@ -26,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) tcp: tcp::Table,
     pub(crate) timers: timers::Timers,
     pub(crate) icmp_limit: Mutex<icmp::Limit>,
+    pub(crate) neighbors: Mutex<Neighbors>,
+    pub(crate) fragments: Mutex<Fragments>,
     config: RwLock<Arc<Config>>,
     next_id: AtomicU64,
     /// Counts changes of the network, so that paths are looked up again.
@@ -44,6 +48,8 @@ impl Core {
             tcp: tcp::Table::new(secret),
             timers: timers::Timers::new(embedder.now()),
             icmp_limit: Mutex::default(),
+            neighbors: Mutex::new(Neighbors::new(secret)),
+            fragments: Mutex::new(Fragments::new(secret, Account::new(Arc::clone(&embedder)))),
             config: RwLock::new(Arc::new(config)),
             next_id: AtomicU64::new(1),
             generation: AtomicU64::new(0),

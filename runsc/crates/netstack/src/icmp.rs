@@ -8,6 +8,7 @@ use abi::Errno;
 use crate::core::Core;
 use crate::errors::{Origin, Report};
 use crate::input::Refusal;
+use crate::ndp;
 use crate::packet::{Cutting, Packet, Transport, protocol};
 use crate::route::{Way, Wish};
 use crate::wire;
@@ -72,6 +73,9 @@ impl Core {
         let is_v4 = packet.source.is_ipv4() && *number == protocol::ICMP;
         match (is_v4, *kind) {
             (true, ECHO) => self.answer(interface, packet, ECHO_REPLY, &message),
+            (false, ndp::SOLICITATION | ndp::ADVERTISEMENT) => {
+                self.input_ndp(interface, packet, &message);
+            }
             (false, ECHO_V6) => self.answer(interface, packet, ECHO_REPLY_V6, &message),
             _ => {
                 let report = if is_v4 {

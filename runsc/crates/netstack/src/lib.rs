@@ -20,15 +20,21 @@
 
 mod account;
 mod address;
+mod arp;
 mod config;
 mod core;
 mod embedder;
 mod errors;
+mod fragment;
 mod hash;
 mod icmp;
 mod input;
 mod interface;
 mod link;
+#[cfg(test)]
+mod link_tests;
+mod ndp;
+mod neighbor;
 mod options;
 mod output;
 mod packet;
@@ -51,6 +57,7 @@ pub use config::{Config, Congestion};
 pub use embedder::{Embedder, Family, Observer, Queued, Readiness, Shutdown, Take};
 pub use errors::{Origin, QueuedError};
 pub use interface::{Address, Counters, Frame, Gso, Interface, InterfaceChange, Link};
+pub use neighbor::Neighbor;
 pub use options::{Group, Multicast, PathMtu, SocketOptions};
 pub use payload::Payload;
 pub use route::Route;

@@ -7,7 +7,8 @@ use abi::Errno;
 
 use crate::core::Core;
 use crate::{
-    Address, Config, Embedder, Family, Interface, InterfaceChange, Link, Observer, Route, tcp, udp,
+    Address, Config, Embedder, Family, Interface, InterfaceChange, Link, Neighbor, Observer, Route,
+    tcp, udp,
 };
 
 /// A TCP/IP stack.
@@ -81,13 +82,20 @@ impl Stack {
     /// Takes an interface away, with its addresses and routes. `ENODEV` if there is none, `EOPNOTSUPP` if it is the loopback.
     pub fn remove_interface(&self, index: u32) -> Result<(), Errno> {
         self.core
-            .change_network(|network| network.remove_interface(index))
+            .change_network(|network| network.remove_interface(index))?;
+        self.core.forget_neighbors(index);
+        Ok(())
     }
 
     /// Changes an interface. `ENODEV` if there is none, `EEXIST` if the name is taken, `EINVAL` for an MTU below 68.
     pub fn change_interface(&self, index: u32, change: InterfaceChange) -> Result<(), Errno> {
+        let is_down = change == InterfaceChange::Down;
         self.core
-            .change_network(|network| network.change(index, change))
+            .change_network(|network| network.change(index, change))?;
+        if is_down {
+            self.core.forget_neighbors(index);
+        }
+        Ok(())
     }
 
     /// Gives an interface an address, and a route to its network. `EEXIST` if it is there.
@@ -100,6 +108,22 @@ impl Stack {
     pub fn remove_address(&self, index: u32, ip: IpAddr, prefix: u8) -> Result<(), Errno> {
         self.core
             .change_network(|network| network.remove_address(index, ip, prefix))
+    }
+
+    /// The neighbors on the links.
+    #[must_use]
+    pub fn neighbors(&self) -> Vec<Neighbor> {
+        self.core.show_neighbors()
+    }
+
+    /// Sets the hardware address of a neighbor, for good. `ENOBUFS` if there are too many.
+    pub fn add_neighbor(&self, index: u32, ip: IpAddr, hardware: [u8; 6]) -> Result<(), Errno> {
+        self.core.add_neighbor(index, ip, hardware)
+    }
+
+    /// Forgets a neighbor. `ENOENT` if there is none.
+    pub fn remove_neighbor(&self, index: u32, ip: IpAddr) -> Result<(), Errno> {
+        self.core.remove_neighbor(index, ip)
     }
 
     /// The routes, in the order in which they are looked at.

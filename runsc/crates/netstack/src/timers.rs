@@ -15,6 +15,10 @@ pub(crate) enum Timer {
     Tcp(Arc<tcp::Socket>),
     /// A connection in TIME_WAIT, with the number of its socket.
     TimeWait(Tuple, u64),
+    /// Questions to neighbors.
+    Neighbors,
+    /// Packets of which pieces are missing.
+    Fragments,
 }
 
 /// A timer that somebody has in the wheel. It may fire too early, and is set again then: that is cheaper than moving it with
@@ -100,6 +104,8 @@ impl Core {
             match timer {
                 Timer::Tcp(socket) => socket.fire(),
                 Timer::TimeWait(tuple, id) => self.end_time_wait(&tuple, id),
+                Timer::Neighbors => self.repeat_questions(),
+                Timer::Fragments => self.expire_fragments(),
             }
         }
     }
