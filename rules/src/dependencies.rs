@@ -27,7 +27,7 @@ const LICENCES: [&str; 9] = [
 const TWICE: &[&str] = &include!("twice.list");
 
 /// The runtime's crates, and which of each other they use.
-const RUNTIME: [(&str, &[&str]); 14] = [
+const RUNTIME: [(&str, &[&str]); 15] = [
     ("abi", &[]),
     ("host", &["abi"]),
     ("locks", &[]),
@@ -37,6 +37,7 @@ const RUNTIME: [(&str, &[&str]); 14] = [
     ("platform", &["abi", "host", "memory", "seccomp"]),
     ("gofer", &["abi", "host", "locks"]),
     ("control", &["abi", "host"]),
+    ("netstack", &["abi", "locks"]),
     (
         "sentry",
         &[
