@@ -20,6 +20,14 @@ pub(crate) struct Faults {
     pub(crate) delay: Duration,
 }
 
+/// What frames of a link begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Ethernet,
+    /// The IP packet itself.
+    Bare,
+}
+
 /// Frames on their way, by the time at which they arrive.
 #[derive(Debug)]
 struct Wire {
@@ -49,13 +57,13 @@ impl Link for Wire {
     fn transmit(&self, frames: Vec<Frame>) {
         let faults = *self.faults.lock();
         for frame in frames {
-            assert!(frame.bytes.len() <= self.mtu as usize + 14);
+            assert!(frame.bytes.len() <= usize::try_from(self.mtu).unwrap() + 14);
             if self.chance(faults.loss) {
                 continue;
             }
             let mut bytes = frame.bytes;
             if self.chance(faults.corruption) {
-                let at = (self.clock.random_u64() >> 8) as usize % bytes.len();
+                let at = usize::try_from(self.clock.random_u64() >> 8).unwrap() % bytes.len();
                 bytes[at] ^= 1 << (self.clock.random_u64() >> 20 & 7);
             }
             if self.chance(faults.duplication) {
@@ -95,8 +103,8 @@ pub(crate) struct World {
 const LINK: u32 = 2;
 
 impl World {
-    /// Stacks with the addresses 10.0.0.1 and 10.0.0.2, fd00::1 and fd00::2.
-    pub(crate) fn new(seed: u64, mtu: u32, faults: Faults, is_ethernet: bool) -> World {
+    /// Stacks with the addresses 10.0.0.1 and 10.0.0.2, `fd00::1` and `fd00::2`.
+    pub(crate) fn new(seed: u64, mtu: u32, faults: Faults, kind: Kind) -> World {
         let clock = Arc::new(Clock::seeded(seed));
         let clocks = [1, 2].map(|add| Arc::new(Clock::seeded(seed ^ add << 60)));
         let stacks =
@@ -106,7 +114,7 @@ impl World {
                 clock: clock.clone(),
                 faults: Mutex::new(faults),
                 mtu,
-                hardware: is_ethernet.then_some([2, 0, 0, 0, 0, number]),
+                hardware: (kind == Kind::Ethernet).then_some([2, 0, 0, 0, 0, number]),
                 frames: Mutex::default(),
                 count: Mutex::default(),
             })
@@ -189,6 +197,11 @@ impl World {
     /// Gives the second stack a frame.
     pub(crate) fn inject(&self, bytes: &[u8]) {
         self.stacks[1].receive(LINK, bytes, Checksums::Trusted);
+    }
+
+    /// Ends it, but for the stacks and their clocks.
+    pub(crate) fn end(self) -> ([Arc<Stack>; 2], [Arc<Clock>; 2]) {
+        (self.stacks, self.clocks)
     }
 
     /// Memory that the second stack holds.

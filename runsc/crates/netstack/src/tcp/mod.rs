@@ -36,4 +36,4 @@ pub(crate) use segment::{Flags, Options as SegmentOptions, Segment};
 pub(crate) use seq::Seq;
 pub use socket::{SendFlags, Socket};
 pub use state::State;
-pub(crate) use table::{Table, Tuple};
+pub(crate) use table::{Owner, Table, Tuple};

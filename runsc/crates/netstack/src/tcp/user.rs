@@ -113,14 +113,9 @@ impl Connection {
     }
 
     /// Takes up to `max` bytes that can be read. Empty is the end of the stream.
-    pub(crate) fn read(
-        &mut self,
-        max: usize,
-        take: Take,
-        is_inline: bool,
-    ) -> Result<Payload, Errno> {
+    pub(crate) fn read(&mut self, max: usize, take: Take, cx: &Cx<'_>) -> Result<Payload, Errno> {
         let mut max = max;
-        if !is_inline
+        if !cx.options.urgent_inline
             && self.bytes_to_mark() == Some(0)
             && self.urgent.byte.is_some()
             && take == Take::Remove
@@ -393,7 +388,7 @@ impl Connection {
         self.state = State::Closed;
     }
 
-    /// What a connection in TIME_WAIT leaves behind.
+    /// What a connection in `TIME_WAIT` leaves behind.
     pub(crate) fn remains(&self) -> super::time_wait::Remains {
         super::time_wait::Remains {
             nxt: self.nxt,
