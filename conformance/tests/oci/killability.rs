@@ -52,6 +52,7 @@ const OPERATIONS: &[&str] = &[
     "mount_propagation",
     "pivot_root",
     "kill_group",
+    "kill_everyone",
     "priorities",
     "wait_children",
     "proc_of_all",

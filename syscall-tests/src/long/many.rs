@@ -2,10 +2,11 @@
 
 use std::sync::atomic::AtomicU32;
 
-use super::{Endless, for_ever};
+use super::{Endless, for_ever, wait_for_the_end_of};
 use crate::case::Failure;
 use crate::support::fd;
 use crate::support::file::{TempDir, cstring};
+use crate::support::process;
 use crate::support::signal;
 
 /// How many there are.
@@ -13,14 +14,12 @@ const MANY: usize = 300;
 
 /// Children that wait in a process group of their own and end with the caller; the first one's id.
 fn process_group() -> Result<i32, Failure> {
+    let parent = process::getpid();
     let mut first = 0;
     for _ in 0..MANY {
         let pid = sys!(SYS_clone, libc::SIGCHLD, 0, 0, 0, 0)? as i32;
         if pid == 0 {
-            let _ = sys!(SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
-            loop {
-                let _ = sys!(SYS_pause);
-            }
+            wait_for_the_end_of(parent);
         }
         first = if first == 0 { pid } else { first };
         sys!(SYS_setpgid, pid, first)?;
@@ -31,6 +30,12 @@ fn process_group() -> Result<i32, Failure> {
 pub(super) fn kill_group(begun: &dyn Fn()) -> Endless {
     let group = process_group()?;
     for_ever(begun, || sys!(SYS_kill, -group, libc::SIGCONT).map(drop))
+}
+
+/// Asks whether everybody can be signalled; the test runs on the host too, where others must not notice.
+pub(super) fn kill_everyone(begun: &dyn Fn()) -> Endless {
+    process_group()?;
+    for_ever(begun, || sys!(SYS_kill, -1, 0).map(drop))
 }
 
 pub(super) fn priorities(begun: &dyn Fn()) -> Endless {

@@ -12,6 +12,7 @@ use std::convert::Infallible;
 
 use crate::case::Failure;
 use crate::support::map::Map;
+use crate::support::process;
 use crate::sys::SysError;
 
 /// An operation comes to no end; what it returns is why it could not begin.
@@ -53,6 +54,7 @@ pub(crate) const OPERATIONS: &[(&str, Operation)] = &[
     ("mount_propagation", system::mount_propagation),
     ("pivot_root", system::pivot_root),
     ("kill_group", many::kill_group),
+    ("kill_everyone", many::kill_everyone),
     ("priorities", many::priorities),
     ("wait_children", many::wait_children),
     ("proc_of_all", many::proc_of_all),
@@ -87,6 +89,16 @@ fn for_ever(begun: &dyn Fn(), mut round: impl FnMut() -> Result<(), SysError>) -
     loop {
         round()?;
     }
+}
+
+/// Waits in a child until its parent ends, and ends with it.
+fn wait_for_the_end_of(parent: i32) -> ! {
+    let _ = sys!(SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+    // A parent that ended before the request sends nothing.
+    while sys!(SYS_getppid).is_ok_and(|pid| pid == i64::from(parent)) {
+        let _ = sys!(SYS_pause);
+    }
+    process::exit_now(0)
 }
 
 /// Memory in many areas, every second page of which may be written.

@@ -1,6 +1,6 @@
 //! Waits that nothing ends.
 
-use super::{Endless, for_ever};
+use super::{Endless, for_ever, wait_for_the_end_of};
 use crate::support::fd;
 use crate::support::process;
 use crate::support::signal;
@@ -78,13 +78,11 @@ pub(super) fn semop(begun: &dyn Fn()) -> Endless {
 
 /// The parent of a child that does not come to an end.
 pub(super) fn vfork(begun: &dyn Fn()) -> Endless {
+    let parent = process::getpid();
     for_ever(begun, || {
         let pid = sys!(SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0)?;
         if pid == 0 {
-            let _ = sys!(SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
-            loop {
-                let _ = sys!(SYS_pause);
-            }
+            wait_for_the_end_of(parent);
         }
         Ok(())
     })

@@ -1,22 +1,20 @@
 //! An open regular file of the host, and the host's page cache as something to map.
 
-use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ::gofer::file;
-use abi::{Errno, PAGE_SIZE};
-use platform::Access;
+use abi::Errno;
+use locks::Mutex;
 
 use super::host_file::Use;
 use super::inode::GoferInode;
+use super::mapped::MappedFile;
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::mm::mappable::{Extent, Mappable};
-use crate::mm::mapping_set::MappingSet;
+use crate::mm::mappable::Mappable;
 use crate::vfs::file::{File, OpenFlags, Position, Whence, Written};
-use crate::vfs::inode::Inode;
 use crate::vfs::io::{Sink, Source};
 
 /// An open regular file.
@@ -25,6 +23,8 @@ pub(super) struct GoferFile {
     inode: Arc<GoferInode>,
     flags: OpenFlags,
     needs: Use,
+    /// What all mappings of this open file share, while there are any.
+    mapped: Mutex<Weak<MappedFile>>,
 }
 
 impl GoferFile {
@@ -41,6 +41,7 @@ impl GoferFile {
             inode,
             flags,
             needs,
+            mapped: Mutex::default(),
         }))
     }
 
@@ -155,7 +156,12 @@ impl File for GoferFile {
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>> {
-        Ok(self.inode.clone())
+        if let Some(mapped) = self.mapped.lock().upgrade() {
+            return Ok(mapped);
+        }
+        let mapped = MappedFile::new(self.inode.clone())?;
+        *self.mapped.lock() = Arc::downgrade(&mapped);
+        Ok(mapped)
     }
 
     fn sync(&self) -> Result<()> {
@@ -167,39 +173,5 @@ impl File for GoferFile {
         file::allocate(host.as_fd(), mode, offset, len)?;
         self.inode.attr_changed();
         Ok(())
-    }
-}
-
-impl Mappable for GoferInode {
-    fn extent(&self, offsets: Range<u64>, access: Access) -> Result<(Extent, u64)> {
-        // A writable shared mapping has an open file that writes, and so a writable descriptor.
-        let wanted = if access.contains(Access::WRITE) {
-            Use::Write
-        } else {
-            Use::Read
-        };
-        let host = self.host_file(wanted)?;
-        let size = file::attributes(host.as_fd())?.size;
-        let end = size
-            .checked_next_multiple_of(PAGE_SIZE as u64)
-            .unwrap_or(u64::MAX);
-        if offsets.start >= end {
-            return Err(Errno::EFAULT);
-        }
-        let len = offsets.end.min(end).saturating_sub(offsets.start);
-        Ok((Extent::Host(host, offsets.start), len))
-    }
-
-    fn mappings(&self) -> Option<&MappingSet> {
-        Some(&self.shared().mappings)
-    }
-
-    fn sync(&self, _offsets: Range<u64>) -> Result<()> {
-        file::sync(self.host_file(Use::Read)?.as_fd())
-    }
-
-    fn id(&self) -> u64 {
-        // Given when the file was opened, and only an open file is mapped.
-        self.mapping_id.get().copied().unwrap_or(0)
     }
 }

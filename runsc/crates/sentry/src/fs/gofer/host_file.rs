@@ -5,7 +5,8 @@
 //! map the lower file for ever, so that mappings are taken away and made again from the new one. When
 //! the last writer closes, the writable descriptor goes too, or the host could not execute the file
 //! (`ETXTBSY`). Descriptors that nobody used lately are closed when there are too many, except
-//! those of files without a name, which could not be opened again.
+//! those of files without a name, which could not be opened again, and of mapped files, since a page
+//! fault may not wait for the gofer.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -13,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use ::gofer::{Access, file};
-use locks::Mutex;
+use locks::{Mutex, MutexGuard};
 use memory::HostFile;
 
 use super::inode::GoferInode;
@@ -33,6 +34,8 @@ pub(super) struct HostSlot {
     writers: usize,
     /// Open files.
     users: usize,
+    /// What is mapped of it; while it is not 0 there is a descriptor.
+    mapped: usize,
     /// The file has lost its name: its descriptor is all that reaches it.
     nameless: bool,
 }
@@ -134,6 +137,10 @@ impl GoferInode {
         if slot.writers > 0 || !slot.writable || slot.nameless {
             return;
         }
+        if slot.mapped > 0 {
+            self.read_only_again(slot);
+            return;
+        }
         let closed = slot.file.take();
         slot.writable = false;
         drop(slot);
@@ -146,6 +153,35 @@ impl GoferInode {
                 Err(_) => self.attr_changed(),
             }
         }
+    }
+
+    /// Puts a descriptor that only reads in the place of one that writes, for what is mapped.
+    fn read_only_again(&self, mut slot: MutexGuard<'_, HostSlot>) {
+        // Without one the file stays open for writing, and serves.
+        let Ok(opened) = self.ask(|tree, node| tree.open(node, Access::Read)) else {
+            return;
+        };
+        let old = slot.file.replace(HostFile::new(opened.fd));
+        slot.writable = false;
+        drop(slot);
+        self.remember(&opened.attr);
+        if let Err(error) = self.settle(old) {
+            tracing::debug!(%error, "a descriptor is not counted");
+        }
+    }
+
+    /// Counts what is mapped, with a descriptor at hand.
+    pub(super) fn add_mapping(&self) -> Result<()> {
+        self.host.lock().mapped += 1;
+        self.host_file(Use::Read)
+            .map(drop)
+            .inspect_err(|_| self.remove_mapping())
+    }
+
+    /// Something mapped is gone.
+    pub(super) fn remove_mapping(&self) {
+        let mut slot = self.host.lock();
+        slot.mapped = slot.mapped.saturating_sub(1);
     }
 
     /// Prepares for the loss of a name: what is open must stay reachable.
@@ -174,7 +210,7 @@ impl GoferInode {
             .file
             .as_ref()
             .is_some_and(|file| Arc::strong_count(file) == 1);
-        if !free || slot.nameless {
+        if !free || slot.nameless || slot.mapped > 0 {
             return slot.file.is_none();
         }
         slot.writable = false;

@@ -132,6 +132,7 @@ impl GoferInode {
         &self,
         question: impl Fn(&dyn HostTree, NodeId) -> Result<T>,
     ) -> Result<T> {
+        locks::assert_may_sleep();
         question(&*self.core.tree, self.node)
     }
 

@@ -21,6 +21,7 @@ mod file;
 mod host_file;
 mod inode;
 mod lookup;
+mod mapped;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub(crate) use self::dir::GoferDirectory;
 use self::host_file::DescriptorCache;
 pub(crate) use self::host_file::{END, Use};
 pub use self::inode::GoferInode;
+pub(crate) use self::mapped::MappedFile;
 use crate::error::Result;
 use crate::vfs::attr::{Device, FileType, StatFs};
 use crate::vfs::inode::{CachePolicy, FileSystem, InodeRef};

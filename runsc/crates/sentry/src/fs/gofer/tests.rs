@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use ::gofer::{HostTree, LocalTree, Policy, Root, TreeId};
 use abi::Errno;
+use locks::{Mutex, rank};
 use platform::Access;
 
 use super::dir::GoferDirectory;
 use super::file::GoferFile;
 use super::inode::GoferInode;
+use super::mapped::MappedFile;
 use super::{GoferFs, Options};
 use crate::mm::mappable::{Extent, Mappable};
 use crate::vfs::attr::{Device, SetAttr};
@@ -302,13 +304,53 @@ fn mappings_end_with_the_file() {
     fs::write(dir.path().join("file"), vec![1; 5000]).unwrap();
     let fs = shared(dir.path());
     let inode = find(&fs, "file");
-    let (extent, len) = inode.extent(4096..40960, Access::READ).unwrap();
+    let mapped = MappedFile::new(inode).unwrap();
+    let (extent, len) = mapped.extent(4096..40960, Access::READ).unwrap();
     assert_eq!(len, 4096);
     assert!(matches!(extent, Extent::Host(_, 4096)));
     assert_eq!(
-        inode.extent(8192..12288, Access::READ).unwrap_err(),
+        mapped.extent(8192..12288, Access::READ).unwrap_err(),
         Errno::EFAULT
     );
+}
+
+/// Looks for a page as a fault does: under the lock of the areas.
+fn fault(mapped: &Arc<dyn Mappable>) -> Extent {
+    let areas = Mutex::<_, rank::Mappings>::new(());
+    let _held = areas.lock();
+    mapped.extent(0..4096, Access::READ).unwrap().0
+}
+
+#[test]
+fn a_page_fault_never_waits_for_the_gofer() {
+    let dir = tempfile::tempdir().unwrap();
+    let fs = mount(dir.path(), CachePolicy::Keep, 2);
+    let open = |name: &str, flags| {
+        fs::write(dir.path().join(name), name).unwrap();
+        GoferFile::open(find(&fs, name), flags).unwrap()
+    };
+    let file = open("file", OpenFlags::empty());
+    let mapped = file.mappable().unwrap();
+    assert!(Arc::ptr_eq(&mapped, &file.mappable().unwrap()));
+    // Others take the place of every descriptor that may be closed.
+    let others: Vec<_> = (0..8)
+        .map(|index| open(&format!("other-{index}"), OpenFlags::empty()))
+        .collect();
+    fault(&mapped);
+    // The last writer takes its descriptor along.
+    drop(GoferFile::open(find(&fs, "file"), OpenFlags::RDWR).unwrap());
+    fault(&mapped);
+    // What is not mapped any more is closed like any other.
+    drop(mapped);
+    let inode = find(&fs, "file");
+    for other in &others {
+        other.read_into(&mut Sink::Kernel(&mut [0; 4]), 0).unwrap();
+    }
+    drop(others);
+    for index in 10..16 {
+        open(&format!("other-{index}"), OpenFlags::empty());
+    }
+    assert!(inode.attr_of_open_file().is_none());
 }
 
 #[test]

@@ -1,23 +1,22 @@
-//! Open files and directories of an overlay, and its contents as something to map.
+//! Open files and directories of an overlay.
 
-use std::ops::Range;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ::gofer::file as host_file;
 use abi::Errno;
 use locks::Mutex;
-use platform::Access;
 
 use super::inode::OverlayInode;
+use super::mapped::MappedOverlay;
 use super::own_attr::OwnAttr;
 use crate::error::Result;
 use crate::fs::gofer::{END, Use};
 use crate::fs::page_store::KEEP_SIZE;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::mm::mappable::{Extent, Mappable};
-use crate::mm::mapping_set::{Invalidate, MappingSet};
+use crate::mm::mappable::Mappable;
+use crate::mm::mapping_set::Invalidate;
 use crate::vfs::file::{File, OpenFlags, Position, Whence, Written};
 use crate::vfs::inode::{DirEntry, Inode};
 use crate::vfs::io::{Sink, Source};
@@ -27,6 +26,8 @@ use crate::vfs::io::{Sink, Source};
 #[derive(Debug)]
 pub(super) struct OverlayFile {
     inode: Arc<OverlayInode>,
+    /// What all mappings of this open file share, while there are any.
+    mapped: Mutex<Weak<MappedOverlay>>,
 }
 
 impl OverlayFile {
@@ -37,7 +38,10 @@ impl OverlayFile {
         } else {
             inode.ready_to_read()?;
         }
-        Ok(OverlayFile { inode })
+        Ok(OverlayFile {
+            inode,
+            mapped: Mutex::default(),
+        })
     }
 
     /// [`File::write`] without a task.
@@ -47,12 +51,13 @@ impl OverlayFile {
         position: Position,
     ) -> Result<Written> {
         let store = self.inode.copy_up(u64::MAX)?;
-        let _end_stays = (position == Position::End).then(|| self.inode.append.lock());
+        let end_stays = (position == Position::End).then(|| self.inode.append.lock());
         let offset = match position {
             Position::At(offset) => offset,
             Position::End => store.size(),
         };
         let len = store.write(source, offset)?;
+        drop(end_stays);
         if len > 0 {
             self.inode.drop_capabilities()?;
             self.inode.with_own(OwnAttr::modified)?;
@@ -104,7 +109,12 @@ impl File for OverlayFile {
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>> {
-        Ok(self.inode.clone())
+        if let Some(mapped) = self.mapped.lock().upgrade() {
+            return Ok(mapped);
+        }
+        let mapped = MappedOverlay::new(self.inode.clone())?;
+        *self.mapped.lock() = Arc::downgrade(&mapped);
+        Ok(mapped)
     }
 
     fn sync(&self) -> Result<()> {
@@ -131,26 +141,6 @@ impl File for OverlayFile {
                 .invalidate(pages, Invalidate::FilePages);
         }
         Ok(())
-    }
-}
-
-impl Mappable for OverlayInode {
-    fn extent(&self, offsets: Range<u64>, access: Access) -> Result<(Extent, u64)> {
-        match (self.own_content(), self.lower()) {
-            (Some(store), _) => store.extent(offsets),
-            // A shared writable mapping has an open file that writes, and so contents of our own.
-            (None, Some(lower)) => lower.extent(offsets, access - Access::WRITE),
-            (None, None) => Err(Errno::EFAULT),
-        }
-    }
-
-    fn mappings(&self) -> Option<&MappingSet> {
-        Some(&self.shared().mappings)
-    }
-
-    fn id(&self) -> u64 {
-        // Given when the file was opened, and only an open file is mapped.
-        self.mapping_id.get().copied().unwrap_or(0)
     }
 }
 

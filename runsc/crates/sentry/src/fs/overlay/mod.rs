@@ -20,6 +20,7 @@ mod directory;
 mod edit;
 mod file;
 mod inode;
+mod mapped;
 mod own_attr;
 
 #[cfg(test)]

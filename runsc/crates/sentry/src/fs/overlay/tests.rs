@@ -14,9 +14,9 @@ use super::file::{OverlayDirectory, OverlayFile};
 use super::{OverlayFs, OverlayInode};
 use crate::error::Result;
 use crate::fs::gofer::{GoferFs, Options};
-use crate::mm::mappable::{Extent, Mappable};
+use crate::mm::mappable::Extent;
 use crate::vfs::attr::{Device, FileType, SetAttr};
-use crate::vfs::file::{OpenFlags, Position};
+use crate::vfs::file::{File, OpenFlags, Position};
 use crate::vfs::inode::{
     CachePolicy, FileSystem, Inode, InodeRef, NewKind, NewNode, RenameFlags, XattrFlags,
 };
@@ -94,13 +94,21 @@ fn a_file_is_copied_up_on_the_first_write() {
     let reader = OverlayFile::open(inode.clone(), OpenFlags::empty()).unwrap();
     assert!(inode.own_content().is_none());
     assert!(matches!(
-        inode.extent(0..4096, Access::READ).unwrap().0,
+        reader
+            .mappable()
+            .unwrap()
+            .extent(0..4096, Access::READ)
+            .unwrap()
+            .0,
         Extent::Host(..)
     ));
     assert_eq!(write(&inode, b" and more", Position::End), Ok(9));
     assert_eq!(read(&inode), b"lower and more");
-    drop(reader);
-    let (extent, len) = inode.extent(0..8192, Access::READ | Access::WRITE).unwrap();
+    let mapped = reader.mappable().unwrap();
+    let (extent, len) = mapped
+        .extent(0..8192, Access::READ | Access::WRITE)
+        .unwrap();
+    drop((mapped, reader));
     assert!(matches!(extent, Extent::Memory(_)));
     assert_eq!(len, 4096);
     let attr = inode.attr().unwrap();
