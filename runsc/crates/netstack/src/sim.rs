@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Ethernet,
     /// The IP packet itself.
     Bare,
+    /// The same on a link that cuts up long segments of TCP.
+    Cutting,
 }
 
 /// Frames on their way, by the time at which they arrive.
@@ -35,6 +37,7 @@ struct Wire {
     faults: Mutex<Faults>,
     mtu: u32,
     hardware: Option<[u8; 6]>,
+    is_cutting: bool,
     frames: Mutex<BTreeMap<(Duration, u64), Vec<u8>>>,
     count: Mutex<u64>,
 }
@@ -56,7 +59,7 @@ impl Wire {
 impl Link for Wire {
     fn transmit(&self, frames: Vec<Frame>) {
         let faults = *self.faults.lock();
-        for frame in frames {
+        for frame in frames.into_iter().flat_map(cut) {
             assert!(frame.bytes.len() <= usize::try_from(self.mtu).unwrap() + 14);
             if self.chance(faults.loss) {
                 continue;
@@ -87,8 +90,49 @@ impl Link for Wire {
     }
 
     fn gso_max(&self) -> u32 {
-        0
+        if self.is_cutting { 65_535 } else { 0 }
     }
+}
+
+/// Cuts up a frame as a network card does: each packet has a piece of the payload and a sequence number of its own.
+fn cut(frame: Frame) -> Vec<Frame> {
+    let Some(gso) = frame.gso else {
+        return vec![frame];
+    };
+    let (headers, payload) = frame.bytes.split_at(gso.headers.into());
+    let ip = if headers[0] >> 4 == 4 { 20 } else { 40 };
+    let seq = u32::from_be_bytes(headers[ip + 4..ip + 8].try_into().unwrap());
+    let last = payload.len().div_ceil(gso.segment.into()) - 1;
+    let pieces = payload.chunks(gso.segment.into()).enumerate();
+    let pieces = pieces.map(|(number, piece)| {
+        let mut bytes = [headers, piece].concat();
+        let at = u32::try_from(number * usize::from(gso.segment)).unwrap();
+        bytes[ip + 4..ip + 8].copy_from_slice(&seq.wrapping_add(at).to_be_bytes());
+        if number != last {
+            bytes[ip + 13] &= !0b1001;
+        }
+        refresh(&mut bytes, ip);
+        Frame { bytes, gso: None }
+    });
+    pieces.collect()
+}
+
+/// Makes the lengths and checksums of a TCP packet right.
+fn refresh(bytes: &mut [u8], ip: usize) {
+    use smoltcp::wire::{IpAddress, Ipv4Packet, Ipv6Packet, TcpPacket};
+    let len = u16::try_from(bytes.len()).unwrap();
+    let addresses: (IpAddress, IpAddress) = if ip == 20 {
+        let mut header = Ipv4Packet::new_unchecked(&mut *bytes);
+        header.set_total_len(len);
+        header.fill_checksum();
+        (header.src_addr().into(), header.dst_addr().into())
+    } else {
+        let mut header = Ipv6Packet::new_unchecked(&mut *bytes);
+        header.set_payload_len(len - 40);
+        (header.src_addr().into(), header.dst_addr().into())
+    };
+    let mut tcp = TcpPacket::new_unchecked(&mut bytes[ip..]);
+    tcp.fill_checksum(&addresses.0, &addresses.1);
 }
 
 /// The two stacks.
@@ -115,6 +159,7 @@ impl World {
                 faults: Mutex::new(faults),
                 mtu,
                 hardware: (kind == Kind::Ethernet).then_some([2, 0, 0, 0, 0, number]),
+                is_cutting: kind == Kind::Cutting,
                 frames: Mutex::default(),
                 count: Mutex::default(),
             })

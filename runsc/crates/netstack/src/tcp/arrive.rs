@@ -285,10 +285,7 @@ impl Connection {
                 .acknowledge(newly, now, self.rtt.smoothed().unwrap_or_default());
         }
         self.grow_send_buffer(cx);
-        if self.wants_room && self.has_room(cx) {
-            self.wants_room = false;
-            cx.wake |= Readiness::OUT;
-        }
+        self.tell_room(cx);
     }
 
     /// Takes the window of a segment that is not older than the last one. Says whether it moved.

@@ -23,6 +23,8 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod thread_tests;
 mod time_wait;
 mod timers;
 #[cfg(test)]

@@ -327,12 +327,13 @@ impl Socket {
             flags
         };
         let written = self.with(|connection, cx| {
-            connection.take_back(room);
-            if count == 0 {
+            let written = if count == 0 {
                 Ok(())
             } else {
                 connection.write(chunk.into_payload(), how, cx)
-            }
+            };
+            connection.take_back(room, cx);
+            written
         });
         self.core.flush();
         filled?;

@@ -137,11 +137,12 @@ proptest! {
         delay_us in 10u64..100_000,
         mtu in prop::sample::select(vec![576u32, 1280, 1500, 9000]),
         place in prop::sample::select(vec!["10.0.0.2:80", "[fd00::2]:80"]),
+        kind in prop::sample::select(vec![Kind::Bare, Kind::Ethernet, Kind::Cutting]),
         options in any::<[bool; 4]>(),
         len in 1usize..300_000,
     ) {
         let faults = Faults { loss, duplication, reordering, corruption, delay: Duration::from_micros(delay_us) };
-        let world = World::new(seed, mtu.max(if place.starts_with('[') { 1280 } else { 0 }), faults, Kind::Bare);
+        let world = World::new(seed, mtu.max(if place.starts_with('[') { 1280 } else { 0 }), faults, kind);
         for stack in &world.stacks {
             stack.reconfigure(|config| {
                 config.tcp_sack = options[0];

@@ -47,8 +47,10 @@ impl Connection {
         self.reserved += bytes;
     }
 
-    pub(crate) fn take_back(&mut self, bytes: usize) {
+    /// They were written, or not.
+    pub(crate) fn take_back(&mut self, bytes: usize, cx: &mut Cx<'_>) {
         self.reserved = self.reserved.saturating_sub(bytes);
+        self.tell_room(cx);
     }
 
     /// Whether enough room is there to wake somebody who writes (Linux's `sk_stream_is_writeable`).
@@ -61,6 +63,14 @@ impl Connection {
         is_sent
             && cx.options.send_buffer.saturating_sub(used) >= used / 2
             && used < cx.options.send_buffer
+    }
+
+    /// Tells who waits for room that there is some.
+    pub(super) fn tell_room(&mut self, cx: &mut Cx<'_>) {
+        if self.wants_room && self.has_room(cx) {
+            self.wants_room = false;
+            cx.wake |= Readiness::OUT;
+        }
     }
 
     /// Writes bytes. `has_more` is `MSG_MORE`; `is_urgent` makes the last byte urgent.
