@@ -239,6 +239,19 @@ impl World {
             .collect()
     }
 
+    /// Frames that the second stack sent, on their way to the first.
+    pub(crate) fn take_answers(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut *self.wires[1].frames.lock())
+            .into_values()
+            .collect()
+    }
+
+    /// Lets time pass for the second stack alone.
+    pub(crate) fn pass_second(&self, time: Duration) {
+        self.clocks[1].pass(&self.stacks[1], time);
+        self.clock.set(self.clocks[1].now());
+    }
+
     /// Gives the second stack a frame.
     pub(crate) fn inject(&self, bytes: &[u8]) {
         self.stacks[1].receive(LINK, bytes, Checksums::Trusted);

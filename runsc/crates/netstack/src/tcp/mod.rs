@@ -16,6 +16,8 @@ mod receive_queue;
 mod recovery;
 mod rtt;
 mod segment;
+#[cfg(test)]
+mod segment_tests;
 mod send_queue;
 mod seq;
 mod socket;

@@ -89,6 +89,12 @@ fn connect(world: &World, place: &str) -> (Arc<Socket>, Arc<Socket>) {
         if let Ok(accepted) = server.accept(Arc::new(Ear::default())) {
             break accepted;
         }
+        if client.state() == State::Closed {
+            // Its questions for the neighbor were lost.
+            assert_eq!(client.take_error(), Some(Errno::EHOSTUNREACH));
+            client.disconnect();
+            assert_eq!(client.connect(place), Err(Errno::EINPROGRESS));
+        }
         assert!(world.step());
     };
     server.close();

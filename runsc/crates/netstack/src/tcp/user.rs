@@ -290,9 +290,14 @@ impl Connection {
         self.end(error, cx);
     }
 
+    /// Whether a sequence number is of something that is on its way, and no guess.
+    pub(crate) fn has_sent(&self, seq: u32) -> bool {
+        super::seq::Seq(seq).is_within(self.una, self.nxt)
+    }
+
     /// Hears from the network that something did not arrive. While it opens, that ends it.
     pub(crate) fn hear(&mut self, errno: Errno, seq: u32, cx: &mut Cx<'_>) {
-        if !super::seq::Seq(seq).is_within(self.una, self.nxt) {
+        if !self.has_sent(seq) {
             return;
         }
         if self.state.is_opening() {
