@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use abi::Errno;
 
-use crate::Family;
+use crate::{Family, SocketOptions};
 
 /// The address that packets carry for one that a socket was given: mapped ones become IPv4.
 ///
@@ -12,12 +12,12 @@ use crate::Family;
 pub(crate) fn inward(
     address: SocketAddr,
     family: Family,
-    is_v6_only: bool,
+    options: &SocketOptions,
 ) -> Result<SocketAddr, Errno> {
     match (family, address) {
         (Family::Ipv4, SocketAddr::V4(_)) => Ok(address),
         (Family::Ipv6, SocketAddr::V6(v6)) => match v6.ip().to_ipv4_mapped() {
-            Some(_) if is_v6_only => Err(Errno::ENETUNREACH),
+            Some(_) if options.v6_only => Err(Errno::ENETUNREACH),
             Some(v4) => Ok(SocketAddr::new(v4.into(), v6.port())),
             None => Ok(address),
         },
@@ -124,15 +124,23 @@ mod tests {
     use abi::Errno;
 
     use super::{inward, is_same_net, network, outward};
-    use crate::Family;
+    use crate::{Config, Family, SocketOptions};
 
     #[test]
     fn mapped_addresses_are_ipv4() {
         let mapped: SocketAddr = "[::ffff:10.0.0.1]:80".parse().unwrap();
         let plain: SocketAddr = "10.0.0.1:80".parse().unwrap();
-        assert_eq!(inward(mapped, Family::Ipv6, false), Ok(plain));
-        assert_eq!(inward(mapped, Family::Ipv6, true), Err(Errno::ENETUNREACH));
-        assert_eq!(inward(plain, Family::Ipv6, false), Err(Errno::EAFNOSUPPORT));
+        let dual = SocketOptions::new(&Config::default());
+        let single = SocketOptions {
+            v6_only: true,
+            ..dual.clone()
+        };
+        assert_eq!(inward(mapped, Family::Ipv6, &dual), Ok(plain));
+        assert_eq!(
+            inward(mapped, Family::Ipv6, &single),
+            Err(Errno::ENETUNREACH)
+        );
+        assert_eq!(inward(plain, Family::Ipv6, &dual), Err(Errno::EAFNOSUPPORT));
         assert_eq!(outward(plain.ip(), 80, Family::Ipv6, 1), mapped);
     }
 

@@ -1,6 +1,5 @@
 //! What all parts of a stack share.
 
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use locks::{Mutex, RwLock};
 
 use crate::account::Account;
 use crate::fragment::Fragments;
-use crate::hash::{Purpose, Secret};
+use crate::hash::Secret;
 use crate::neighbor::Neighbors;
 use crate::output::Output;
 use crate::payload::Pool;
@@ -25,6 +24,8 @@ pub(crate) struct Core {
     pub(crate) network: RwLock<Network>,
     pub(crate) output: Output,
     pub(crate) udp: reach::Table<udp::Socket>,
+    pub(crate) ping: reach::Table<udp::Socket>,
+    pub(crate) raw: udp::RawTable,
     pub(crate) tcp: tcp::Table,
     pub(crate) timers: timers::Timers,
     pub(crate) icmp_limit: Mutex<icmp::Limit>,
@@ -45,6 +46,8 @@ impl Core {
             network: RwLock::new(Network::new()),
             output: Output::default(),
             udp: reach::Table::new(secret),
+            ping: reach::Table::new(secret),
+            raw: udp::RawTable::default(),
             tcp: tcp::Table::new(secret),
             timers: timers::Timers::new(embedder.now()),
             icmp_limit: Mutex::default(),
@@ -82,6 +85,12 @@ impl Core {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Forgets all sockets, which forget it when their owners do.
+    pub(crate) fn shut_down(&self) {
+        drop((self.udp.clear(), self.ping.clear(), self.raw.clear()));
+        drop((self.tcp.clear(), self.timers.clear()));
+    }
+
     /// A number for a new socket.
     pub(crate) fn new_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
@@ -89,11 +98,6 @@ impl Core {
 
     pub(crate) fn account(&self) -> Account {
         Account::new(Arc::clone(&self.embedder))
-    }
-
-    /// Where a search for a free port begins, for whom `value` stands.
-    pub(crate) fn port_offset(&self, value: impl Hash) -> u64 {
-        self.secret.hash(Purpose::Port, value)
     }
 }
 

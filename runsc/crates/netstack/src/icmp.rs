@@ -1,4 +1,4 @@
-//! ICMP (RFC 792, RFC 1122) and ICMPv6 (RFC 4443): answers to echo requests, and errors in both directions.
+//! ICMP (RFC 792, RFC 1122) and `ICMPv6` (RFC 4443): answers to echo requests, and errors in both directions.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -72,6 +72,10 @@ impl Core {
         let word = u32::from_be_bytes([*a, *b, *c, *d]);
         let is_v4 = packet.source.is_ipv4() && *number == protocol::ICMP;
         match (is_v4, *kind) {
+            (true, ECHO_REPLY) | (false, ECHO_REPLY_V6) => {
+                let identifier = u16::try_from(word >> 16).unwrap_or_default();
+                self.input_pong(interface, packet, identifier, payload);
+            }
             (true, ECHO) => self.answer(interface, packet, ECHO_REPLY, &message),
             (false, ndp::SOLICITATION | ndp::ADVERTISEMENT) => {
                 self.input_ndp(interface, packet, &message);
@@ -117,6 +121,18 @@ impl Core {
                 &quoted.data.into(),
                 report,
             ),
+            protocol::ICMP | protocol::ICMPV6 => {
+                let identifier = u16::try_from(quoted.word >> 16).unwrap_or_default();
+                let (local, peer) = (quoted.local.ip(), quoted.peer.ip());
+                self.report_ping(
+                    local,
+                    identifier,
+                    peer,
+                    interface,
+                    &quoted.data.into(),
+                    report,
+                );
+            }
             _ => {}
         }
     }

@@ -6,12 +6,14 @@ use crate::packet::{Packet, Transport, protocol};
 impl Core {
     /// Gives a packet that is for this host to its sockets. No lock is held.
     pub(crate) fn input(&self, interface: u32, packet: Packet) {
+        let is_raw = self.input_raw(interface, &packet);
         match packet.transport {
             Transport::Tcp(_) => self.input_tcp(interface, packet),
             Transport::Udp(_) => self.input_udp(interface, packet),
             Transport::Other(protocol::ICMP | protocol::ICMPV6, _) => {
-                self.input_icmp(interface, &packet)
+                self.input_icmp(interface, &packet);
             }
+            Transport::Other(..) if is_raw => {}
             Transport::Other(..) => self.refuse(&packet, Refusal::Protocol),
         }
     }

@@ -33,6 +33,7 @@ mod interface;
 mod link;
 #[cfg(test)]
 mod link_tests;
+mod listing;
 mod ndp;
 mod neighbor;
 mod options;
@@ -57,6 +58,7 @@ pub use config::{Config, Congestion};
 pub use embedder::{Embedder, Family, Observer, Queued, Readiness, Shutdown, Take};
 pub use errors::{Origin, QueuedError};
 pub use interface::{Address, Counters, Frame, Gso, Interface, InterfaceChange, Link};
+pub use listing::{SocketEntry, SocketKind};
 pub use neighbor::Neighbor;
 pub use options::{Group, Multicast, PathMtu, SocketOptions};
 pub use payload::Payload;

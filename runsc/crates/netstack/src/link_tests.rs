@@ -7,7 +7,7 @@ use std::time::Duration;
 use abi::Errno;
 use proptest::prelude::*;
 
-use crate::sim::{Faults, World};
+use crate::sim::{Faults, Kind, World};
 use crate::tests::{Ear, from};
 use crate::{Embedder as _, Family, Take, tcp, udp};
 
@@ -15,12 +15,12 @@ fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn world(mtu: u32, is_ethernet: bool) -> World {
+fn world(mtu: u32, kind: Kind) -> World {
     let faults = Faults {
         delay: Duration::from_millis(1),
         ..Faults::default()
     };
-    World::new(5, mtu, faults, is_ethernet)
+    World::new(5, mtu, faults, kind)
 }
 
 fn udp(world: &World, stack: usize, family: Family) -> Arc<udp::Socket> {
@@ -39,13 +39,17 @@ fn settle(world: &World) {
     while world.step() {}
 }
 
+fn settle_for(world: &World, time: Duration) {
+    while world.clock.now() < time && world.step() {}
+}
+
 #[test]
 fn neighbors_are_found_and_their_packets_wait() {
     for (place, family) in [
         (at("10.0.0.2:9"), Family::Ipv4),
         (at("[fd00::2]:9"), Family::Ipv6),
     ] {
-        let world = world(1500, true);
+        let world = world(1500, Kind::Ethernet);
         let server = udp(&world, 1, family);
         server.bind(place).unwrap();
         let client = udp(&world, 0, family);
@@ -75,7 +79,7 @@ fn neighbors_are_found_and_their_packets_wait() {
 
 #[test]
 fn a_neighbor_that_is_not_there_is_a_host_unreachable() {
-    let world = world(1500, true);
+    let world = world(1500, Kind::Ethernet);
     let client = world.stacks[0].tcp(Family::Ipv4, Arc::new(Ear::default()));
     assert_eq!(client.connect(at("10.0.0.77:80")), Err(Errno::EINPROGRESS));
     while client.state() == tcp::State::SynSent {
@@ -91,7 +95,7 @@ fn long_datagrams_are_cut_up_and_put_together() {
         (at("10.0.0.2:9"), Family::Ipv4),
         (at("[fd00::2]:9"), Family::Ipv6),
     ] {
-        let world = world(1500, true);
+        let world = world(1500, Kind::Ethernet);
         let server = udp(&world, 1, family);
         server.bind(place).unwrap();
         let client = udp(&world, 0, family);
@@ -113,7 +117,7 @@ fn a_lost_fragment_is_forgotten() {
             loss: 200,
             ..Faults::default()
         },
-        false,
+        Kind::Bare,
     );
     let server = udp(&world, 1, Family::Ipv4);
     server.bind(at("10.0.0.2:9")).unwrap();
@@ -129,7 +133,7 @@ fn a_lost_fragment_is_forgotten() {
 
 #[test]
 fn a_datagram_that_must_not_be_cut_is_too_long() {
-    let world = world(1500, false);
+    let world = world(1500, Kind::Bare);
     let client = udp(&world, 0, Family::Ipv4);
     client.configure(|options| options.path_mtu = crate::PathMtu::Do);
     assert_eq!(
@@ -141,7 +145,7 @@ fn a_datagram_that_must_not_be_cut_is_too_long() {
 
 #[test]
 fn a_closed_port_elsewhere_is_heard_of() {
-    let world = world(1500, true);
+    let world = world(1500, Kind::Ethernet);
     for place in [at("10.0.0.2:9"), at("[fd00::2]:9")] {
         let family = if place.is_ipv4() {
             Family::Ipv4
@@ -157,8 +161,93 @@ fn a_closed_port_elsewhere_is_heard_of() {
 }
 
 #[test]
+fn a_ping_is_answered() {
+    for (place, family, kinds) in [
+        (at("10.0.0.2:0"), Family::Ipv4, (8, 0)),
+        (at("[fd00::2]:0"), Family::Ipv6, (128, 129)),
+        (at("127.0.0.1:0"), Family::Ipv4, (8, 0)),
+    ] {
+        let world = world(1500, Kind::Ethernet);
+        let ping = world.stacks[0].ping(family, Arc::new(Ear::default()));
+        let protocol = if place.is_ipv4() { 1 } else { 58 };
+        let raw = world.stacks[0].raw(family, protocol, Arc::new(Ear::default()));
+        raw.configure(|options| {
+            options.icmp6_filter = [0, 0, 0, 0, 0xff, 0, 0, 0].map(|word: u32| word & 0xffff_ff00);
+        });
+        let request = [kinds.0, 0, 0, 0, 0, 0, 0, 7, b'h', b'i'];
+        send(&ping, place, &request).unwrap();
+        settle(&world);
+        let answer = ping.receive(Take::Remove).unwrap().payload.to_vec();
+        assert_eq!(answer[0], kinds.1);
+        assert_eq!(answer[4..6], ping.local_address().port().to_be_bytes());
+        assert_eq!(answer[6..], request[6..]);
+        let seen: Vec<_> = std::iter::from_fn(|| raw.receive(Take::Remove).ok()).collect();
+        let header = if place.is_ipv4() { 20 } else { 0 };
+        assert!(
+            seen.iter()
+                .any(|one| one.payload.to_vec()[header] == kinds.1)
+        );
+        assert_eq!(send(&ping, place, &[kinds.1; 8]), Err(Errno::EINVAL));
+        let lost: SocketAddr = if place.is_ipv4() {
+            at("10.0.0.2:9")
+        } else {
+            at("[fd00::2]:9")
+        };
+        let sender = world.stacks[0].raw(family, 253, Arc::new(Ear::default()));
+        send(&sender, lost, b"unknown protocol").unwrap();
+        settle(&world);
+        let seen: Vec<_> = std::iter::from_fn(|| raw.receive(Take::Remove).ok()).collect();
+        assert!(
+            seen.iter()
+                .any(|one| one.payload.to_vec()[header] == if place.is_ipv4() { 3 } else { 4 })
+        );
+    }
+}
+
+#[test]
+fn a_raw_socket_can_write_the_header() {
+    let world = world(1500, Kind::Bare);
+    let server = udp(&world, 1, Family::Ipv4);
+    server.bind(at("10.0.0.2:9")).unwrap();
+    let client = udp(&world, 0, Family::Ipv4);
+    send(&client, at("10.0.0.2:9"), b"model").unwrap();
+    let mut packet = world.take_frames().remove(0);
+    packet[12..16].fill(0);
+    packet[2..4].fill(0);
+    let raw = world.stacks[0].raw(Family::Ipv4, 255, Arc::new(Ear::default()));
+    raw.configure(|options| options.header_included = true);
+    send(&raw, at("10.0.0.2:0"), &packet).unwrap();
+    settle(&world);
+    let message = server.receive(Take::Remove).unwrap();
+    assert_eq!(
+        (message.payload.to_vec().as_slice(), message.from.ip()),
+        (&b"model"[..], at("10.0.0.1:0").ip())
+    );
+}
+
+#[test]
+fn nothing_outlives_a_stack() {
+    let world = world(1500, Kind::Bare);
+    let server = world.stacks[1].tcp(Family::Ipv4, Arc::new(Ear::default()));
+    server.bind(at("10.0.0.2:80")).unwrap();
+    server.listen(3).unwrap();
+    let client = world.stacks[0].tcp(Family::Ipv4, Arc::new(Ear::default()));
+    let _begun = client.connect(at("10.0.0.2:80"));
+    settle_for(&world, Duration::from_secs(1));
+    assert!(world.held() > 0);
+    let observed = Arc::downgrade(&world.stacks[1].core);
+    let (world, clocks) = world.end();
+    drop((server, client, world));
+    assert!(observed.upgrade().is_none());
+    assert_eq!(
+        clocks[1].charged.load(std::sync::atomic::Ordering::Relaxed),
+        0
+    );
+}
+
+#[test]
 fn packets_from_nowhere_are_dropped() {
-    let world = world(1500, false);
+    let world = world(1500, Kind::Bare);
     let server = udp(&world, 1, Family::Ipv4);
     server.bind(at("0.0.0.0:9")).unwrap();
     let client = udp(&world, 0, Family::Ipv4);
@@ -188,8 +277,8 @@ fn packets_from_nowhere_are_dropped() {
 }
 
 /// Frames as both stacks send them in a conversation of all protocols.
-fn conversation(is_ethernet: bool) -> Vec<Vec<u8>> {
-    let world = world(1500, is_ethernet);
+fn conversation(kind: Kind) -> Vec<Vec<u8>> {
+    let world = world(1500, kind);
     let mut frames = Vec::new();
     for place in [at("10.0.0.2:80"), at("[fd00::2]:80")] {
         let family = if place.is_ipv4() {
@@ -214,8 +303,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_frame_panics(is_ethernet in any::<bool>(), frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..40)) {
-        let world = world(1500, is_ethernet);
+    fn no_frame_panics(kind in prop::sample::select(vec![Kind::Ethernet, Kind::Bare]), frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..40)) {
+        let world = world(1500, kind);
         for frame in &frames {
             world.inject(frame);
         }
@@ -223,12 +312,12 @@ proptest! {
 
     #[test]
     fn no_frame_that_is_nearly_right_panics_or_grows(
-        is_ethernet in any::<bool>(),
+        kind in prop::sample::select(vec![Kind::Ethernet, Kind::Bare]),
         seed in any::<u64>(),
         changes in prop::collection::vec((any::<u16>(), any::<u16>(), any::<u8>(), any::<u16>()), 1..400),
     ) {
-        let frames = conversation(is_ethernet);
-        let world = World::new(seed, 1500, Faults::default(), is_ethernet);
+        let frames = conversation(kind);
+        let world = World::new(seed, 1500, Faults::default(), kind);
         let server = world.stacks[1].tcp(Family::Ipv6, Arc::new(Ear::default()));
         server.bind(at("[::]:80")).unwrap();
         server.listen(20).unwrap();
@@ -254,7 +343,7 @@ proptest! {
 
 #[test]
 fn a_flood_of_fragments_is_bounded() {
-    let world = world(1500, false);
+    let world = world(1500, Kind::Bare);
     let client = udp(&world, 0, Family::Ipv4);
     for _ in 0..5000 {
         send(&client, at("10.0.0.2:9"), &[0; 4000]).unwrap();
@@ -266,7 +355,7 @@ fn a_flood_of_fragments_is_bounded() {
 
 #[test]
 fn a_flood_of_syns_leaves_others_alive() {
-    let world = world(1500, false);
+    let world = world(1500, Kind::Bare);
     let server = world.stacks[1].tcp(Family::Ipv4, Arc::new(Ear::default()));
     server.bind(at("10.0.0.2:80")).unwrap();
     server.listen(64).unwrap();

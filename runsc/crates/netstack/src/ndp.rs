@@ -74,10 +74,10 @@ impl Core {
                 target,
                 hardware_of(options, SOURCE_ADDRESS),
             );
-        } else if let Some(hardware) = hardware_of(options, TARGET_ADDRESS) {
-            if flags & OVERRIDE != 0 || !self.knows(interface, target.into()) {
-                self.learn(interface, target.into(), hardware, Learnt::Answers);
-            }
+        } else if let Some(hardware) = hardware_of(options, TARGET_ADDRESS)
+            && (flags & OVERRIDE != 0 || !self.knows(interface, target.into()))
+        {
+            self.learn(interface, target.into(), hardware, Learnt::Answers);
         }
     }
 

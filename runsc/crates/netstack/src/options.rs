@@ -54,6 +54,12 @@ pub struct SocketOptions {
     pub receive_errors_v6: bool,
     /// `IP_FREEBIND`, `IP_TRANSPARENT`: addresses of others can be bound to.
     pub free_bind: bool,
+    /// `IP_HDRINCL`: what a raw socket sends begins with the IP header.
+    pub header_included: bool,
+    /// `ICMP_FILTER`: types with their bit set are kept out.
+    pub icmp_filter: u32,
+    /// `ICMPV6_FILTER`: the same, 32 types in each word.
+    pub icmp6_filter: [u32; 8],
     /// `IP_MULTICAST_*`
     pub multicast: Multicast,
     /// `IPV6_MULTICAST_*`
@@ -136,6 +142,9 @@ impl SocketOptions {
             receive_errors: false,
             receive_errors_v6: false,
             free_bind: false,
+            header_included: false,
+            icmp_filter: 0,
+            icmp6_filter: [0; 8],
             multicast_v6: multicast.clone(),
             multicast,
         }

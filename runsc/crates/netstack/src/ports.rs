@@ -1,4 +1,4 @@
-//! Who has which local port (`man 2 bind`, SO_REUSEADDR and SO_REUSEPORT in `man 7 socket`).
+//! Who has which local port (`man 2 bind`, `SO_REUSEADDR` and `SO_REUSEPORT` in `man 7 socket`).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

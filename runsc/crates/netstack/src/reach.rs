@@ -45,7 +45,7 @@ impl<S> Entry<S> {
         }
         match self.peer {
             Some(peer) if peer.ip() == flow.peer.ip() && peer.port() == flow.peer.port() => {
-                score += 8
+                score += 8;
             }
             Some(_) => return None,
             None => {}
@@ -132,10 +132,20 @@ impl<S> Table<S> {
     /// All sockets that have a port.
     pub(crate) fn all(&self) -> Vec<Arc<S>> {
         let entries = self.entries.read();
+        let all = entries.values().flatten();
+        all.map(|entry| Arc::clone(&entry.socket)).collect()
+    }
+
+    /// Forgets all of them.
+    pub(crate) fn clear(&self) -> Vec<Arc<S>> {
+        let entries = std::mem::replace(
+            &mut *self.entries.write(),
+            HashMap::with_hasher(self.secret),
+        );
         entries
-            .values()
+            .into_values()
             .flatten()
-            .map(|entry| Arc::clone(&entry.socket))
+            .map(|entry| entry.socket)
             .collect()
     }
 }

@@ -8,7 +8,7 @@ use abi::Errno;
 use crate::core::Core;
 use crate::{
     Address, Config, Embedder, Family, Interface, InterfaceChange, Link, Neighbor, Observer, Route,
-    tcp, udp,
+    SocketEntry, tcp, udp,
 };
 
 /// A TCP/IP stack.
@@ -24,6 +24,12 @@ pub enum Checksums {
     Verify,
     /// The link says that they are right, or that the frame never was on a wire.
     Trusted,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.core.shut_down();
+    }
 }
 
 impl Stack {
@@ -53,7 +59,28 @@ impl Stack {
 
     /// A UDP socket.
     pub fn udp(&self, family: Family, observer: Arc<dyn Observer>) -> Arc<udp::Socket> {
-        udp::Socket::new(&self.core, family, observer)
+        udp::Socket::new(&self.core, family, udp::Kind::Udp, observer)
+    }
+
+    /// A ping socket.
+    pub fn ping(&self, family: Family, observer: Arc<dyn Observer>) -> Arc<udp::Socket> {
+        udp::Socket::new(&self.core, family, udp::Kind::Ping, observer)
+    }
+
+    /// A raw socket, which gets packets of `protocol` from now on.
+    pub fn raw(
+        &self,
+        family: Family,
+        protocol: u8,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<udp::Socket> {
+        udp::Socket::new(&self.core, family, udp::Kind::Raw(protocol), observer)
+    }
+
+    /// The sockets that have an address, and connections that no program has any more or yet.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<SocketEntry> {
+        self.core.list()
     }
 
     /// The settings.

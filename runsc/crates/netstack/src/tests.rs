@@ -55,7 +55,7 @@ impl Stack {
         self.core.timers.len()
     }
 
-    /// Connections, those in TIME_WAIT too.
+    /// Connections, those in `TIME_WAIT` too.
     pub(crate) fn connections(&self) -> usize {
         self.core.tcp.all().len()
     }

@@ -13,7 +13,7 @@ use crate::wheel::{Key, Wheel};
 #[derive(Debug)]
 pub(crate) enum Timer {
     Tcp(Arc<tcp::Socket>),
-    /// A connection in TIME_WAIT, with the number of its socket.
+    /// A connection in `TIME_WAIT`, with the number of its socket.
     TimeWait(Tuple, u64),
     /// Questions to neighbors.
     Neighbors,
@@ -46,6 +46,12 @@ impl Timers {
                 told: None,
             }),
         }
+    }
+
+    /// Forgets all timers.
+    pub(crate) fn clear(&self) -> Wheel<Timer> {
+        let mut state = self.state.lock();
+        std::mem::replace(&mut state.wheel, Wheel::new(Duration::ZERO))
     }
 }
 

@@ -76,7 +76,7 @@ impl Connection {
     fn confirm_syn(&mut self, ack: Seq, cx: &Cx<'_>) {
         let mut sent_at = None;
         self.queue.acknowledge(ack, |delivered| {
-            sent_at = Some(delivered).filter(|delivered| !delivered.is_repeat)
+            sent_at = Some(delivered).filter(|delivered| !delivered.is_repeat);
         });
         if let Some(delivered) = sent_at {
             self.rtt.sample(cx.now.saturating_sub(delivered.at), cx.now);
@@ -260,7 +260,7 @@ impl Connection {
             .map(|(_, echo)| echo);
         match (first, echo) {
             (Some(first), _) if !first.is_repeat => {
-                self.rtt.sample(now.saturating_sub(first.at), now)
+                self.rtt.sample(now.saturating_sub(first.at), now);
             }
             (Some(_), Some(echo)) if echo != 0 => {
                 let ms = self.clock(now).wrapping_sub(echo);
@@ -285,10 +285,7 @@ impl Connection {
                 .acknowledge(newly, now, self.rtt.smoothed().unwrap_or_default());
         }
         self.grow_send_buffer(cx);
-        if self.wants_room && self.has_room(cx) {
-            self.wants_room = false;
-            cx.wake |= Readiness::OUT;
-        }
+        self.tell_room(cx);
     }
 
     /// Takes the window of a segment that is not older than the last one. Says whether it moved.
@@ -322,7 +319,7 @@ impl Connection {
             } else if is_sane && start.is_after(self.una) {
                 let recovery = &mut self.recovery;
                 newly += self.queue.sack(start, end, |delivered| {
-                    recovery.deliver(delivered, now, least)
+                    recovery.deliver(delivered, now, least);
                 });
                 self.recovery.sacked_to(end);
             }

@@ -20,7 +20,7 @@ const NO_SCALE: u32 = 0xf;
 const SACK: u32 = 0x10;
 
 fn stretch(now: Duration) -> u32 {
-    u32::try_from(now.as_secs() / STRETCH_SECONDS & u64::from(u32::MAX)).unwrap_or_default()
+    u32::try_from((now.as_secs() / STRETCH_SECONDS) & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 fn hash(secret: &Secret, tuple: &Tuple, irs: Seq, stretch: u32, size: u32) -> u32 {
@@ -36,14 +36,14 @@ pub(super) fn make(secret: &Secret, tuple: &Tuple, peer: &Peer, now: Duration) -
         .unwrap_or(0);
     let size = u32::try_from(size).unwrap_or(0);
     let stretch = stretch(now) & 0x1f;
-    Seq((stretch << 3 | size) << 24 | hash(secret, tuple, peer.irs, stretch, size))
+    Seq((((stretch << 3) | size) << 24) | hash(secret, tuple, peer.irs, stretch, size))
 }
 
 /// The clock of a SYN-ACK, with the peer's options in it.
 pub(super) fn stamp(clock: u32, peer: &Peer) -> u32 {
     let scale = peer.scale.map_or(NO_SCALE, u32::from).min(NO_SCALE);
     let options = scale | if peer.has_sack { SACK } else { 0 };
-    let stamp = clock & !OPTION_BITS | options;
+    let stamp = (clock & !OPTION_BITS) | options;
     if stamp > clock {
         stamp.wrapping_sub(OPTION_BITS + 1)
     } else {
@@ -61,7 +61,7 @@ pub(super) fn check(
     let iss = segment.ack - 1;
     let irs = segment.seq - 1;
     let made = iss.0 >> 27;
-    let size = iss.0 >> 24 & 7;
+    let size = (iss.0 >> 24) & 7;
     let age = stretch(now).wrapping_sub(made) & 0x1f;
     if age >= STRETCHES || iss.0 & 0x00ff_ffff != hash(secret, tuple, irs, made, size) {
         return None;

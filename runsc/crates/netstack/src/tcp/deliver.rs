@@ -106,7 +106,11 @@ impl Core {
             let headers = if peer.is_ipv4() { 40 } else { 60 };
             let least = if peer.is_ipv4() { 552 } else { 1280 };
             let mss = report.info.max(least) - headers;
-            socket.with(|connection, cx| connection.shrink_path(mss, cx));
+            socket.with(|connection, cx| {
+                if connection.has_sent(seq) {
+                    connection.shrink_path(mss, cx);
+                }
+            });
             return;
         }
         socket.with(|connection, cx| connection.hear(report.errno, seq, cx));
@@ -459,7 +463,10 @@ impl Socket {
             out: Vec::new(),
             wake: Readiness::empty(),
         };
-        let connection = Connection::accepted(request.setup, &request.peer, &mut cx);
+        let mut connection = Connection::accepted(request.setup, &request.peer, &mut cx);
+        if request.retries == 0 && now > request.since {
+            connection.measure(now - request.since, &cx);
+        }
         child.role = Role::Connection(Box::new(connection));
         let claim = self.claim(&child);
         let id = self.core.new_id();

@@ -16,6 +16,8 @@ mod receive_queue;
 mod recovery;
 mod rtt;
 mod segment;
+#[cfg(test)]
+mod segment_tests;
 mod send_queue;
 mod seq;
 mod socket;
@@ -23,6 +25,8 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod thread_tests;
 mod time_wait;
 mod timers;
 #[cfg(test)]
@@ -36,4 +40,4 @@ pub(crate) use segment::{Flags, Options as SegmentOptions, Segment};
 pub(crate) use seq::Seq;
 pub use socket::{SendFlags, Socket};
 pub use state::State;
-pub(crate) use table::{Table, Tuple};
+pub(crate) use table::{Owner, Table, Tuple};

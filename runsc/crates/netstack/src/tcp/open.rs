@@ -25,7 +25,7 @@ use crate::{Config, Family, Observer, Readiness, address};
 const PACKET: u32 = 65_535;
 /// Headers of TCP.
 const HEADER: u32 = 20;
-/// A connection in TIME_WAIT is replaced by one that a program here opens after this time (`tcp_tw_reuse`).
+/// A connection in `TIME_WAIT` is replaced by one that a program here opens after this time (`tcp_tw_reuse`).
 const REUSE: Duration = Duration::from_secs(1);
 
 impl Socket {
@@ -81,7 +81,7 @@ impl Socket {
         to: SocketAddr,
         wakeups: &mut Wakeups,
     ) -> Result<(), Errno> {
-        let wanted = address::inward(to, self.family, inner.options.v6_only)?;
+        let wanted = address::inward(to, self.family, &inner.options)?;
         let peer = SocketAddr::new(address::destination(wanted.ip()), wanted.port());
         inner.scope = address::scope(to).unwrap_or(0);
         let bound = inner.bound.filter(|ip| !ip.is_unspecified());
@@ -346,7 +346,7 @@ impl Socket {
         });
     }
 
-    /// Takes a connection that is over out of the tables, and leaves what TIME_WAIT needs.
+    /// Takes a connection that is over out of the tables, and leaves what `TIME_WAIT` needs.
     pub(super) fn retire(&self, inner: &mut Inner, config: &Config) {
         let Inner {
             role: Role::Connection(connection),

@@ -202,7 +202,7 @@ mod tests {
                 let (seq, end) = (Seq(start).plus(at), Seq(start).plus(at + len));
                 if end.is_after(next) {
                     let skip = if seq.is_before(next) { next.since(seq) as usize } else { 0 };
-                    queue.push_early(seq + skip as u32, stream[at + skip..at + len].to_vec().into());
+                    queue.push_early(seq.plus(skip), stream[at + skip..at + len].to_vec().into());
                     next = queue.join(next);
                 }
                 let reach = known.iter().position(|known| !known).unwrap();

@@ -38,6 +38,11 @@ impl Sent {
         !self.is_sacked && (!self.is_lost || self.is_repeated)
     }
 
+    /// Whether it was lost and has to be sent again.
+    fn is_missing(&self) -> bool {
+        self.is_lost && !self.is_repeated && !self.is_sacked
+    }
+
     /// Takes what is behind `at` off.
     fn split_off(&mut self, at: Seq) -> Sent {
         let mut tail = self.clone();
@@ -124,6 +129,8 @@ impl SendQueue {
             if first.end().is_after(una) {
                 let tail = first.split_off(una);
                 let head = std::mem::replace(first, tail);
+                // Both parts are lost if the whole was.
+                self.lost += usize::from(head.is_missing());
                 self.forget(&head);
                 bytes += head.payload.len();
                 delivered(Delivered {
@@ -154,7 +161,7 @@ impl SendQueue {
         let len = u64::from(sent.len());
         self.flight -= if sent.in_flight() { len } else { 0 };
         self.sacked -= if sent.is_sacked { len } else { 0 };
-        self.lost -= usize::from(sent.is_lost && !sent.is_repeated && !sent.is_sacked);
+        self.lost -= usize::from(sent.is_missing());
     }
 
     /// Marks what a range of a SACK option covers. The result counts bytes that were not marked before.
@@ -242,7 +249,7 @@ impl SendQueue {
     /// Nothing is lost after all.
     pub(crate) fn find_all(&mut self) {
         for sent in &mut self.sent {
-            if sent.is_lost && !sent.is_repeated && !sent.is_sacked {
+            if sent.is_missing() {
                 self.flight += u64::from(sent.len());
             }
             (sent.is_lost, sent.is_repeated) = (false, false);
@@ -314,6 +321,16 @@ mod tests {
             (15, 15, 2)
         );
         assert_eq!(queue.sent[0].seq, Seq(15));
+    }
+
+    #[test]
+    fn a_lost_segment_stays_lost_when_it_is_cut() {
+        let mut queue = queue(1);
+        queue.lose_all();
+        queue.acknowledge(Seq(4), |_| {});
+        assert!(queue.has_lost());
+        assert_eq!(queue.repeat_lost(100, Duration::ZERO).unwrap().len(), 6);
+        assert!(!queue.has_lost());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use abi::Errno;
 use bitflags::bitflags;
@@ -20,7 +21,7 @@ use crate::route::{Path, Wish};
 use crate::timers::{Armed, Timer};
 use crate::{
     Config, Family, Observer, PathMtu, Payload, Queued, QueuedError, Readiness, Shutdown,
-    SocketOptions, Take, address, ports,
+    SocketEntry, SocketOptions, Take, address, listing, ports,
 };
 
 /// A TCP socket. The stack keeps one that is connected or listens: [`Socket::close`] ends it.
@@ -103,6 +104,51 @@ impl Socket {
             family,
             inner: Mutex::new(inner),
         })
+    }
+
+    /// Its number, which no other socket of the stack has.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The family that it was made in.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Its peer, whatever its state.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        let inner = self.inner.lock();
+        let peer = inner.peer?;
+        Some(address::outward(
+            peer.ip(),
+            peer.port(),
+            self.family,
+            inner.scope,
+        ))
+    }
+
+    /// When its next timer fires, from now.
+    pub(crate) fn next_timer(&self) -> Option<Duration> {
+        let now = self.core.now();
+        match &self.inner.lock().role {
+            Role::Connection(connection) => connection.deadline().map(|at| at.saturating_sub(now)),
+            _ => None,
+        }
+    }
+
+    /// The handshakes that are under way.
+    pub(crate) fn show_handshakes(&self) -> Vec<SocketEntry> {
+        match &self.inner.lock().role {
+            Role::Listener(listener) => listener
+                .requests
+                .keys()
+                .map(|tuple| listing::half(tuple, State::SynReceived))
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Does something to its connection, if it has one; `f` is not called otherwise. What that leads to is queued and told.
@@ -210,7 +256,7 @@ impl Socket {
         if inner.port != 0 || !matches!(inner.role, Role::Idle) {
             return Err(Errno::EINVAL);
         }
-        let wanted = address::inward(to, self.family, inner.options.v6_only)?;
+        let wanted = address::inward(to, self.family, &inner.options)?;
         let ip = wanted.ip();
         let is_free =
             ip.is_unspecified() || inner.options.free_bind || self.core.config().nonlocal_bind;
@@ -281,12 +327,13 @@ impl Socket {
             flags
         };
         let written = self.with(|connection, cx| {
-            connection.take_back(room);
-            if count == 0 {
+            let written = if count == 0 {
                 Ok(())
             } else {
                 connection.write(chunk.into_payload(), how, cx)
-            }
+            };
+            connection.take_back(room, cx);
+            written
         });
         self.core.flush();
         filled?;
@@ -302,9 +349,8 @@ impl Socket {
         take: Take,
         copy: &mut dyn FnMut(&[u8]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
-        let is_inline = self.inner.lock().options.urgent_inline;
         let mut payload = self
-            .with(|connection, _| connection.read(max, take, is_inline))
+            .with(|connection, cx| connection.read(max, take, cx))
             .unwrap_or(Err(Errno::ENOTCONN))?;
         let mut copied = 0;
         let mut failure = None;
@@ -520,14 +566,15 @@ impl Socket {
         })
     }
 
-    /// What lies in its queues; of a listening socket, the connections that wait.
+    /// What lies in its queues; of a listening socket, the connections that wait, and its backlog.
     #[must_use]
     pub fn queued(&self) -> Queued {
         match &self.inner.lock().role {
             Role::Connection(connection) => connection.queued(),
             Role::Listener(listener) => Queued {
                 receive: listener.ready.len(),
-                ..Queued::default()
+                send: usize::try_from(listener.backlog).unwrap_or(usize::MAX),
+                unsent: 0,
             },
             Role::Idle => Queued::default(),
         }

@@ -62,7 +62,7 @@ impl Table {
         }
     }
 
-    /// Takes a tuple that nobody has, or only a connection in TIME_WAIT for which `may_replace` holds.
+    /// Takes a tuple that nobody has, or only a connection in `TIME_WAIT` for which `may_replace` holds.
     pub(crate) fn claim(
         &self,
         tuple: Tuple,
@@ -91,8 +91,7 @@ impl Table {
     /// Takes out the connection of a socket.
     pub(crate) fn remove(&self, tuple: &Tuple, socket: &Socket) {
         let mut connections = self.connections.write();
-        let is_its =
-            |owner: &Owner| matches!(owner, Owner::Socket(other) if std::ptr::eq(&**other, socket));
+        let is_its = |owner: &Owner| matches!(owner, Owner::Socket(other) if std::ptr::eq(Arc::as_ptr(other), socket));
         let removed = if connections.get(tuple).is_some_and(is_its) {
             connections.remove(tuple)
         } else {
@@ -102,7 +101,7 @@ impl Table {
         drop(removed);
     }
 
-    /// Takes out a connection in TIME_WAIT, if it is still the one of that number and `is_over` holds.
+    /// Takes out a connection in `TIME_WAIT`, if it is still the one of that number and `is_over` holds.
     pub(crate) fn remove_time_wait(
         &self,
         tuple: &Tuple,
@@ -117,6 +116,17 @@ impl Table {
             connections.remove(tuple);
             rest
         })
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) -> (Vec<Owner>, Vec<Arc<Socket>>) {
+        let connections = self
+            .connections
+            .write()
+            .drain()
+            .map(|(_, owner)| owner)
+            .collect();
+        (connections, self.listeners.clear())
     }
 
     /// All connections.
@@ -137,5 +147,5 @@ pub(crate) enum Claimed {
     Free(Option<Arc<Mutex<TimeWait>>>),
 }
 
-/// How long TIME_WAIT lasts (`TCP_TIMEWAIT_LEN`).
+/// How long `TIME_WAIT` lasts (`TCP_TIMEWAIT_LEN`).
 pub(crate) const TIME_WAIT: Duration = Duration::from_secs(60);

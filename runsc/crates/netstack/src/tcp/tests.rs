@@ -105,8 +105,8 @@ fn bytes_go_both_ways() {
         assert_eq!(receive(&accepted, 100).unwrap(), b"question");
         assert_eq!(receive(&accepted, 100), Err(Errno::EAGAIN));
         assert_eq!(send(&accepted, b"answer"), Ok(6));
-        assert_eq!(receive(&client, 3).unwrap(), b"ans");
-        assert_eq!(receive(&client, 100).unwrap(), b"wer");
+        assert_eq!(receive(&client, 4).unwrap(), b"answ");
+        assert_eq!(receive(&client, 100).unwrap(), b"er");
         for socket in [client, accepted, server] {
             socket.close();
         }
@@ -154,7 +154,7 @@ fn much_goes_through_small_windows() {
         match send(&pair.client, &bytes[sent..]) {
             Ok(more) => sent += more,
             Err(errno) => {
-                assert!(errno == Errno::EAGAIN || (errno == Errno::EPIPE && sent == bytes.len()))
+                assert!(errno == Errno::EAGAIN || (errno == Errno::EPIPE && sent == bytes.len()));
             }
         }
         while let Ok(more) = receive(&pair.accepted, 10_000) {
@@ -388,4 +388,32 @@ fn settings_are_those_of_linux() {
         Config::default().tcp_keepalive_time
     );
     assert_eq!(receive(&socket, 1), Err(Errno::ENOTCONN));
+}
+
+#[test]
+fn sockets_are_listed() {
+    let pair = pair();
+    let states = |stack: &Stack| {
+        let mut states: Vec<u8> = stack
+            .sockets()
+            .iter()
+            .map(|entry| entry.state as u8)
+            .collect();
+        states.sort_unstable();
+        states
+    };
+    assert_eq!(states(&pair.stack), [1, 1, 10]);
+    pair.client.close();
+    pair.accepted.close();
+    assert_eq!(states(&pair.stack), [6, 10]);
+    let entry = pair
+        .stack
+        .sockets()
+        .into_iter()
+        .find(|entry| entry.state == State::Listen)
+        .unwrap();
+    assert_eq!(
+        (entry.id, entry.local, entry.queued.send),
+        (pair.server.id(), at("127.0.0.1:80"), 8)
+    );
 }

@@ -1,4 +1,4 @@
-//! TIME_WAIT: what is left of a connection while late segments may come (RFC 9293, 3.6; RFC 6191).
+//! `TIME_WAIT`: what is left of a connection while late segments may come (RFC 9293, 3.6; RFC 6191).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -154,7 +154,7 @@ impl Core {
         }
     }
 
-    /// Gives back what a connection in TIME_WAIT had, which is in no table any more.
+    /// Gives back what a connection in `TIME_WAIT` had, which is in no table any more.
     pub(crate) fn forget_time_wait(&self, rest: &Mutex<TimeWait>) {
         let mut rest = rest.lock();
         self.disarm(&mut rest.timer);
@@ -166,7 +166,7 @@ impl Core {
             .release(rest.tuple.local.port(), rest.id);
     }
 
-    /// A segment for a connection in TIME_WAIT.
+    /// A segment for a connection in `TIME_WAIT`.
     pub(crate) fn arrive_in_time_wait(
         &self,
         rest: &Arc<Mutex<TimeWait>>,

@@ -116,6 +116,11 @@ impl Connection {
         self.recount(cx.account);
     }
 
+    /// How long the peer took to answer our SYN-ACK.
+    pub(crate) fn measure(&mut self, rtt: Duration, cx: &Cx<'_>) {
+        self.rtt.sample(rtt, cx.now);
+    }
+
     /// Something was sent: it has to be acknowledged in time.
     pub(super) fn arm(&mut self, cx: &mut Cx<'_>) {
         if self.queue.sent.is_empty() {
@@ -123,7 +128,7 @@ impl Connection {
         }
         let timeout = cx.now + self.rtt.timeout(self.timers.backoff);
         let retransmit = *self.timers.retransmit.get_or_insert(timeout);
-        self.timers.probe = self.probe_at(cx).filter(|at| *at < retransmit);
+        self.timers.probe = self.probe_at(cx).map(|at| at.min(retransmit));
     }
 
     /// Something was acknowledged: the rest gets its time anew.

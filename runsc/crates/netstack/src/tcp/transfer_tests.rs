@@ -8,7 +8,7 @@ use abi::Errno;
 use proptest::prelude::*;
 
 use super::{SendFlags, Socket, State};
-use crate::sim::{Faults, World};
+use crate::sim::{Faults, Kind, World};
 use crate::tests::{Ear, from};
 use crate::{Congestion, Embedder as _, Family, Take};
 
@@ -89,6 +89,12 @@ fn connect(world: &World, place: &str) -> (Arc<Socket>, Arc<Socket>) {
         if let Ok(accepted) = server.accept(Arc::new(Ear::default())) {
             break accepted;
         }
+        if client.state() == State::Closed {
+            // Its questions for the neighbor were lost.
+            assert_eq!(client.take_error(), Some(Errno::EHOSTUNREACH));
+            client.disconnect();
+            assert_eq!(client.connect(place), Err(Errno::EINPROGRESS));
+        }
         assert!(world.step());
     };
     server.close();
@@ -137,11 +143,12 @@ proptest! {
         delay_us in 10u64..100_000,
         mtu in prop::sample::select(vec![576u32, 1280, 1500, 9000]),
         place in prop::sample::select(vec!["10.0.0.2:80", "[fd00::2]:80"]),
+        kind in prop::sample::select(vec![Kind::Bare, Kind::Ethernet, Kind::Cutting]),
         options in any::<[bool; 4]>(),
         len in 1usize..300_000,
     ) {
         let faults = Faults { loss, duplication, reordering, corruption, delay: Duration::from_micros(delay_us) };
-        let world = World::new(seed, mtu.max(if place.starts_with('[') { 1280 } else { 0 }), faults, false);
+        let world = World::new(seed, mtu.max(if place.starts_with('[') { 1280 } else { 0 }), faults, kind);
         for stack in &world.stacks {
             stack.reconfigure(|config| {
                 config.tcp_sack = options[0];
@@ -167,7 +174,7 @@ fn a_clean_link_is_used_up() {
             delay: Duration::from_millis(10),
             ..Faults::default()
         },
-        false,
+        Kind::Bare,
     );
     let took = transfer(&world, "10.0.0.2:80", 20_000_000);
     // Slow start from ten segments to the largest buffers, and then these every round trip of 20 ms.
@@ -182,7 +189,7 @@ fn a_little_loss_costs_little() {
         ..Faults::default()
     };
     let took = transfer(
-        &World::new(7, 1500, faults, false),
+        &World::new(7, 1500, faults, Kind::Bare),
         "10.0.0.2:80",
         2_000_000,
     );
@@ -196,7 +203,7 @@ fn reordering_alone_is_no_loss() {
         delay: Duration::from_millis(10),
         ..Faults::default()
     };
-    let world = World::new(7, 1500, faults, false);
+    let world = World::new(7, 1500, faults, Kind::Bare);
     let took = transfer(&world, "10.0.0.2:80", 2_000_000);
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
@@ -210,7 +217,7 @@ fn a_peer_that_vanishes_times_out() {
             delay: Duration::from_millis(1),
             ..Faults::default()
         },
-        false,
+        Kind::Bare,
     );
     let (client, _accepted) = connect(&world, "10.0.0.2:80");
     let start = world.clock.now();
@@ -238,7 +245,7 @@ fn a_syn_without_an_answer_times_out() {
             loss: 1000,
             ..Faults::default()
         },
-        false,
+        Kind::Bare,
     );
     let client = world.stacks[0].tcp(Family::Ipv4, Arc::new(Ear::default()));
     assert_eq!(
@@ -261,7 +268,7 @@ fn a_closed_window_is_probed_until_it_opens() {
             delay: Duration::from_millis(1),
             ..Faults::default()
         },
-        false,
+        Kind::Bare,
     );
     let (client, accepted) = connect(&world, "10.0.0.2:80");
     let begin = world.clock.now();

@@ -1,4 +1,4 @@
-//! Urgent data (RFC 9293, 3.8.5), of which Linux makes one byte out of band (`man 7 tcp`, SO_OOBINLINE).
+//! Urgent data (RFC 9293, 3.8.5), of which Linux makes one byte out of band (`man 7 tcp`, `SO_OOBINLINE`).
 
 use super::connection::{Connection, Cx};
 use super::segment::{Flags, Segment};

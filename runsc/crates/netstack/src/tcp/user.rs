@@ -47,8 +47,10 @@ impl Connection {
         self.reserved += bytes;
     }
 
-    pub(crate) fn take_back(&mut self, bytes: usize) {
+    /// They were written, or not.
+    pub(crate) fn take_back(&mut self, bytes: usize, cx: &mut Cx<'_>) {
         self.reserved = self.reserved.saturating_sub(bytes);
+        self.tell_room(cx);
     }
 
     /// Whether enough room is there to wake somebody who writes (Linux's `sk_stream_is_writeable`).
@@ -61,6 +63,14 @@ impl Connection {
         is_sent
             && cx.options.send_buffer.saturating_sub(used) >= used / 2
             && used < cx.options.send_buffer
+    }
+
+    /// Tells who waits for room that there is some.
+    pub(super) fn tell_room(&mut self, cx: &mut Cx<'_>) {
+        if self.wants_room && self.has_room(cx) {
+            self.wants_room = false;
+            cx.wake |= Readiness::OUT;
+        }
     }
 
     /// Writes bytes. `has_more` is `MSG_MORE`; `is_urgent` makes the last byte urgent.
@@ -113,14 +123,9 @@ impl Connection {
     }
 
     /// Takes up to `max` bytes that can be read. Empty is the end of the stream.
-    pub(crate) fn read(
-        &mut self,
-        max: usize,
-        take: Take,
-        is_inline: bool,
-    ) -> Result<Payload, Errno> {
+    pub(crate) fn read(&mut self, max: usize, take: Take, cx: &Cx<'_>) -> Result<Payload, Errno> {
         let mut max = max;
-        if !is_inline
+        if !cx.options.urgent_inline
             && self.bytes_to_mark() == Some(0)
             && self.urgent.byte.is_some()
             && take == Take::Remove
@@ -285,9 +290,14 @@ impl Connection {
         self.end(error, cx);
     }
 
+    /// Whether a sequence number is of something that is on its way, and no guess.
+    pub(crate) fn has_sent(&self, seq: u32) -> bool {
+        super::seq::Seq(seq).is_within(self.una, self.nxt)
+    }
+
     /// Hears from the network that something did not arrive. While it opens, that ends it.
     pub(crate) fn hear(&mut self, errno: Errno, seq: u32, cx: &mut Cx<'_>) {
-        if !super::seq::Seq(seq).is_within(self.una, self.nxt) {
+        if !self.has_sent(seq) {
             return;
         }
         if self.state.is_opening() {
@@ -393,7 +403,7 @@ impl Connection {
         self.state = State::Closed;
     }
 
-    /// What a connection in TIME_WAIT leaves behind.
+    /// What a connection in `TIME_WAIT` leaves behind.
     pub(crate) fn remains(&self) -> super::time_wait::Remains {
         super::time_wait::Remains {
             nxt: self.nxt,

@@ -5,6 +5,17 @@ use std::time::Duration;
 
 use crate::Payload;
 
+/// What a socket's messages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// UDP.
+    Udp,
+    /// `SOCK_DGRAM` of `IPPROTO_ICMP` or `IPPROTO_ICMPV6`: echo requests and what answers them.
+    Ping,
+    /// `SOCK_RAW` of a protocol.
+    Raw(u8),
+}
+
 /// A UDP header and its data.
 #[derive(Clone, Debug)]
 pub(crate) struct Datagram {

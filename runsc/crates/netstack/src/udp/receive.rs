@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use abi::Errno;
 
-use super::{Datagram, Received, Socket};
+use super::{Received, Socket};
 use crate::core::{Core, Wakeups};
 use crate::errors::Report;
 use crate::input::Refusal;
@@ -23,6 +23,7 @@ impl Core {
             peer: SocketAddr::new(packet.source, datagram.source_port),
             interface,
         };
+        let ports = (datagram.source_port, datagram.destination_port);
         let is_multicast = packet.destination.is_multicast();
         if is_multicast
             || self
@@ -31,12 +32,12 @@ impl Core {
                 .is_broadcast(interface, packet.destination)
         {
             for socket in self.udp.find_all(&flow) {
-                socket.take(&packet, datagram, interface);
+                socket.take(&packet, &datagram.payload, ports, interface);
             }
             return;
         }
         match self.udp.find(&flow) {
-            Some(socket) => socket.take(&packet, datagram, interface),
+            Some(socket) => socket.take(&packet, &datagram.payload, ports, interface),
             None => self.refuse(&packet, Refusal::Port),
         }
     }
@@ -81,24 +82,30 @@ impl Socket {
         })
     }
 
-    /// Queues a datagram, if there is room.
-    fn take(&self, packet: &Packet, datagram: &Datagram, interface: u32) {
+    /// Queues a message, if there is room. `ports` are its source and destination.
+    pub(super) fn take(
+        &self,
+        packet: &Packet,
+        payload: &Payload,
+        ports: (u16, u16),
+        interface: u32,
+    ) {
         let mut wakeups = Wakeups::default();
         {
             let mut inner = self.inner.lock();
             if inner.is_closed || inner.is_read_shut || !self.wants(&inner, packet, interface) {
                 return;
             }
-            let weight = datagram.payload.weight();
+            let weight = payload.weight();
             let is_full = inner.account.used() + weight > inner.options.receive_buffer.max(weight);
             if is_full || !inner.account.take(weight) {
                 return;
             }
             inner.queue.push_back(Received {
-                payload: datagram.payload.clone(),
-                from: address::outward(packet.source, datagram.source_port, self.family, interface),
+                payload: payload.clone(),
+                from: address::outward(packet.source, ports.0, self.family, interface),
                 to: packet.destination,
-                port: datagram.destination_port,
+                port: ports.1,
                 interface,
                 ttl: packet.ttl,
                 tos: packet.tos,
@@ -130,7 +137,7 @@ impl Socket {
     }
 
     /// Hears that a datagram to `peer` came to nothing.
-    fn hear(&self, peer: SocketAddr, payload: &Payload, report: &Report) {
+    pub(super) fn hear(&self, peer: SocketAddr, payload: &Payload, report: &Report) {
         let mut wakeups = Wakeups::default();
         {
             let mut inner = self.inner.lock();

@@ -7,7 +7,7 @@ use abi::Errno;
 
 use super::message::HEADER;
 use super::socket::Inner;
-use super::{Datagram, SendTo, Socket};
+use super::{Datagram, Kind, SendTo, Socket, ping, raw};
 use crate::packet::{Cutting, Packet, Transport};
 use crate::route::{LOOPBACK, Path, Way, Wish};
 use crate::{PathMtu, Payload, address};
@@ -24,6 +24,7 @@ struct Envelope {
     tos: u8,
     cutting: Cutting,
     is_looped: bool,
+    has_header: bool,
 }
 
 impl Socket {
@@ -42,13 +43,18 @@ impl Socket {
         let filled = fill(chunk.bytes_mut())?;
         chunk.truncate(filled);
         let payload = chunk.into_payload();
+        if self.kind != Kind::Udp {
+            self.post(&envelope, payload)?;
+            self.core.flush();
+            return Ok(filled);
+        }
         let step = to.segment.map_or(payload.len(), usize::from).max(1);
         if payload.len().div_ceil(step) > SEGMENTS {
             return Err(Errno::EINVAL);
         }
         let mut at = 0;
         loop {
-            self.post(&envelope, payload.slice(at, step));
+            self.post(&envelope, payload.slice(at, step))?;
             at += step;
             if at >= payload.len() {
                 break;
@@ -88,8 +94,9 @@ impl Socket {
         if path.way == Way::Broadcast && !inner.options.broadcast {
             return Err(Errno::EACCES);
         }
+        let header = if self.kind == Kind::Udp { HEADER } else { 0 };
         check_len(
-            len,
+            len + header,
             destination.ip(),
             &inner.options.path_mtu,
             &path,
@@ -109,23 +116,13 @@ impl Socket {
             tos: to.tos.unwrap_or(tos),
             cutting,
             is_looped,
+            has_header: inner.options.header_included,
         })
     }
 
     /// Queues one datagram.
-    fn post(&self, envelope: &Envelope, payload: Payload) {
-        let packet = Packet {
-            source: envelope.path.source,
-            destination: envelope.destination.ip(),
-            ttl: envelope.ttl,
-            tos: envelope.tos,
-            cutting: envelope.cutting,
-            transport: Transport::Udp(Datagram {
-                source_port: envelope.source_port,
-                destination_port: envelope.destination.port(),
-                payload,
-            }),
-        };
+    fn post(&self, envelope: &Envelope, payload: Payload) -> Result<(), Errno> {
+        let packet = self.packet(envelope, payload)?;
         let is_to_many = matches!(envelope.path.way, Way::Multicast | Way::Broadcast);
         let comes_back = envelope.path.way == Way::Broadcast || envelope.is_looped;
         if is_to_many && comes_back {
@@ -138,6 +135,33 @@ impl Socket {
         if !(is_to_many && envelope.path.interface == LOOPBACK) {
             self.core.output.offer(packet, envelope.path);
         }
+        Ok(())
+    }
+
+    fn packet(&self, envelope: &Envelope, payload: Payload) -> Result<Packet, Errno> {
+        let (source, destination) = (envelope.path.source, envelope.destination.ip());
+        let mut packet = Packet {
+            source,
+            destination,
+            ttl: envelope.ttl,
+            tos: envelope.tos,
+            cutting: envelope.cutting,
+            transport: Transport::Other(0, Payload::default()),
+        };
+        packet.transport = match self.kind {
+            Kind::Udp => Transport::Udp(Datagram {
+                source_port: envelope.source_port,
+                destination_port: envelope.destination.port(),
+                payload,
+            }),
+            Kind::Ping => ping::request(&payload, envelope.source_port, source, destination)?,
+            Kind::Raw(_) if envelope.has_header => {
+                // The path is the message's; the packet's own destination is the program's business.
+                return raw::with_header(&payload, source);
+            }
+            Kind::Raw(protocol) => raw::transport(&packet, protocol, &payload),
+        };
+        Ok(packet)
     }
 }
 
@@ -153,8 +177,8 @@ fn destination(
             .map(|peer| (peer, inner.peer_scope))
             .ok_or(Errno::EDESTADDRREQ);
     };
-    let wanted = address::inward(given, socket.family, inner.options.v6_only)?;
-    if wanted.port() == 0 {
+    let wanted = address::inward(given, socket.family, &inner.options)?;
+    if wanted.port() == 0 && socket.kind == Kind::Udp {
         return Err(Errno::EINVAL);
     }
     Ok((
@@ -163,7 +187,7 @@ fn destination(
     ))
 }
 
-/// `EMSGSIZE` if a datagram is longer than UDP allows, or than the path where it must not be cut.
+/// `EMSGSIZE` if a datagram, with its header, is longer than IP allows, or than the path where it must not be cut.
 fn check_len(
     len: usize,
     to: IpAddr,
@@ -172,11 +196,11 @@ fn check_len(
     segment: Option<u16>,
 ) -> Result<(), Errno> {
     let ip_header = if to.is_ipv4() { 20 } else { 40 };
-    let most = usize::from(u16::MAX) - HEADER - if to.is_ipv4() { ip_header } else { 0 };
+    let most = usize::from(u16::MAX) - if to.is_ipv4() { ip_header } else { 0 };
     let mtu = usize::try_from(path.mtu).unwrap_or(usize::MAX);
-    let each = segment.map_or(len, |segment| len.min(segment.into()));
+    let each = segment.map_or(len, |segment| len.min(usize::from(segment) + HEADER));
     let is_whole = matches!(discovery, PathMtu::Do | PathMtu::Probe | PathMtu::Interface);
-    if len > most || (is_whole && each + HEADER + ip_header > mtu) {
+    if len > most || (is_whole && each + ip_header > mtu) {
         return Err(Errno::EMSGSIZE);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A UDP socket.
+//! A socket that sends messages.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use abi::Errno;
 use locks::Mutex;
 
-use super::Received;
+use super::{Kind, Received};
 use crate::account::Account;
 use crate::core::{Core, Wakeups};
 use crate::errors::Errors;
@@ -15,14 +15,16 @@ use crate::ports::{self, Claim};
 use crate::route::Wish;
 use crate::{
     Family, Group, Observer, Queued, QueuedError, Readiness, Shutdown, SocketOptions, address,
+    reach,
 };
 
-/// A UDP socket. The stack keeps it as long as it has a port: [`Socket::close`] ends it.
+/// A socket of UDP, a ping socket, or a raw one. The stack keeps it as long as it can get messages: [`Socket::close`] ends it.
 #[derive(Debug)]
 pub struct Socket {
     pub(super) core: Arc<Core>,
     pub(super) id: u64,
     pub(super) family: Family,
+    pub(super) kind: Kind,
     pub(super) inner: Mutex<Inner>,
 }
 
@@ -52,6 +54,7 @@ impl Socket {
     pub(crate) fn new(
         core: &Arc<Core>,
         family: Family,
+        kind: Kind,
         observer: Arc<dyn Observer>,
     ) -> Arc<Socket> {
         let inner = Inner {
@@ -71,12 +74,35 @@ impl Socket {
             is_closed: false,
             groups: Vec::new(),
         };
-        Arc::new(Socket {
+        let socket = Arc::new(Socket {
             core: Arc::clone(core),
             id: core.new_id(),
             family,
+            kind,
             inner: Mutex::new(inner),
-        })
+        });
+        if let Kind::Raw(protocol) = kind {
+            core.raw.insert(protocol, Arc::clone(&socket));
+        }
+        socket
+    }
+
+    /// Its number, which no other socket of the stack has.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The family that it was made in.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// What its messages are.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// `bind(2)`. Port 0 takes any. `EINVAL` if it has an address, `EADDRNOTAVAIL` if nobody here has that one, `EADDRINUSE`.
@@ -85,7 +111,7 @@ impl Socket {
         if inner.port != 0 || inner.is_closed {
             return Err(Errno::EINVAL);
         }
-        let wanted = address::inward(to, self.family, inner.options.v6_only)?;
+        let wanted = address::inward(to, self.family, &inner.options)?;
         let ip = wanted.ip();
         self.check_local(ip, &inner.options)?;
         inner.bound = Some(ip);
@@ -124,16 +150,37 @@ impl Socket {
         if inner.port != 0 {
             return Ok(());
         }
+        let Some(table) = self.table() else {
+            return Ok(());
+        };
         let claim = self.claim(inner);
         let (config, start) = (self.core.config(), self.core.embedder.random_u64());
-        inner.port = self
-            .core
-            .udp
-            .ports
-            .lock()
-            .bind(port, claim, &config, start)?;
+        inner.port = table.ports.lock().bind(port, claim, &config, start)?;
         self.publish(inner);
         Ok(())
+    }
+
+    /// Where messages find it by a number, which of ping sockets is the identifier.
+    fn table(&self) -> Option<&reach::Table<Socket>> {
+        match self.kind {
+            Kind::Udp => Some(&self.core.udp),
+            Kind::Ping => Some(&self.core.ping),
+            Kind::Raw(_) => None,
+        }
+    }
+
+    fn withdraw(&self, port: u16) {
+        if let Some(table) = self.table() {
+            table.remove(port, self.id);
+        }
+    }
+
+    /// The port that addresses show: of a raw socket, the protocol.
+    fn shown_port(&self, inner: &Inner) -> u16 {
+        match self.kind {
+            Kind::Raw(protocol) => protocol.into(),
+            Kind::Udp | Kind::Ping => inner.port,
+        }
     }
 
     fn claim(&self, inner: &Inner) -> Claim {
@@ -156,9 +203,9 @@ impl Socket {
 
     /// Tells the table what decides about datagrams.
     fn publish(self: &Arc<Self>, inner: &Inner) {
-        self.core
-            .udp
-            .insert(inner.port, self.claim(inner), inner.peer, Arc::clone(self));
+        if let Some(table) = self.table() {
+            table.insert(inner.port, self.claim(inner), inner.peer, Arc::clone(self));
+        }
     }
 
     /// `connect(2)`: the only peer from now on; `None` dissolves that. `ENETUNREACH` without a route, `EACCES` for a
@@ -169,8 +216,13 @@ impl Socket {
             self.dissolve(&mut inner);
             return Ok(());
         };
-        let peer = address::inward(to, self.family, inner.options.v6_only)?;
-        let peer = SocketAddr::new(address::destination(peer.ip()), peer.port());
+        let peer = address::inward(to, self.family, &inner.options)?;
+        let port = if self.kind == Kind::Udp {
+            peer.port()
+        } else {
+            0
+        };
+        let peer = SocketAddr::new(address::destination(peer.ip()), port);
         let wish = Wish {
             source: inner.bound.filter(|ip| !ip.is_unspecified()),
             interface: address::scope(to).or(inner.options.device),
@@ -196,7 +248,7 @@ impl Socket {
         inner.peer = None;
         inner.chosen = None;
         if inner.port != 0 && !inner.is_port_bound && inner.bound.is_none() {
-            self.core.udp.remove(inner.port, self.id);
+            self.withdraw(inner.port);
             inner.port = 0;
         } else if inner.port != 0 {
             self.publish(inner);
@@ -210,7 +262,7 @@ impl Socket {
         let bound = inner
             .bound
             .filter(|ip| !ip.is_unspecified() || inner.chosen.is_none());
-        ports::local(bound.or(inner.chosen), inner.port, self.family)
+        ports::local(bound.or(inner.chosen), self.shown_port(&inner), self.family)
     }
 
     /// `getpeername(2)`: `ENOTCONN` without one.
@@ -255,7 +307,9 @@ impl Socket {
         if inner.port != 0 {
             let claim = self.claim(&inner);
             // Linux changes the flags of a socket that has its port, whoever else has it.
-            let _is_shared = self.core.udp.ports.lock().change(inner.port, claim);
+            let _is_shared = self
+                .table()
+                .map(|table| table.ports.lock().change(inner.port, claim));
             self.publish(&inner);
         }
     }
@@ -338,12 +392,15 @@ impl Socket {
     pub fn close(&self) {
         let mut inner = self.inner.lock();
         inner.is_closed = true;
+        if let Kind::Raw(protocol) = self.kind {
+            self.core.raw.remove(protocol, self.id);
+        }
         inner.queue.clear();
         inner.errors.clear();
         let used = inner.account.used();
         inner.account.give(used);
         if inner.port != 0 {
-            self.core.udp.remove(inner.port, self.id);
+            self.withdraw(inner.port);
             inner.port = 0;
         }
     }

@@ -155,7 +155,12 @@ fn errors_are_linuxs() {
     assert_eq!(socket.bind(at("10.0.0.1:9")), Err(Errno::EADDRNOTAVAIL));
     socket.bind(at("127.0.0.1:1000")).unwrap();
     assert_eq!(socket.bind(at("127.0.0.1:1001")), Err(Errno::EINVAL));
-    let other = super::Socket::new(&socket.core, Family::Ipv4, Arc::new(Ear::default()));
+    let other = Socket::new(
+        &socket.core,
+        Family::Ipv4,
+        super::Kind::Udp,
+        Arc::new(Ear::default()),
+    );
     assert_eq!(other.bind(at("0.0.0.0:1000")), Err(Errno::EADDRINUSE));
 }
 

@@ -59,19 +59,15 @@ pub(crate) fn fragments(
             place.copy_from_slice(piece);
         }
         let whole = bytes.get_mut(room..).unwrap_or_default();
+        let part = ipv4::Part {
+            identification: u16::try_from(identification & 0xffff).unwrap_or_default(),
+            offset,
+            has_more,
+        };
         if packet.destination.is_ipv4() {
-            let identification = u16::try_from(identification & 0xffff).unwrap_or_default();
-            write_header(
-                packet,
-                &ipv4::Part {
-                    identification,
-                    offset,
-                    has_more,
-                },
-                whole,
-            );
+            write_header(packet, &part, whole);
         } else {
-            ipv6::write_fragment(packet, identification, offset, has_more, whole);
+            ipv6::write_fragment(packet, identification, &part, whole);
         }
         fragments.push(bytes);
         offset += piece.len();
@@ -82,7 +78,7 @@ pub(crate) fn fragments(
 fn write_header(packet: &Packet, part: &ipv4::Part, bytes: &mut [u8]) {
     match (packet.source, packet.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            ipv4::write(packet, source, destination, part, bytes)
+            ipv4::write(packet, source, destination, part, bytes);
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
             ipv6::write(

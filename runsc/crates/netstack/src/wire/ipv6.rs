@@ -42,14 +42,13 @@ pub(super) fn write(
 pub(super) fn write_fragment(
     packet: &Packet,
     identification: u32,
-    offset: usize,
-    has_more: bool,
+    part: &super::ipv4::Part,
     bytes: &mut [u8],
 ) {
     if let (IpAddr::V6(source), IpAddr::V6(destination)) = (packet.source, packet.destination) {
         write(packet, source, destination, FRAGMENT, bytes);
     }
-    let field = u16::try_from(offset).unwrap_or_default() | u16::from(has_more);
+    let field = u16::try_from(part.offset).unwrap_or_default() | u16::from(part.has_more);
     let place = bytes
         .get_mut(HEADER..HEADER + FRAGMENT_HEADER)
         .unwrap_or_default();

@@ -11,7 +11,7 @@ mod tcp;
 
 pub(crate) use emit::{fragments, packet, transport};
 pub(crate) use parse::{Fragment, FragmentKey, Parsed, ip, transport as parse_transport};
-pub(crate) use quote::{Quoted, quoted};
+pub(crate) use quote::quoted;
 
 use crate::packet::Packet;
 use crate::udp::Datagram;
