@@ -44,8 +44,16 @@ pub(super) fn read(bytes: &[u8], family: Family) -> Result<Given> {
 pub(super) fn read_destination(bytes: &[u8], family: Family) -> Result<SocketAddr> {
     let kind = bytes.first_chunk().ok_or(Errno::EINVAL)?;
     match (u16::from_ne_bytes(*kind), family) {
+        (AF_INET, Family::Ipv6) => {
+            let address = read_v4(bytes)?;
+            let mapped = match address.ip() {
+                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                IpAddr::V6(ip) => ip,
+            };
+            Ok(SocketAddr::new(mapped.into(), address.port()))
+        }
         // An old accident: no family means IPv4.
-        (AF_INET, _) | (AF_UNSPEC, Family::Ipv4) => read_v4(bytes),
+        (AF_INET | AF_UNSPEC, Family::Ipv4) => read_v4(bytes),
         (AF_INET6, Family::Ipv6) => read_v6(bytes),
         (AF_INET6, Family::Ipv4) => Err(Errno::EAFNOSUPPORT),
         _ => Err(Errno::EINVAL),

@@ -75,13 +75,9 @@ fn path_mtu(number: i32) -> Result<PathMtu> {
     PATH_MTU.get(index).copied().ok_or(Errno::EINVAL)
 }
 
-/// A socket of IPv4 has no options of `SOL_IPV6`: ENOPROTOOPT.
-fn check_level(family: Family, level: i32) -> Result<()> {
-    if level == SOL_IP || (level == SOL_IPV6 && family == Family::Ipv6) {
-        Ok(())
-    } else {
-        Err(Errno::ENOPROTOOPT)
-    }
+/// Whether a socket has options of this level: one of IPv4 has none of `SOL_IPV6`.
+fn has_level(family: Family, level: i32) -> bool {
+    level == SOL_IP || (level == SOL_IPV6 && family == Family::Ipv6)
 }
 
 /// Sets an option of `SOL_IP` or `SOL_IPV6`. ENOPROTOOPT, EINVAL. `port` is the socket's, 0 if it has none.
@@ -92,7 +88,9 @@ pub(super) fn set(
     value: &[u8],
     port: u16,
 ) -> Result<()> {
-    check_level(family, level)?;
+    if !has_level(family, level) {
+        return Err(Errno::ENOPROTOOPT);
+    }
     let number = number(value)?;
     let is_on = number != 0;
     let interface = || -> Result<Option<u32>> {
@@ -132,14 +130,19 @@ pub(super) fn set(
     Ok(())
 }
 
-/// The value of an option; ENOPROTOOPT.
+/// The value of an option; ENOPROTOOPT, EOPNOTSUPP.
 pub(super) fn get(
     options: &SocketOptions,
     family: Family,
     level: i32,
     name: u32,
 ) -> Result<Vec<u8>> {
-    check_level(family, level)?;
+    if !has_level(family, level) {
+        return Err(match family {
+            Family::Ipv4 => Errno::EOPNOTSUPP,
+            Family::Ipv6 => Errno::ENOPROTOOPT,
+        });
+    }
     let index = |interface: Option<u32>| interface.unwrap_or(0).cast_signed();
     let number = match (level, name) {
         (SOL_IP, IP_TOS) => options.tos.into(),

@@ -48,6 +48,9 @@ const TCP_NOTSENT_LOWAT: u32 = 25;
 /// Longest name of a congestion control (`TCP_CA_NAME_MAX`).
 const NAME_MAX: usize = 16;
 
+/// A segment's size before anything is known of the path (RFC 9293, 3.7.1).
+const MSS_DEFAULT: u16 = 536;
+
 /// A TCP socket.
 #[derive(Debug)]
 pub struct TcpSocket {
@@ -169,8 +172,8 @@ impl TcpSocket {
             TCP_NODELAY => options.no_delay.into(),
             TCP_CORK => options.cork.into(),
             TCP_QUICKACK => options.quick_ack.into(),
-            TCP_MAXSEG => match options.max_segment {
-                Some(size) if self.stream.state() == State::Closed => size.into(),
+            TCP_MAXSEG => match self.stream.state() {
+                State::Closed | State::Listen => options.max_segment.unwrap_or(MSS_DEFAULT).into(),
                 _ => self.stream.info().send_mss.cast_signed(),
             },
             TCP_KEEPIDLE => seconds(options.keep_idle),
