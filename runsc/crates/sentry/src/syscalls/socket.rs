@@ -34,6 +34,7 @@ calls! {
     )
         => partial("AF_UNIX, AF_INET and AF_INET6 (TCP and UDP on the loopback interface), and AF_NETLINK (route, uevent) only; others are EAFNOSUPPORT") [
             "unix::socket_errors",
+            "tcp::socket_errors",
         ];
     53 socketpair(
         family: i32 as OneOf(socket::FAMILY),
@@ -44,7 +45,7 @@ calls! {
         => full ["unix::socketpair_errors"];
     49 bind(fd: Fd, address: UserPtr<u8> as Before(socket::address_in), len: i32 as Unsigned)
         => full ["unix::autobind", "unix::path_errors"];
-    50 listen(fd: Fd, backlog: i32) => full ["unix::listen_connect_accept", "unix::backlog_is_limited"];
+    50 listen(fd: Fd, backlog: i32) => full ["unix::listen_connect_accept", "unix::backlog_is_limited", "tcp::the_backlog_is_limited"];
     43 accept(
         fd: Fd,
         address: UserPtr<u8> as After(socket::address_out),
@@ -59,7 +60,7 @@ calls! {
     )
         => full ["unix::accept_flags_and_errors"];
     42 connect(fd: Fd, address: UserPtr<u8> as Before(socket::address_in), len: i32 as Unsigned)
-        => full ["unix::connected_datagram_filters", "unix::path_errors"];
+        => full ["unix::connected_datagram_filters", "unix::path_errors", "tcp::nonblocking_connect"];
     51 getsockname(
         fd: Fd,
         address: UserPtr<u8> as After(socket::address_out),
@@ -72,7 +73,7 @@ calls! {
         len: UserPtr<i32> as Out(socket::length),
     )
         => full ["unix::names_of_both_ends"];
-    48 shutdown(fd: Fd, how: i32 as OneOf(socket::SHUTDOWN)) => full ["unix::shutdown_directions"];
+    48 shutdown(fd: Fd, how: i32 as OneOf(socket::SHUTDOWN)) => full ["unix::shutdown_directions", "tcp::shutdown_ends_one_direction"];
 }
 
 /// The open file behind a descriptor, which is a socket: EBADF, ENOTSOCK.

@@ -26,7 +26,7 @@ calls! {
         address: UserPtr<u8> as After(socket::option_out),
         len_address: UserPtr<i32> as Out(socket::length),
     )
-        => partial("SO_MEMINFO, SO_COOKIE, SO_PEERSEC and the options of absent families are ENOPROTOOPT") [
+        => partial("SO_MEMINFO, SO_COOKIE, SO_PEERSEC, IP_PKTINFO and its like, and the options of absent families are ENOPROTOOPT") [
             "unix_control::peer_credentials",
         ];
     54 setsockopt(
@@ -36,7 +36,7 @@ calls! {
         value: UserPtr<u8> as Before(socket::option_in),
         len: i32 as Unsigned,
     )
-        => partial("socket filters, SO_TXTIME, SO_ZEROCOPY and the options of absent families are ENOPROTOOPT") [
+        => partial("socket filters, SO_TXTIME, SO_ZEROCOPY, SO_BINDTODEVICE, IP_PKTINFO and its like, and the options of absent families are ENOPROTOOPT") [
             "unix::timeouts",
             "unix::options",
         ];

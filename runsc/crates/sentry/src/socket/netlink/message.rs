@@ -125,10 +125,13 @@ pub(super) fn error(request: &Request<'_>, port: u32, errno: i32) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use proptest::prelude::*;
 
     use super::super::route::answer;
     use super::{Builder, requests};
+    use crate::socket::interfaces::Interface;
 
     #[test]
     fn messages_are_framed_and_padded() {
@@ -198,10 +201,18 @@ mod tests {
             messages in prop::collection::vec(message(), 0..4),
             noise in any::<Vec<u8>>(),
         ) {
+            let interfaces = [Interface {
+                index: 1,
+                name: b"lo".to_vec(),
+                flags: 0x49,
+                mtu: 65_536,
+                hardware: 772,
+                addresses: vec![(Ipv4Addr::LOCALHOST.into(), 8), (Ipv6Addr::LOCALHOST.into(), 128)],
+            }];
             for bytes in [messages.concat(), noise] {
                 for request in requests(&bytes) {
                     request.attributes(16).for_each(drop);
-                    for answer in answer(&request, 9) {
+                    for answer in answer(&interfaces, &request, 9) {
                         let len = u32::from_ne_bytes(answer[..4].try_into().unwrap());
                         prop_assert_eq!(usize::try_from(len).unwrap(), answer.len());
                         prop_assert_eq!(&answer[8..12], &request.sequence.to_ne_bytes());
