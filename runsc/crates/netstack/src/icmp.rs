@@ -62,6 +62,7 @@ impl Core {
         let Transport::Other(number, payload) = &packet.transport else {
             return;
         };
+        self.counts.icmp_received.one();
         let message = payload.to_vec();
         let [kind, code, _, _, word @ ..] = message.as_slice() else {
             return;
@@ -215,7 +216,7 @@ impl Core {
         code: u8,
         body: &[u8],
     ) {
-        let found = self.network.read().route(to, wish);
+        let found = self.route(to, wish);
         let Ok(path) = found else {
             return;
         };

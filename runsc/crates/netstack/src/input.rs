@@ -6,6 +6,8 @@ use crate::packet::{Packet, Transport, protocol};
 impl Core {
     /// Gives a packet that is for this host to its sockets. No lock is held.
     pub(crate) fn input(&self, interface: u32, packet: Packet) {
+        self.counts.ip_received.one();
+        self.counts.ip_delivered.one();
         let is_raw = self.input_raw(interface, &packet);
         match packet.transport {
             Transport::Tcp(_) => self.input_tcp(interface, packet),

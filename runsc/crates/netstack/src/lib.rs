@@ -23,6 +23,7 @@ mod address;
 mod arp;
 mod config;
 mod core;
+mod counters;
 mod embedder;
 mod errors;
 mod fragment;
@@ -55,6 +56,7 @@ mod wheel;
 mod wire;
 
 pub use config::{Config, Congestion};
+pub use counters::Statistics;
 pub use embedder::{Embedder, Family, Observer, Queued, Readiness, Shutdown, Take};
 pub use errors::{Origin, QueuedError};
 pub use interface::{Address, Counters, Frame, Gso, Interface, InterfaceChange, Link};

@@ -380,3 +380,31 @@ fn a_flood_of_syns_leaves_others_alive() {
         assert!(world.step());
     }
 }
+
+#[test]
+fn what_happens_is_counted() {
+    let world = world(1500, Kind::Ethernet);
+    let client = udp(&world, 0, Family::Ipv4);
+    client.connect(Some(at("10.0.0.2:9"))).unwrap();
+    send(&client, at("10.0.0.2:9"), &[0; 2000]).unwrap();
+    settle(&world);
+    let [sender, receiver] = [0, 1].map(|index: usize| world.stacks[index].statistics());
+    assert_eq!(
+        (
+            sender.udp_sent,
+            sender.ip_fragments_made,
+            sender.icmp_received
+        ),
+        (1, 2, 1)
+    );
+    assert_eq!(
+        (
+            receiver.ip_fragments,
+            receiver.ip_reassembled,
+            receiver.udp_no_ports
+        ),
+        (2, 1, 1)
+    );
+    let interface = &world.stacks[1].interfaces()[1];
+    assert!(interface.counters.received >= 3 && interface.counters.sent >= 2);
+}

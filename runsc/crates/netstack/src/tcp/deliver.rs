@@ -40,6 +40,7 @@ impl Core {
         else {
             return;
         };
+        self.counts.tcp_received.one();
         if destination.is_multicast() || self.network.read().is_broadcast(interface, destination) {
             return;
         }
@@ -317,6 +318,7 @@ impl Socket {
             return;
         };
         if listener.is_full() {
+            self.core.counts.tcp_listen_overflows.one();
             return;
         }
         let with_cookie =
@@ -326,6 +328,7 @@ impl Socket {
         }
         let mut request = self.request(inner, tuple, Peer::of(segment), path, after, &config);
         if with_cookie {
+            self.core.counts.tcp_cookies_sent.one();
             request.setup.iss = cookie::make(&self.core.secret, tuple, &request.peer, now);
             let mut answer = request.syn_ack(now);
             if let Some((_, recent)) = answer.options.timestamps {
@@ -371,6 +374,7 @@ impl Socket {
         let Some((iss, mut peer)) = cookie::check(&self.core.secret, tuple, segment, now) else {
             return Verdict::Reset;
         };
+        self.core.counts.tcp_cookies_received.one();
         let is_full = matches!(&inner.role, Role::Listener(listener) if listener.is_full());
         if is_full {
             return Verdict::Done;
@@ -485,6 +489,7 @@ impl Socket {
             .ports
             .lock()
             .put(tuple.local.port(), crate::ports::Claim { id, ..claim });
+        self.core.counts.tcp_passive_opens.one();
         if let Role::Listener(listener) = &mut inner.role {
             listener.coming += 1;
         }

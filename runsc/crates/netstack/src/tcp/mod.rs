@@ -9,6 +9,7 @@ mod congestion;
 mod connection;
 mod cookie;
 mod deliver;
+mod io;
 mod listener;
 mod open;
 mod options;

@@ -86,7 +86,7 @@ impl Socket {
         inner.scope = address::scope(to).unwrap_or(0);
         let bound = inner.bound.filter(|ip| !ip.is_unspecified());
         let generation = self.core.generation();
-        let path = self.core.network.read().route(
+        let path = self.core.route(
             peer.ip(),
             Wish {
                 source: bound,
@@ -130,6 +130,7 @@ impl Socket {
         let out = cx.out;
         *role = Role::Connection(Box::new(connection));
         inner.is_connecting = true;
+        self.core.counts.tcp_active_opens.one();
         self.post(inner, out, &config);
         self.run(inner, wakeups, |_, _| ());
         Err(Errno::EINPROGRESS)
@@ -443,7 +444,7 @@ impl Core {
         from: IpAddr,
         interface: Option<u32>,
     ) -> Result<Path, Errno> {
-        self.network.read().route(
+        self.route(
             to,
             Wish {
                 source: Some(from),

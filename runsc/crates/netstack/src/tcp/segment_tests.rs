@@ -14,7 +14,7 @@ use crate::packet::{Cutting, Packet, Transport};
 use crate::sim::{Faults, Kind, World};
 use crate::tests::{Ear, from};
 use crate::wire::{self, Parsed};
-use crate::{Checksums, Embedder as _, Family, Readiness, Take};
+use crate::{Checksums, Family, Readiness, Take};
 
 const SYN: Flags = Flags::SYN;
 const ACK: Flags = Flags::ACK;

@@ -88,8 +88,6 @@ impl Socket {
         let is_looped = multicast.is_looped;
         let path = self
             .core
-            .network
-            .read()
             .route(destination.ip(), Wish { source, interface })?;
         if path.way == Way::Broadcast && !inner.options.broadcast {
             return Err(Errno::EACCES);

@@ -227,7 +227,7 @@ impl Socket {
             source: inner.bound.filter(|ip| !ip.is_unspecified()),
             interface: address::scope(to).or(inner.options.device),
         };
-        let path = self.core.network.read().route(peer.ip(), wish)?;
+        let path = self.core.route(peer.ip(), wish)?;
         if path.way == crate::route::Way::Broadcast && !inner.options.broadcast {
             return Err(Errno::EACCES);
         }
