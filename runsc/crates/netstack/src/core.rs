@@ -11,9 +11,11 @@ use locks::{Mutex, RwLock};
 use crate::account::Account;
 use crate::counters::Counting;
 use crate::fragment::Fragments;
+use crate::groups::Groups;
 use crate::hash::Secret;
 use crate::neighbor::Neighbors;
 use crate::output::Output;
+use crate::path_mtu::PathMtus;
 use crate::payload::Pool;
 use crate::route::{Network, Path, Wish};
 use crate::{Config, Embedder, Observer, Readiness, icmp, reach, tcp, timers, udp};
@@ -35,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) icmp_limit: Mutex<icmp::Limit>,
     pub(crate) neighbors: Mutex<Neighbors>,
     pub(crate) fragments: Mutex<Fragments>,
+    pub(crate) groups: Mutex<Groups>,
+    pub(crate) path_mtus: PathMtus,
     config: RwLock<Arc<Config>>,
     next_id: AtomicU64,
     /// Counts changes of the network, so that paths are looked up again.
@@ -54,6 +58,8 @@ impl Core {
             raw: udp::RawTable::default(),
             tcp: tcp::Table::new(secret),
             timers: timers::Timers::new(embedder.now()),
+            groups: Mutex::default(),
+            path_mtus: PathMtus::default(),
             counts: Counting::default(),
             icmp_limit: Mutex::default(),
             neighbors: Mutex::new(Neighbors::new(secret)),
@@ -84,7 +90,7 @@ impl Core {
         if found == Err(Errno::ENETUNREACH) {
             self.counts.ip_no_routes.one();
         }
-        found
+        found.map(|path| self.narrow(path, destination))
     }
 
     /// Changes interfaces, addresses or routes.

@@ -16,7 +16,7 @@ use crate::core::{Core, Wakeups};
 use crate::errors::Report;
 use crate::packet::{Cutting, Packet, Transport};
 use crate::reach::Flow;
-use crate::route::Path;
+use crate::route::{Path, Wish};
 use crate::timers::Timer;
 use crate::{Config, Payload, Readiness, address};
 
@@ -66,15 +66,15 @@ impl Core {
         };
         match self.tcp.listeners.find(&flow) {
             Some(listener) => listener.welcome(tuple, interface, segment, after),
-            None => self.send_reset(&tuple, &segment),
+            None => self.send_reset(&tuple, interface, &segment),
         }
     }
 
-    fn send_reset(&self, tuple: &Tuple, segment: &Segment) {
+    fn send_reset(&self, tuple: &Tuple, interface: u32, segment: &Segment) {
         let Some(reset) = segment.reset() else {
             return;
         };
-        if let Ok(path) = self.path_back(tuple.peer.ip(), tuple.local.ip(), None) {
+        if let Ok(path) = self.path_back(tuple.peer.ip(), tuple.local.ip(), interface) {
             self.send_segment(tuple, reset, &path);
         }
     }
@@ -185,7 +185,7 @@ impl Socket {
         };
         match verdict {
             Verdict::Done => {}
-            Verdict::Reset => self.core.send_reset(&tuple, &segment),
+            Verdict::Reset => self.core.send_reset(&tuple, interface, &segment),
             Verdict::Child(child) => {
                 child.with(|connection, cx| connection.arrive(segment, cx));
                 self.offer(child);
@@ -287,11 +287,11 @@ impl Socket {
             return Verdict::Done;
         }
         let is_link_local = address::is_link_local(tuple.peer.ip());
-        let interface = inner.options.device.or(is_link_local.then_some(interface));
-        let Ok(path) = self
-            .core
-            .path_back(tuple.peer.ip(), tuple.local.ip(), interface)
-        else {
+        let wish = Wish {
+            source: Some(tuple.local.ip()),
+            interface: inner.options.device.or(is_link_local.then_some(interface)),
+        };
+        let Ok(path) = self.core.route(tuple.peer.ip(), wish) else {
             return Verdict::Done;
         };
         if segment.has(Flags::ACK) {

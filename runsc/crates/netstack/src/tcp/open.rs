@@ -442,14 +442,12 @@ impl Core {
         &self,
         to: IpAddr,
         from: IpAddr,
-        interface: Option<u32>,
+        interface: u32,
     ) -> Result<Path, Errno> {
-        self.route(
-            to,
-            Wish {
-                source: Some(from),
-                interface,
-            },
-        )
+        let wish = Wish {
+            source: Some(from),
+            interface: address::is_link_local(to).then_some(interface),
+        };
+        self.route(to, wish)
     }
 }

@@ -6,7 +6,7 @@ use abi::Errno;
 
 use super::{Received, Socket};
 use crate::core::{Core, Wakeups};
-use crate::errors::Report;
+use crate::errors::{Origin, Report};
 use crate::input::Refusal;
 use crate::packet::{Packet, Transport};
 use crate::reach::Flow;
@@ -40,7 +40,7 @@ impl Core {
             Some(socket) => socket.take(&packet, &datagram.payload, ports, interface),
             None => {
                 self.counts.udp_no_ports.one();
-                self.refuse(&packet, Refusal::Port);
+                self.refuse(interface, &packet, Refusal::Port);
             }
         }
     }
@@ -59,6 +59,9 @@ impl Core {
             peer,
             interface,
         }) {
+            if report.errno == Errno::EMSGSIZE && report.origin != Origin::Local {
+                self.learn_mtu(peer.ip(), report.info);
+            }
             socket.hear(peer, payload, report);
         }
     }
