@@ -9,6 +9,8 @@ mod congestion;
 mod connection;
 mod cookie;
 mod deliver;
+#[cfg(test)]
+mod hostile_tests;
 mod io;
 mod listener;
 mod open;
