@@ -5,6 +5,7 @@
 pub(crate) mod creds;
 pub(crate) mod fd;
 pub(crate) mod file;
+pub(crate) mod inet;
 pub(crate) mod map;
 pub(crate) mod proc;
 pub(crate) mod process;

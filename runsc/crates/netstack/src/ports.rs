@@ -28,15 +28,14 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Whether the two can't have one port.
+    /// Whether it can't have a port that the other has. Of those that share an address, one alone listens.
     fn conflicts(&self, other: &Claim) -> bool {
         let devices =
             self.device.is_none() || other.device.is_none() || self.device == other.device;
         if !devices || !self.overlaps(other) {
             return false;
         }
-        let reused =
-            self.reuse_address && other.reuse_address && !self.is_listening && !other.is_listening;
+        let reused = self.reuse_address && other.reuse_address && !other.is_listening;
         let balanced = self.reuse_port && other.reuse_port && self.owner == other.owner;
         !reused && !balanced
     }
@@ -239,17 +238,13 @@ mod tests {
         };
         ports.bind(80, reusing(1), &Config::default(), 0).unwrap();
         ports.bind(80, reusing(2), &Config::default(), 0).unwrap();
-        ports.release(80, 2);
-        ports
-            .change(
-                80,
-                Claim {
-                    is_listening: true,
-                    ..reusing(1)
-                },
-            )
-            .unwrap();
-        assert!(ports.bind(80, reusing(2), &Config::default(), 0).is_err());
+        let listening = |id| Claim {
+            is_listening: true,
+            ..reusing(id)
+        };
+        ports.change(80, listening(1)).unwrap();
+        assert!(ports.change(80, listening(2)).is_err());
+        assert!(ports.bind(80, reusing(3), &Config::default(), 0).is_err());
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl Socket {
             State::SynSent | State::SynReceived => return Err(Errno::EALREADY),
             State::Closed => {
                 if let Some(errno) = inner.take_error() {
+                    inner.is_connecting = false;
                     return Err(errno);
                 }
                 if std::mem::take(&mut inner.is_connecting) {

@@ -19,6 +19,7 @@ use crate::kernel::timers::TimerQueue;
 use crate::kernel::user_count::{Total, UserCount};
 use crate::kernel::user_namespace::UserNamespace;
 use crate::socket::SocketTables;
+use crate::socket::inet::network::Network;
 use crate::strace;
 use crate::time::Clock;
 use crate::vfs::Vfs;
@@ -126,7 +127,7 @@ impl Kernel {
             mounts: None,
             ipc_ino: ids.allocate(),
             ipc: Arc::default(),
-            net_ino: ids.allocate(),
+            net: Network::of_container(ids.allocate()),
             cgroup_ino: ids.allocate(),
             time_ino: ids.allocate(),
             owners: Owners::all(&user_ns),

@@ -10,6 +10,7 @@ use crate::kernel::clone::CloneFlags;
 use crate::kernel::ipc::IpcNamespace;
 use crate::kernel::task::Task;
 use crate::kernel::user_namespace::{self, UserNamespace};
+use crate::socket::inet::network::Network;
 use crate::vfs::mount::{MountNamespace, translate};
 
 /// Gives each namespace its inode number in nsfs (`/proc/[pid]/ns`).
@@ -61,8 +62,8 @@ pub struct Namespaces {
     pub ipc_ino: u64,
     /// What the IPC namespace holds.
     pub ipc: Arc<IpcNamespace>,
-    /// Network: its inode number.
-    pub net_ino: u64,
+    /// Network.
+    pub net: Arc<Network>,
     /// Cgroup: its inode number.
     pub cgroup_ino: u64,
     /// Time: its inode number.
@@ -130,7 +131,7 @@ pub fn unshare(task: &Task, flags: CloneFlags) -> Result<()> {
         namespaces.owners.ipc = user_ns.clone();
     }
     if flags.contains(CloneFlags::NEWNET) {
-        namespaces.net_ino = ids.allocate();
+        namespaces.net = Network::new(ids.allocate());
         namespaces.owners.net = user_ns.clone();
     }
     if flags.contains(CloneFlags::NEWCGROUP) {

@@ -12,6 +12,7 @@ use crate::kernel::namespaces::{Namespaces, UtsNamespace};
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::task::Task;
 use crate::kernel::user_namespace::{self, UserNamespace};
+use crate::socket::inet::network::Network;
 use crate::vfs::mount::MountNamespace;
 
 /// A namespace of any kind.
@@ -24,7 +25,7 @@ pub enum Namespace {
     /// System V IPC.
     Ipc(u64, Arc<IpcNamespace>, Arc<UserNamespace>),
     /// Network.
-    Net(u64, Arc<UserNamespace>),
+    Net(Arc<Network>, Arc<UserNamespace>),
     /// Cgroup.
     Cgroup(u64, Arc<UserNamespace>),
     /// Time.
@@ -42,10 +43,8 @@ impl Namespace {
         match self {
             Namespace::Uts(uts) => uts.ino,
             Namespace::Mount(mounts) => mounts.ino,
-            Namespace::Ipc(ino, ..)
-            | Namespace::Net(ino, _)
-            | Namespace::Cgroup(ino, _)
-            | Namespace::Time(ino, _) => *ino,
+            Namespace::Net(net, _) => net.ino,
+            Namespace::Ipc(ino, ..) | Namespace::Cgroup(ino, _) | Namespace::Time(ino, _) => *ino,
             Namespace::Pid(pid) => pid.ino,
             Namespace::User(user) => user.ino,
         }
@@ -119,7 +118,7 @@ pub fn of_task(task: &Task, name: &[u8]) -> Option<Namespace> {
             namespaces.ipc.clone(),
             owners.ipc.clone(),
         ),
-        b"net" => Namespace::Net(namespaces.net_ino, owners.net.clone()),
+        b"net" => Namespace::Net(namespaces.net.clone(), owners.net.clone()),
         b"cgroup" => Namespace::Cgroup(namespaces.cgroup_ino, owners.cgroup.clone()),
         b"time" | b"time_for_children" => Namespace::Time(namespaces.time_ino, owners.time.clone()),
         b"pid" => Namespace::Pid(task.pid_namespace()),
@@ -209,8 +208,8 @@ fn enter(task: &Task, namespace: &Namespace) {
             namespaces.ipc = ipc.clone();
             namespaces.owners.ipc = owner.clone();
         }
-        Namespace::Net(ino, owner) => {
-            namespaces.net_ino = *ino;
+        Namespace::Net(net, owner) => {
+            namespaces.net = net.clone();
             namespaces.owners.net = owner.clone();
         }
         Namespace::Cgroup(ino, owner) => {

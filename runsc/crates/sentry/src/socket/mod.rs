@@ -2,11 +2,12 @@
 //!
 //! - [`Socket`] is what the socket calls ask of one; as a [`File`] it is read, written and polled.
 //! - [`options`] has what every socket remembers for `setsockopt(2)` at `SOL_SOCKET`.
-//! - [`unix`] and [`netlink`] are the families.
+//! - [`unix`], [`netlink`] and [`inet`] are the families.
 //!
 //! As with files, nothing here blocks: EAGAIN means "wait on the file's queue", for `connect` and
 //! `accept` too.
 
+pub mod inet;
 pub mod interfaces;
 pub mod message;
 pub mod netlink;
@@ -109,8 +110,21 @@ pub trait Socket: Send + Sync + std::fmt::Debug {
         Err(Errno::EOPNOTSUPP)
     }
 
-    /// `connect(2)`; EAGAIN while the listener's queue is full.
+    /// `connect(2)`; EAGAIN while the listener's queue is full, EINPROGRESS and then EALREADY while the peer has not answered.
     fn connect(&self, task: &Task, address: &[u8]) -> Result<()>;
+
+    /// Something of [`Socket::common`] was set.
+    fn common_changed(&self) {}
+
+    /// What `/proc/net/tcp` shows; none: it is no TCP socket.
+    fn stream_status(&self) -> Option<inet::StreamStatus> {
+        None
+    }
+
+    /// What `/proc/net/udp` shows; none: it is no UDP socket.
+    fn datagram_status(&self) -> Option<inet::DatagramStatus> {
+        None
+    }
 
     /// `getsockname(2)`
     fn local_address(&self) -> Result<Vec<u8>>;

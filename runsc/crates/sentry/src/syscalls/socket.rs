@@ -9,12 +9,15 @@ use abi::socket::{
     SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK,
 };
 
+use netstack::Family;
+
 use super::install;
-use crate::error::{Result, SyscallResult};
+use crate::error::{Result, SysError, SyscallResult};
 use crate::fs::anon::{self, Anonymous};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
 use crate::mm::user_ptr::UserPtr;
+use crate::socket::inet;
 use crate::socket::netlink::NetlinkSocket;
 use crate::socket::unix::UnixSocket;
 use crate::socket::{Shutdown, Socket, SocketType};
@@ -29,7 +32,7 @@ calls! {
         kind: u32 as Before(socket::print_type),
         protocol: i32 as Before(socket::print_protocol),
     )
-        => partial("AF_UNIX and AF_NETLINK (route, uevent) only; others are EAFNOSUPPORT") [
+        => partial("AF_UNIX, AF_INET and AF_INET6 (TCP and UDP on the loopback interface), and AF_NETLINK (route, uevent) only; others are EAFNOSUPPORT") [
             "unix::socket_errors",
         ];
     53 socketpair(
@@ -137,6 +140,8 @@ fn socket(task: &Task, family: i32, kind: u32, protocol: i32) -> SyscallResult {
     let file: Arc<dyn File> = match decode_family(family)? {
         AF_UNIX => UnixSocket::new(task, unix_type(kind, protocol)?),
         AF_NETLINK => NetlinkSocket::new(socket_type(kind)?, protocol)?,
+        AF_INET => inet::new(task, Family::Ipv4, socket_type(kind)?, protocol)?,
+        AF_INET6 => inet::new(task, Family::Ipv6, socket_type(kind)?, protocol)?,
         _ => return Err(Errno::EAFNOSUPPORT.into()),
     };
     open(task, file, flags)
@@ -249,10 +254,21 @@ fn connect(task: &Task, fd: Fd, address: UserPtr<u8>, len: i32) -> SyscallResult
     let address = read_address(task, address.address(), len)?;
     let socket = of(&open)?;
     let timeout_ns = socket.common().lock().send_timeout_ns;
-    blocking_within(task, &open, Events::WRITABLE, timeout_ns, || {
-        socket.connect(task, &address)
-    })?;
-    Ok(0)
+    let mut pending = None;
+    let outcome = blocking_within(task, &open, Events::WRITABLE, timeout_ns, || {
+        match socket.connect(task, &address) {
+            Err(errno @ (Errno::EINPROGRESS | Errno::EALREADY)) if !open.is_nonblocking() => {
+                pending.get_or_insert(errno);
+                Err(Errno::EAGAIN)
+            }
+            other => other,
+        }
+    });
+    match (outcome, pending) {
+        // The time that SO_SNDTIMEO allows has passed, and the attempt goes on.
+        (Err(SysError::Errno(Errno::EAGAIN)), Some(errno)) => Err(errno.into()),
+        (outcome, _) => outcome.map(|()| 0),
+    }
 }
 
 fn getsockname(task: &Task, fd: Fd, address: UserPtr<u8>, len: UserPtr<i32>) -> SyscallResult {

@@ -156,6 +156,7 @@ fn setsockopt(
     let socket = of(&open)?;
     if level == SOL_SOCKET {
         set(task, socket, name, &bytes)?;
+        socket.common_changed();
     } else {
         socket.set_option(task, level, name, &bytes)?;
     }

@@ -272,11 +272,11 @@ fn socket_counts(task: &Task) -> Result<Vec<u8>> {
 /// The sockets that processes of the reader's network namespace have open, each once. Those that are in
 /// messages nobody has received are missing.
 fn sockets(task: &Task) -> Vec<Arc<OpenFile>> {
-    let net_ino = task.namespaces().net_ino;
+    let net_ino = task.namespaces().net.ino;
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     for (_, other) in task.kernel().root_pid_ns().tasks() {
-        if other.namespaces().net_ino != net_ino {
+        if other.namespaces().net.ino != net_ino {
             continue;
         }
         for (_, descriptor) in other.files().list() {

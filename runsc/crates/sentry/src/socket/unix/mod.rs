@@ -90,7 +90,7 @@ impl UnixSocket {
     pub fn new(task: &Task, kind: SocketType) -> Arc<UnixSocket> {
         UnixSocket::build(
             Arc::downgrade(task.kernel()),
-            task.namespaces().net_ino,
+            task.namespaces().net.ino,
             kind,
         )
     }
