@@ -41,7 +41,7 @@ const RUNTIME: [(&str, &[&str]); 15] = [
     (
         "sentry",
         &[
-            "abi", "host", "memory", "platform", "gofer", "vdso", "locks",
+            "abi", "host", "memory", "platform", "gofer", "vdso", "locks", "netstack",
         ],
     ),
     (
