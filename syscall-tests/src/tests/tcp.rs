@@ -59,6 +59,9 @@ cases!(
     sendfile_to_a_connection,
     disconnected_by_unspec,
     half_closed_connections_still_carry,
+    lists_in_proc,
+    a_new_namespace_has_no_network,
+    interfaces_are_an_administrators,
 );
 
 fn a_connection_carries_bytes() -> Outcome {
@@ -928,4 +931,103 @@ fn half_closed_connections_still_carry() -> Outcome {
     }
     check_eq!(got, 100_000);
     Ok(())
+}
+
+/// The lines of a list in /proc/net about a local port.
+fn listed(list: &str, number: u16) -> Vec<String> {
+    let text = std::fs::read_to_string(format!("/proc/net/{list}")).unwrap_or_default();
+    let port = format!(":{number:04X}");
+    let is_about = |line: &&str| {
+        let local = line.split_whitespace().nth(1);
+        local.is_some_and(|local| local.ends_with(&port))
+    };
+    text.lines().filter(is_about).map(str::to_owned).collect()
+}
+
+fn lists_in_proc() -> Outcome {
+    for (family, list, ip) in [
+        (Family::V4, "tcp", "0100007F"),
+        (Family::V6, "tcp6", "00000000000000000000000001000000"),
+    ] {
+        let listener = family.listener()?;
+        let number = port(&name(&listener)?);
+        let lines = listed(list, number);
+        check_eq!(lines.len(), 1);
+        let fields: Vec<&str> = lines[0].split_whitespace().collect();
+        check_eq!(fields[1], format!("{ip}:{number:04X}"));
+        check_eq!(fields[3], "0A");
+        check_eq!(fields[9], listener.stat()?.st_ino.to_string());
+        let client = family.socket(libc::SOCK_STREAM)?;
+        connect(&client, &name(&listener)?)?;
+        let server = accept(&listener)?;
+        client.write(b"12345")?;
+        check!(fd::wait_readable(&server, 1000)?);
+        let states: Vec<String> = listed(list, number)
+            .iter()
+            .filter_map(|line| line.split_whitespace().nth(3).map(str::to_owned))
+            .collect();
+        check!(states.contains(&"01".to_owned()), "{states:?}");
+        let queues = listed(list, number);
+        check!(
+            queues
+                .iter()
+                .any(|line| line.contains(" 00000000:00000005 ")),
+            "{queues:?}"
+        );
+    }
+    let datagrams = Family::V4.bound(libc::SOCK_DGRAM)?;
+    check_eq!(listed("udp", port(&name(&datagrams)?)).len(), 1);
+    Ok(())
+}
+
+/// A new network namespace has a loopback interface that is down.
+fn a_new_namespace_has_no_network() -> Outcome {
+    process::in_child(|| {
+        if sys!(SYS_unshare, libc::CLONE_NEWUSER | libc::CLONE_NEWNET).is_err() {
+            skip!("no user namespace can be made here");
+        }
+        let socket = Family::V4.socket(libc::SOCK_STREAM)?;
+        errno_is!(connect(&socket, &Family::V4.loopback(9)), ENETUNREACH);
+        errno_is!(
+            bind(
+                &Family::V6.socket(libc::SOCK_STREAM)?,
+                &Family::V6.loopback(0)
+            ),
+            EADDRNOTAVAIL
+        );
+        let mut request = [0_u8; 40];
+        request[..2].copy_from_slice(b"lo");
+        sys!(SYS_ioctl, &socket, libc::SIOCGIFFLAGS, &mut request)?;
+        check_eq!(request[16] & 0x49, 8);
+        request[16] |= 1;
+        sys!(SYS_ioctl, &socket, libc::SIOCSIFFLAGS, &mut request)?;
+        sys!(SYS_ioctl, &socket, libc::SIOCGIFFLAGS, &mut request)?;
+        check_eq!(request[16] & 0x49, 0x49);
+        errno_is!(connect(&socket, &Family::V4.loopback(9)), ECONNREFUSED);
+        let (client, server) = Family::V6.pair()?;
+        client.write(b"up")?;
+        check_eq!(server.read(5)?, b"up");
+        request[..3].copy_from_slice(b"no\0");
+        errno_is!(
+            sys!(SYS_ioctl, &socket, libc::SIOCSIFFLAGS, &mut request),
+            ENODEV
+        );
+        Ok(())
+    })
+}
+
+/// Interfaces are switched by who may administer the network.
+fn interfaces_are_an_administrators() -> Outcome {
+    process::in_child(|| {
+        sys!(SYS_setresuid, 65_534, 65_534, 65_534)?;
+        let socket = Family::V4.socket(libc::SOCK_STREAM)?;
+        let mut request = [0_u8; 40];
+        request[..2].copy_from_slice(b"lo");
+        sys!(SYS_ioctl, &socket, libc::SIOCGIFFLAGS, &mut request)?;
+        errno_is!(
+            sys!(SYS_ioctl, &socket, libc::SIOCSIFFLAGS, &mut request),
+            EPERM
+        );
+        Ok(())
+    })
 }

@@ -116,13 +116,8 @@ pub trait Socket: Send + Sync + std::fmt::Debug {
     /// Something of [`Socket::common`] was set.
     fn common_changed(&self) {}
 
-    /// What `/proc/net/tcp` shows; none: it is no TCP socket.
-    fn stream_status(&self) -> Option<inet::StreamStatus> {
-        None
-    }
-
-    /// What `/proc/net/udp` shows; none: it is no UDP socket.
-    fn datagram_status(&self) -> Option<inet::DatagramStatus> {
+    /// Its number in the list of the network's stack; none: it is of another family.
+    fn stack_id(&self) -> Option<u64> {
         None
     }
 

@@ -3,6 +3,7 @@
 //! One instance shows one pid namespace. [`process`] holds what is in `/proc/[pid]`, [`system`] the files of
 //! the root, [`sysctl`] what is in `/proc/sys`.
 
+mod inet_sockets;
 mod net;
 mod process;
 mod sysctl;

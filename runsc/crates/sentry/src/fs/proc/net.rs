@@ -1,17 +1,20 @@
 //! `/proc/net` (`man 5 proc_pid_net`): the reader's network namespace.
 //!
-//! There is the loopback interface and there are unix sockets; the tables of what does not exist here are
-//! there with their headings, as Linux shows them when they are empty.
+//! Interfaces and sockets are those that there are; the tables of what does not exist here are there with their headings,
+//! as Linux shows them when they are empty.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
 
+use netstack::{Family, Interface};
+
+use super::inet_sockets::{TABLES, counts};
 use crate::error::Result;
 use crate::fs::synthetic::{Directory, Entry, Generated, StaticDirectory};
 use crate::kernel::task::Task;
 use crate::socket::SocketType;
-use crate::socket::interfaces;
 use crate::vfs::file::OpenFile;
 
 static DIRECTORY: LazyLock<Arc<StaticDirectory>> = LazyLock::new(build);
@@ -29,12 +32,6 @@ const EMPTY: &[(&str, &str)] = &[
         "IP address       HW type     Flags       HW address            Mask     Device\n",
     ),
     ("dev_mcast", ""),
-    (
-        "icmp",
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n",
-    ),
-    ("icmp6", V6_DATAGRAM),
-    ("if_inet6", ""),
     (
         "igmp",
         "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n",
@@ -56,11 +53,6 @@ const EMPTY: &[(&str, &str)] = &[
     ("psched", "000003e8 00000040 000f4240 3b9aca00\n"),
     ("ptype", "Type Device      Function\n"),
     (
-        "raw",
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
-    ),
-    ("raw6", V6_DATAGRAM),
-    (
         "route",
         "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n",
     ),
@@ -68,20 +60,6 @@ const EMPTY: &[(&str, &str)] = &[
         "rt_cache",
         "Iface\tDestination\tGateway \tFlags\t\tRefCnt\tUse\tMetric\tSource\t\tMTU\tWindow\tIRTT\tTOS\tHHRef\tHHUptod\tSpecDst                          \n",
     ),
-    (
-        "sockstat6",
-        "TCP6: inuse 0\nUDP6: inuse 0\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n",
-    ),
-    (
-        "tcp",
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode                                                     \n",
-    ),
-    (
-        "tcp6",
-        "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n",
-    ),
-    ("udp", V4_DATAGRAM),
-    ("udp6", V6_DATAGRAM),
     ("udplite", V4_DATAGRAM),
     ("udplite6", V6_DATAGRAM),
 ];
@@ -95,29 +73,87 @@ fn build() -> Arc<StaticDirectory> {
         (*name, Entry::file(Arc::new(Generated(make))))
     });
     let file = |make: fn(&Task) -> Result<Vec<u8>>| Entry::file(Arc::new(Generated(make)));
-    StaticDirectory::new(fixed.chain([
+    let lists = TABLES.iter().map(|table| {
+        let make = move |task: &Task| table.text(task);
+        (table.name, Entry::file(Arc::new(Generated(make))))
+    });
+    StaticDirectory::new(fixed.chain(lists).chain([
         ("dev", file(devices)),
         ("netstat", file(|_| Ok(counters(NETSTAT)))),
         ("protocols", file(protocols)),
         ("snmp", file(|_| Ok(counters(SNMP)))),
-        ("sockstat", file(socket_counts)),
+        ("if_inet6", file(ipv6_addresses)),
+        ("sockstat", file(|task| counts(task, Family::Ipv4))),
+        ("sockstat6", file(|task| counts(task, Family::Ipv6))),
         ("unix", file(unix_sockets)),
     ]))
 }
 
-fn devices(_task: &Task) -> Result<Vec<u8>> {
+fn devices(task: &Task) -> Result<Vec<u8>> {
     let mut text = "Inter-|   Receive                                                |  Transmit\n \
                     face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
         .to_owned();
-    for interface in interfaces::ALL {
-        let name = String::from_utf8_lossy(interface.name);
+    for interface in interfaces(task) {
+        let counts = interface.counters;
         let _ = writeln!(
             text,
-            "{name:>6}: {:7} {:7} {:4} {:4} {:4} {:5} {:10} {:9} {:8} {:7} {:4} {:4} {:4} {:5} {:7} {:10}",
-            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+            "{:>6}: {:7} {:7} {:4} {:4} {:4} {:5} {:10} {:9} {:8} {:7} {:4} {:4} {:4} {:5} {:7} {:10}",
+            interface.name,
+            counts.received_bytes,
+            counts.received,
+            0,
+            counts.receive_dropped,
+            0,
+            0,
+            0,
+            0,
+            counts.sent_bytes,
+            counts.sent,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0
         );
     }
     Ok(text.into_bytes())
+}
+
+/// The interfaces of the reader's namespace.
+fn interfaces(task: &Task) -> Vec<Interface> {
+    let namespaces = task.namespaces();
+    namespaces.net.stack(task.kernel()).interfaces()
+}
+
+/// The addresses of IPv6: address, interface, prefix, scope and flags (permanent).
+fn ipv6_addresses(task: &Task) -> Result<Vec<u8>> {
+    let mut text = String::new();
+    for interface in interfaces(task).iter().filter(|interface| interface.is_up) {
+        for address in &interface.addresses {
+            let IpAddr::V6(ip) = address.ip else {
+                continue;
+            };
+            let scope = if ip.is_loopback() { 0x10 } else { 0 };
+            let _ = writeln!(
+                text,
+                "{:032x} {:02x} {:02x} {scope:02x} 80 {:>8}",
+                u128::from_be_bytes(ip.octets()),
+                interface.index,
+                address.prefix,
+                interface.name
+            );
+        }
+    }
+    Ok(text.into_bytes())
+}
+
+/// Nobody's address.
+pub(super) fn unspecified(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+    }
 }
 
 /// Protocols with their counters, in the form of `snmp` and `netstat`: a line of names and one of values.
@@ -260,18 +296,9 @@ fn protocols(task: &Task) -> Result<Vec<u8>> {
     .into_bytes())
 }
 
-fn socket_counts(task: &Task) -> Result<Vec<u8>> {
-    Ok(format!(
-        "sockets: used {}\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\n\
-         FRAG: inuse 0 memory 0\n",
-        sockets(task).len()
-    )
-    .into_bytes())
-}
-
 /// The sockets that processes of the reader's network namespace have open, each once. Those that are in
 /// messages nobody has received are missing.
-fn sockets(task: &Task) -> Vec<Arc<OpenFile>> {
+pub(super) fn sockets(task: &Task) -> Vec<Arc<OpenFile>> {
     let net_ino = task.namespaces().net.ino;
     let mut seen = HashSet::new();
     let mut found = Vec::new();

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use abi::Errno;
-use netstack::{Family, Observer, Queued, Readiness};
+use netstack::{Family, Observer, Readiness};
 
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
@@ -46,7 +46,7 @@ pub fn new(task: &Task, family: Family, kind: SocketType, protocol: i32) -> Resu
 }
 
 /// Whether the task has the capability in the user namespace that owns its network.
-fn may_administer(task: &Task, capability: Capability) -> bool {
+pub(super) fn may_administer(task: &Task, capability: Capability) -> bool {
     let owner = &task.namespaces().owners.net;
     task.credentials().has_in(owner, capability)
 }
@@ -72,30 +72,6 @@ fn unspecified_for_bind(bytes: &[u8], family: Family) -> Result<SocketAddr> {
     } else {
         Err(Errno::EAFNOSUPPORT)
     }
-}
-
-/// A TCP socket as `/proc/net/tcp` shows it.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamStatus {
-    /// The state's number.
-    pub state: u8,
-    /// This end.
-    pub local: SocketAddr,
-    /// The peer's, if it is connected.
-    pub peer: Option<SocketAddr>,
-    /// What lies in its queues.
-    pub queued: Queued,
-}
-
-/// A UDP socket as `/proc/net/udp` shows it.
-#[derive(Clone, Copy, Debug)]
-pub struct DatagramStatus {
-    /// This end.
-    pub local: SocketAddr,
-    /// The peer's, if it is connected.
-    pub peer: Option<SocketAddr>,
-    /// Bytes of the datagram that is read next.
-    pub queued: usize,
 }
 
 /// Who waits for a socket of the stack.

@@ -13,7 +13,7 @@ use netstack::{Congestion, Family, Take};
 use super::address::{self, Given};
 use super::network::Network;
 use super::options::{self, SOL_TCP, number};
-use super::{IPPROTO_TCP, StreamStatus, Waiters, check_port, directions, events};
+use super::{IPPROTO_TCP, Waiters, check_port, directions, events};
 use crate::error::{Result, SyscallResult};
 use crate::fs::pipe::broken_pipe;
 use crate::kernel::task::Task;
@@ -200,8 +200,11 @@ impl TcpSocket {
     }
 }
 
+/// A change of options.
+type Change = Box<dyn FnOnce(&mut Options)>;
+
 /// What setting an option to a number changes. EINVAL, ENOPROTOOPT.
-fn change_of(name: u32, number: i32) -> Result<Box<dyn FnOnce(&mut Options)>> {
+fn change_of(name: u32, number: i32) -> Result<Change> {
     let is_on = number != 0;
     let within = |most: i32| {
         if (1..=most).contains(&number) {
@@ -514,13 +517,7 @@ impl Socket for TcpSocket {
         set
     }
 
-    fn stream_status(&self) -> Option<StreamStatus> {
-        let queued = self.stream.queued();
-        Some(StreamStatus {
-            state: self.stream.state() as u8,
-            local: self.stream.local_address(),
-            peer: self.stream.peer_address().ok(),
-            queued,
-        })
+    fn stack_id(&self) -> Option<u64> {
+        Some(self.stream.id())
     }
 }

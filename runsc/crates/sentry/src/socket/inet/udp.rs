@@ -11,7 +11,7 @@ use netstack::{Family, Take};
 use super::address::{self, Given};
 use super::network::Network;
 use super::options::{self, Membership};
-use super::{DatagramStatus, IPPROTO_UDP, Waiters, check_port, directions, events};
+use super::{IPPROTO_UDP, Waiters, check_port, directions, events};
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::{Events, WaitQueue};
@@ -271,11 +271,7 @@ impl Socket for UdpSocket {
         set
     }
 
-    fn datagram_status(&self) -> Option<DatagramStatus> {
-        Some(DatagramStatus {
-            local: self.datagrams.local_address(),
-            peer: self.datagrams.peer_address().ok(),
-            queued: self.datagrams.queued().receive,
-        })
+    fn stack_id(&self) -> Option<u64> {
+        Some(self.datagrams.id())
     }
 }

@@ -96,8 +96,9 @@ impl NetlinkSocket {
         let port = self.port(task);
         let mut answers = Vec::new();
         if self.protocol == ROUTE {
+            let all = interfaces::all(task);
             for message in message::requests(request) {
-                answers.extend(route::answer(&message, port));
+                answers.extend(route::answer(&all, &message, port));
             }
         }
         let mut waiting = self.answers.lock();

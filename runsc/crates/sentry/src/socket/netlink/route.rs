@@ -3,7 +3,9 @@
 use abi::Errno;
 
 use super::message::{ACK, Builder, DUMP, MULTI, Request, done, error};
-use crate::socket::interfaces::{ALL, Interface, LOOPBACK};
+use std::net::IpAddr;
+
+use crate::socket::interfaces::Interface;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
@@ -23,17 +25,17 @@ const IFLA_IFNAME: u16 = 3;
 const IFA_ADDRESS: u16 = 1;
 
 /// The answer to one request.
-pub(super) fn answer(request: &Request<'_>, port: u32) -> Vec<Vec<u8>> {
+pub(super) fn answer(all: &[Interface], request: &Request<'_>, port: u32) -> Vec<Vec<u8>> {
     let dump = request.flags & DUMP == DUMP;
     let family = request.body.first().copied().unwrap_or(AF_UNSPEC);
     let mut answers: Vec<Vec<u8>> = match (request.kind, dump) {
-        (RTM_GETLINK, true) => ALL
+        (RTM_GETLINK, true) => all
             .iter()
             .map(|interface| link(request, port, interface, MULTI))
             .collect(),
-        (RTM_GETLINK, false) => return vec![one_link(request, port)],
-        (RTM_GETADDR, true) => addresses(request, port, family),
-        (RTM_GETROUTE, true) => routes(request, port, family),
+        (RTM_GETLINK, false) => return vec![one_link(all, request, port)],
+        (RTM_GETADDR, true) => addresses(all, request, port, family),
+        (RTM_GETROUTE, true) => routes(all, request, port, family),
         (RTM_GETNEIGH | RTM_GETRULE | RTM_GETQDISC, true) => Vec::new(),
         // NLMSG_NOOP and the like need no answer unless they ask for one.
         (0..16, _) => {
@@ -50,7 +52,7 @@ pub(super) fn answer(request: &Request<'_>, port: u32) -> Vec<Vec<u8>> {
 }
 
 /// `RTM_GETLINK` for one interface, by index or by name.
-fn one_link(request: &Request<'_>, port: u32) -> Vec<u8> {
+fn one_link(all: &[Interface], request: &Request<'_>, port: u32) -> Vec<u8> {
     let index = request
         .body
         .get(4..8)
@@ -60,9 +62,9 @@ fn one_link(request: &Request<'_>, port: u32) -> Vec<u8> {
         .attributes(16)
         .find(|(kind, _)| *kind == IFLA_IFNAME);
     let name = name.map(|(_, value)| value.strip_suffix(&[0]).unwrap_or(value));
-    let found = ALL
-        .iter()
-        .find(|interface| interface.index == index || (index == 0 && name == Some(interface.name)));
+    let found = all.iter().find(|interface| {
+        interface.index == index || (index == 0 && name == Some(interface.name.as_slice()))
+    });
     match found {
         Some(interface) => link(request, port, interface, 0),
         None => error(request, port, Errno::ENODEV.raw()),
@@ -71,14 +73,15 @@ fn one_link(request: &Request<'_>, port: u32) -> Vec<u8> {
 
 /// A `struct ifinfomsg` and its attributes.
 fn link(request: &Request<'_>, port: u32, interface: &Interface, flags: u16) -> Vec<u8> {
-    // IFF_LOWER_UP
-    let up = u32::from(interface.flags) | 0x1_0000;
+    const IFF_LOWER_UP: u32 = 0x1_0000;
+    let is_up = interface.flags & 1 != 0;
+    let up = u32::from(interface.flags) | if is_up { IFF_LOWER_UP } else { 0 };
     let mut fixed = vec![AF_UNSPEC, 0];
     fixed.extend_from_slice(&interface.hardware.to_ne_bytes());
     fixed.extend_from_slice(&interface.index.to_ne_bytes());
     fixed.extend_from_slice(&up.to_ne_bytes());
     fixed.extend_from_slice(&[0; 4]);
-    let name = [interface.name, &[0]].concat();
+    let name = [interface.name.as_slice(), &[0]].concat();
     Builder::new(RTM_NEWLINK, flags, request, port)
         .fixed(&fixed)
         .attribute(IFLA_IFNAME, &name)
@@ -96,41 +99,64 @@ fn link(request: &Request<'_>, port: u32, interface: &Interface, flags: u16) -> 
 }
 
 /// A `struct ifaddrmsg` each, and attributes.
-fn addresses(request: &Request<'_>, port: u32, family: u8) -> Vec<Vec<u8>> {
+fn addresses(all: &[Interface], request: &Request<'_>, port: u32, family: u8) -> Vec<Vec<u8>> {
+    /// `IFA_F_PERMANENT`
+    const PERMANENT: u8 = 0x80;
+    const RT_SCOPE_UNIVERSE: u8 = 0;
+    const RT_SCOPE_HOST: u8 = 254;
     let mut answers = Vec::new();
-    let (ipv4, prefix) = LOOPBACK.ipv4;
-    if family != AF_INET6 {
-        answers.push(
-            address_header(request, port, [AF_INET, prefix, 0x80, 254])
-                .attribute(IFA_ADDRESS, &ipv4)
-                .attribute(2, &ipv4) // IFA_LOCAL
-                .attribute(3, b"lo\0") // IFA_LABEL
-                .attribute(8, &0x80u32.to_ne_bytes()) // IFA_FLAGS: permanent
-                .finish(),
-        );
-    }
-    if family != AF_INET {
-        let mut ipv6 = [0; 16];
-        ipv6[15] = 1;
-        answers.push(
-            address_header(request, port, [AF_INET6, 128, 0x80, 254])
-                .attribute(IFA_ADDRESS, &ipv6)
-                .attribute(8, &0x80u32.to_ne_bytes())
-                .finish(),
-        );
+    for interface in all {
+        let label = [interface.name.as_slice(), &[0]].concat();
+        for (ip, prefix) in &interface.addresses {
+            let scope = if ip.is_loopback() {
+                RT_SCOPE_HOST
+            } else {
+                RT_SCOPE_UNIVERSE
+            };
+            let (own, octets) = octets(*ip);
+            if family != AF_UNSPEC && family != own {
+                continue;
+            }
+            let about = [own, *prefix, PERMANENT, scope];
+            let mut answer =
+                address_header(interface, request, port, about).attribute(IFA_ADDRESS, &octets);
+            if own == AF_INET {
+                answer = answer
+                    .attribute(2, &octets) // IFA_LOCAL
+                    .attribute(3, &label); // IFA_LABEL
+            }
+            answers.push(
+                answer
+                    .attribute(8, &u32::from(PERMANENT).to_ne_bytes()) // IFA_FLAGS
+                    .finish(),
+            );
+        }
     }
     answers
 }
 
-/// Family, prefix length, flags and scope (254: this host).
-fn address_header(request: &Request<'_>, port: u32, about: [u8; 4]) -> Builder {
+/// The family of an address and its bytes.
+fn octets(ip: IpAddr) -> (u8, Vec<u8>) {
+    match ip {
+        IpAddr::V4(ip) => (AF_INET, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (AF_INET6, ip.octets().to_vec()),
+    }
+}
+
+/// Family, prefix length, flags and scope.
+fn address_header(
+    interface: &Interface,
+    request: &Request<'_>,
+    port: u32,
+    about: [u8; 4],
+) -> Builder {
     let mut fixed = about.to_vec();
-    fixed.extend_from_slice(&LOOPBACK.index.to_ne_bytes());
+    fixed.extend_from_slice(&interface.index.to_ne_bytes());
     Builder::new(RTM_NEWADDR, MULTI, request, port).fixed(&fixed)
 }
 
 /// The routes of the local table: a `struct rtmsg` each, and attributes.
-fn routes(request: &Request<'_>, port: u32, family: u8) -> Vec<Vec<u8>> {
+fn routes(all: &[Interface], request: &Request<'_>, port: u32, family: u8) -> Vec<Vec<u8>> {
     const RT_TABLE_LOCAL: u8 = 255;
     const RTPROT_KERNEL: u8 = 2;
     const RT_SCOPE_HOST: u8 = 254;
@@ -138,10 +164,21 @@ fn routes(request: &Request<'_>, port: u32, family: u8) -> Vec<Vec<u8>> {
     if family == AF_INET6 {
         return Vec::new();
     }
-    let (ipv4, prefix) = LOOPBACK.ipv4;
-    [([127, 0, 0, 0], prefix), (ipv4, 32)]
-        .into_iter()
-        .map(|(destination, len)| {
+    let locals = all.iter().flat_map(|interface| {
+        let own = interface.addresses.iter();
+        own.filter_map(|(ip, prefix)| match ip {
+            IpAddr::V4(ip) if ip.is_loopback() => Some((interface.index, ip.octets(), *prefix)),
+            _ => None,
+        })
+    });
+    locals
+        .flat_map(|(index, ipv4, prefix)| {
+            [
+                (index, ipv4, [127, 0, 0, 0], prefix),
+                (index, ipv4, ipv4, 32),
+            ]
+        })
+        .map(|(index, ipv4, destination, len)| {
             let fixed = [
                 AF_INET,
                 len,
@@ -161,7 +198,7 @@ fn routes(request: &Request<'_>, port: u32, family: u8) -> Vec<Vec<u8>> {
                 .attribute(15, &u32::from(RT_TABLE_LOCAL).to_ne_bytes()) // RTA_TABLE
                 .attribute(1, &destination) // RTA_DST
                 .attribute(7, &ipv4) // RTA_PREFSRC
-                .attribute(4, &LOOPBACK.index.to_ne_bytes()) // RTA_OIF
+                .attribute(4, &index.to_ne_bytes()) // RTA_OIF
                 .finish()
         })
         .collect()
