@@ -1,18 +1,23 @@
 //! What all parts of a stack share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use abi::Errno;
 use locks::{Mutex, RwLock};
 
 use crate::account::Account;
+use crate::counters::Counting;
 use crate::fragment::Fragments;
+use crate::groups::Groups;
 use crate::hash::Secret;
 use crate::neighbor::Neighbors;
 use crate::output::Output;
+use crate::path_mtu::PathMtus;
 use crate::payload::Pool;
-use crate::route::Network;
+use crate::route::{Network, Path, Wish};
 use crate::{Config, Embedder, Observer, Readiness, icmp, reach, tcp, timers, udp};
 
 /// A stack's tables, each with a lock that is a leaf.
@@ -28,9 +33,12 @@ pub(crate) struct Core {
     pub(crate) raw: udp::RawTable,
     pub(crate) tcp: tcp::Table,
     pub(crate) timers: timers::Timers,
+    pub(crate) counts: Counting,
     pub(crate) icmp_limit: Mutex<icmp::Limit>,
     pub(crate) neighbors: Mutex<Neighbors>,
     pub(crate) fragments: Mutex<Fragments>,
+    pub(crate) groups: Mutex<Groups>,
+    pub(crate) path_mtus: PathMtus,
     config: RwLock<Arc<Config>>,
     next_id: AtomicU64,
     /// Counts changes of the network, so that paths are looked up again.
@@ -50,6 +58,9 @@ impl Core {
             raw: udp::RawTable::default(),
             tcp: tcp::Table::new(secret),
             timers: timers::Timers::new(embedder.now()),
+            groups: Mutex::default(),
+            path_mtus: PathMtus::default(),
+            counts: Counting::default(),
             icmp_limit: Mutex::default(),
             neighbors: Mutex::new(Neighbors::new(secret)),
             fragments: Mutex::new(Fragments::new(secret, Account::new(Arc::clone(&embedder)))),
@@ -71,6 +82,15 @@ impl Core {
     pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Config)) {
         let mut config = self.config.write();
         change(Arc::make_mut(&mut config));
+    }
+
+    /// The way to `destination` ([`Network::route`]).
+    pub(crate) fn route(&self, destination: IpAddr, wish: Wish) -> Result<Path, Errno> {
+        let found = self.network.read().route(destination, wish);
+        if found == Err(Errno::ENETUNREACH) {
+            self.counts.ip_no_routes.one();
+        }
+        found.map(|path| self.narrow(path, destination))
     }
 
     /// Changes interfaces, addresses or routes.

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use abi::Errno;
 
+use crate::address;
 use crate::core::Core;
 use crate::errors::{Origin, Report};
+use crate::groups;
 use crate::input::Refusal;
 use crate::ndp;
 use crate::packet::{Cutting, Packet, Transport, protocol};
@@ -62,6 +64,7 @@ impl Core {
         let Transport::Other(number, payload) = &packet.transport else {
             return;
         };
+        self.counts.icmp_received.one();
         let message = payload.to_vec();
         let [kind, code, _, _, word @ ..] = message.as_slice() else {
             return;
@@ -72,6 +75,9 @@ impl Core {
         let word = u32::from_be_bytes([*a, *b, *c, *d]);
         let is_v4 = packet.source.is_ipv4() && *number == protocol::ICMP;
         match (is_v4, *kind) {
+            (false, groups::QUERY_V6) => {
+                self.input_query(interface, Duration::from_millis((word >> 16).into()));
+            }
             (true, ECHO_REPLY) | (false, ECHO_REPLY_V6) => {
                 let identifier = u16::try_from(word >> 16).unwrap_or_default();
                 self.input_pong(interface, packet, identifier, payload);
@@ -152,7 +158,7 @@ impl Core {
             packet.source,
             Wish {
                 source,
-                interface: Some(interface),
+                interface: address::is_link_local(packet.source).then_some(interface),
             },
             packet.tos,
             kind,
@@ -162,18 +168,18 @@ impl Core {
     }
 
     /// Tells the sender of a packet that nobody here wants it.
-    pub(crate) fn refuse(&self, packet: &Packet, refusal: Refusal) {
+    pub(crate) fn refuse(&self, interface: u32, packet: &Packet, refusal: Refusal) {
         let (kind, code) = match (packet.source.is_ipv4(), refusal) {
             (true, Refusal::Protocol) => (UNREACHABLE, 2),
             (true, Refusal::Port) => (UNREACHABLE, 3),
             (false, Refusal::Protocol) => (PARAMETER_V6, 1),
             (false, Refusal::Port) => (UNREACHABLE_V6, 4),
         };
-        self.send_error(packet, kind, code, 0);
+        self.send_error(interface, packet, kind, code);
     }
 
     /// Sends an error about a packet, unless it was none that errors are sent about (RFC 1122, 3.2.2).
-    fn send_error(&self, about: &Packet, kind: u8, code: u8, word: u32) {
+    fn send_error(&self, interface: u32, about: &Packet, kind: u8, code: u8) {
         let is_one = |ip: IpAddr| !ip.is_unspecified() && !ip.is_multicast();
         let is_icmp_error = match &about.transport {
             Transport::Other(protocol::ICMP, payload) => payload
@@ -196,11 +202,11 @@ impl Core {
             - if about.source.is_ipv4() { 20 } else { 40 };
         let mut quote = wire::packet(about, 0, 0);
         quote.truncate(most);
-        let mut body = word.to_be_bytes().to_vec();
+        let mut body = vec![0; 4];
         body.append(&mut quote);
         let wish = Wish {
             source: Some(about.destination),
-            interface: None,
+            interface: address::is_link_local(about.source).then_some(interface),
         };
         self.send_icmp(about.source, wish, 0, kind, code, &body);
     }
@@ -215,7 +221,7 @@ impl Core {
         code: u8,
         body: &[u8],
     ) {
-        let found = self.network.read().route(to, wish);
+        let found = self.route(to, wish);
         let Ok(path) = found else {
             return;
         };

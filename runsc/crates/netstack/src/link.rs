@@ -74,20 +74,32 @@ impl Core {
     }
 
     fn receive_ip(&self, interface: u32, bytes: &[u8], checksums: Checksums) -> Option<()> {
-        let packet = match wire::ip(bytes, checksums)? {
+        let Some(parsed) = wire::ip(bytes, checksums) else {
+            self.counts.ip_header_errors.one();
+            return None;
+        };
+        let packet = match parsed {
             Parsed::Whole(packet) => packet,
             Parsed::Fragment(fragment) => {
                 if !self.accepts(interface, &fragment.shell) {
                     return None;
                 }
+                self.counts.ip_fragments.one();
                 match self.reassemble(fragment, checksums) {
-                    Some(packet) => packet,
+                    Some(packet) => {
+                        self.counts.ip_reassembled.one();
+                        packet
+                    }
                     None => return Some(()),
                 }
             }
         };
-        self.accepts(interface, &packet)
-            .then(|| self.input(interface, packet))
+        if !self.accepts(interface, &packet) {
+            self.counts.ip_address_errors.one();
+            return None;
+        }
+        self.input(interface, packet);
+        Some(())
     }
 
     /// Whether a packet from a link is for this host and from another one.
@@ -147,7 +159,10 @@ impl Core {
         let packets = if packet.len() <= mtu || gso.is_some() {
             vec![wire::packet(packet, short, room)]
         } else if packet.cutting == Cutting::Allowed {
-            wire::fragments(packet, mtu, long, room)
+            let fragments = wire::fragments(packet, mtu, long, room);
+            let count = u64::try_from(fragments.len()).unwrap_or_default();
+            self.counts.ip_fragments_made.add(count);
+            fragments
         } else {
             self.tell_too_long(packet, path.interface, mtu);
             return;

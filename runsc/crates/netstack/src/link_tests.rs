@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::sim::{Faults, Kind, World};
 use crate::tests::{Ear, from};
-use crate::{Embedder as _, Family, Take, tcp, udp};
+use crate::{Embedder as _, Family, Group, Take, tcp, udp};
 
 fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -379,4 +379,164 @@ fn a_flood_of_syns_leaves_others_alive() {
     while server.accept(Arc::new(Ear::default())).is_err() {
         assert!(world.step());
     }
+}
+
+#[test]
+fn what_happens_is_counted() {
+    let world = world(1500, Kind::Ethernet);
+    let client = udp(&world, 0, Family::Ipv4);
+    client.connect(Some(at("10.0.0.2:9"))).unwrap();
+    send(&client, at("10.0.0.2:9"), &[0; 2000]).unwrap();
+    settle(&world);
+    let [sender, receiver] = [0, 1].map(|index: usize| world.stacks[index].statistics());
+    assert_eq!(
+        (
+            sender.udp_sent,
+            sender.ip_fragments_made,
+            sender.icmp_received
+        ),
+        (1, 2, 1)
+    );
+    assert_eq!(
+        (
+            receiver.ip_fragments,
+            receiver.ip_reassembled,
+            receiver.udp_no_ports
+        ),
+        (2, 1, 1)
+    );
+    let interface = &world.stacks[1].interfaces()[1];
+    assert!(interface.counters.received >= 3 && interface.counters.sent >= 2);
+}
+
+#[test]
+fn a_group_gets_what_is_sent_to_it() {
+    for (place, group) in [
+        (at("239.1.2.3:9"), at("10.0.0.2:0")),
+        (at("[ff05::7]:9"), at("[fd00::2]:0")),
+    ] {
+        let world = world(1500, Kind::Ethernet);
+        let family = if group.is_ipv4() {
+            Family::Ipv4
+        } else {
+            Family::Ipv6
+        };
+        let server = udp(&world, 1, family);
+        server
+            .bind(SocketAddr::new(crate::address::any(family), 9))
+            .unwrap();
+        server.configure(|options| {
+            options.multicast.gets_all = false;
+            options.multicast_v6.gets_all = false;
+        });
+        let client = udp(&world, 0, family);
+        client.configure(|options| {
+            options.multicast.interface = Some(2);
+            options.multicast_v6.interface = Some(2);
+        });
+        send(&client, place, b"early").unwrap();
+        settle(&world);
+        assert_eq!(server.receive(Take::Remove).err(), Some(Errno::EAGAIN));
+        let group = Group {
+            group: place.ip(),
+            interface: Some(2),
+            source: None,
+        };
+        server.join(group).unwrap();
+        assert_eq!(server.join(group), Err(Errno::EADDRINUSE));
+        let report = world.take_answers().remove(0);
+        let kind = if place.is_ipv4() {
+            (34, 0x22)
+        } else {
+            (62, 143)
+        };
+        assert_eq!(
+            (report[kind.0], report[kind.0 + 8]),
+            (kind.1, 4),
+            "{report:?}"
+        );
+        send(&client, place, b"now").unwrap();
+        settle(&world);
+        assert_eq!(server.receive(Take::Remove).unwrap().to, place.ip());
+        server.leave(group).unwrap();
+        let report = world.take_answers().remove(0);
+        assert_eq!(report[kind.0 + 8], 3);
+        assert_eq!(server.leave(group), Err(Errno::EADDRNOTAVAIL));
+    }
+}
+
+#[test]
+fn a_question_for_groups_is_answered() {
+    let world = world(1500, Kind::Bare);
+    let server = udp(&world, 1, Family::Ipv4);
+    let group = Group {
+        group: at("239.1.2.3:0").ip(),
+        interface: Some(2),
+        source: None,
+    };
+    server.join(group).unwrap();
+    world.take_answers();
+    let mut query = vec![
+        0x45, 0xc0, 0, 28, 0, 0, 0, 0, 1, 2, 0, 0, 10, 0, 0, 1, 224, 0, 0, 1,
+    ];
+    query.extend([0x11, 10, 0, 0, 0, 0, 0, 0]);
+    world.inject(&query);
+    assert!(world.take_answers().is_empty());
+    world.pass_second(Duration::from_secs(1));
+    let report = world.take_answers().remove(0);
+    assert_eq!(
+        (report[20], report[28], &report[32..36]),
+        (0x22, 2, &[239, 1, 2, 3][..])
+    );
+}
+
+#[test]
+fn a_path_that_carries_less_is_remembered() {
+    let world = world(1500, Kind::Bare);
+    let client = udp(&world, 0, Family::Ipv4);
+    client.configure(|options| options.path_mtu = crate::PathMtu::Do);
+    let to = at("10.0.0.2:9");
+    send(&client, to, &[0; 1400]).unwrap();
+    let sent = world.take_frames().remove(0);
+    let mut error = vec![3, 4, 0, 0, 0, 0, 4, 0];
+    error.extend_from_slice(&sent[..28]);
+    let sum = crate::wire::checksum(&[&error]);
+    error[2..4].copy_from_slice(&sum.to_be_bytes());
+    let raw = world.stacks[1].raw(Family::Ipv4, 1, Arc::new(Ear::default()));
+    send(&raw, at("10.0.0.1:0"), &error).unwrap();
+    settle(&world);
+    assert_eq!(send(&client, to, &[0; 1400]), Err(Errno::EMSGSIZE));
+    assert_eq!(send(&client, to, &[0; 996]), Ok(996));
+}
+
+#[test]
+fn an_address_of_a_link_needs_its_interface() {
+    let world = world(1500, Kind::Ethernet);
+    for (number, stack) in (1..).zip(&world.stacks) {
+        let ip = format!("fe80::{number}").parse().unwrap();
+        let address = crate::Address {
+            ip,
+            prefix: 64,
+            broadcast: None,
+            scope: 253,
+        };
+        stack.add_address(2, address).unwrap();
+    }
+    let client = world.stacks[0].tcp(Family::Ipv6, Arc::new(Ear::default()));
+    assert_eq!(client.connect(at("[fe80::2]:80")), Err(Errno::EINVAL));
+    let server = world.stacks[1].tcp(Family::Ipv6, Arc::new(Ear::default()));
+    server.bind(at("[::]:80")).unwrap();
+    server.listen(1).unwrap();
+    assert_eq!(
+        client.connect(at("[fe80::2%2]:80")),
+        Err(Errno::EINPROGRESS)
+    );
+    settle(&world);
+    assert_eq!(client.peer_address(), Ok(at("[fe80::2%2]:80")));
+    assert!(server.accept(Arc::new(Ear::default())).is_ok());
+    let datagrams = udp(&world, 0, Family::Ipv6);
+    datagrams.connect(Some(at("[fe80::2%2]:9"))).unwrap();
+    send(&datagrams, at("[fe80::2%2]:9"), b"nobody there").unwrap();
+    settle(&world);
+    assert_eq!(datagrams.take_error(), Some(Errno::ECONNREFUSED));
 }

@@ -205,7 +205,7 @@ impl Core {
             std::mem::take(&mut entry.waiting)
         };
         for (packet, path) in waiting {
-            self.output.push(packet, path);
+            self.output.resume(packet, path);
         }
     }
 

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use locks::Mutex;
 
 use crate::core::Core;
-use crate::packet::Packet;
+use crate::packet::{Packet, Transport, protocol};
 use crate::route::{Path, Way};
+use crate::tcp::Flags;
 
 /// Datagrams are dropped when so many packets wait (`net.core.netdev_max_backlog`).
 const MOST: usize = 4096;
@@ -20,6 +21,8 @@ const MOST: usize = 4096;
 pub(crate) struct Outgoing {
     pub(crate) packet: Packet,
     pub(crate) path: Path,
+    /// It waited for its neighbor, and was counted before.
+    waited: bool,
 }
 
 /// Packets that wait.
@@ -37,14 +40,35 @@ struct State {
 impl Output {
     /// Queues a packet that its sender would repeat.
     pub(crate) fn push(&self, packet: Packet, path: Path) {
-        self.state.lock().queue.push_back(Outgoing { packet, path });
+        let waited = false;
+        let outgoing = Outgoing {
+            packet,
+            path,
+            waited,
+        };
+        self.state.lock().queue.push_back(outgoing);
+    }
+
+    /// Queues a packet again whose neighbor was found.
+    pub(crate) fn resume(&self, packet: Packet, path: Path) {
+        let waited = true;
+        let outgoing = Outgoing {
+            packet,
+            path,
+            waited,
+        };
+        self.state.lock().queue.push_back(outgoing);
     }
 
     /// Queues a packet if there is room.
     pub(crate) fn offer(&self, packet: Packet, path: Path) {
         let mut state = self.state.lock();
         if state.queue.len() < MOST {
-            state.queue.push_back(Outgoing { packet, path });
+            state.queue.push_back(Outgoing {
+                packet,
+                path,
+                waited: false,
+            });
         }
     }
 
@@ -83,7 +107,14 @@ impl Core {
     }
 
     fn deliver(&self, outgoing: Outgoing) {
-        let Outgoing { packet, path } = outgoing;
+        let Outgoing {
+            packet,
+            path,
+            waited,
+        } = outgoing;
+        if !waited {
+            self.count_sent(&packet);
+        }
         if path.way == Way::Local {
             let counts = self
                 .network
@@ -98,6 +129,22 @@ impl Core {
             self.input(path.interface, packet);
         } else {
             self.transmit(packet, &path);
+        }
+    }
+
+    fn count_sent(&self, packet: &Packet) {
+        let counts = &self.counts;
+        counts.ip_sent.one();
+        match &packet.transport {
+            Transport::Tcp(segment) => {
+                counts.tcp_sent.one();
+                if segment.has(Flags::RST) {
+                    counts.tcp_resets_sent.one();
+                }
+            }
+            Transport::Udp(_) => counts.udp_sent.one(),
+            Transport::Other(protocol::ICMP | protocol::ICMPV6, _) => counts.icmp_sent.one(),
+            Transport::Other(..) => {}
         }
     }
 }

@@ -36,7 +36,9 @@ pub(crate) enum Transport {
 
 /// Numbers of protocols (RFC 5237's registry).
 pub(crate) mod protocol {
+    pub(crate) const HOP_BY_HOP: u8 = 0;
     pub(crate) const ICMP: u8 = 1;
+    pub(crate) const IGMP: u8 = 2;
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
     pub(crate) const ICMPV6: u8 = 58;

@@ -123,8 +123,12 @@ impl Network {
 
     /// The way to `destination`.
     ///
-    /// `ENETUNREACH` without a route, `EHOSTUNREACH`, `EACCES` or `EINVAL` as the route says.
+    /// `ENETUNREACH` without a route, `EHOSTUNREACH`, `EACCES` or `EINVAL` as the route says, `EINVAL` for an address of a link
+    /// without an interface.
     pub(crate) fn route(&self, destination: IpAddr, wish: Wish) -> Result<Path, Errno> {
+        if wish.interface.is_none() && is_scoped(destination) {
+            return Err(Errno::EINVAL);
+        }
         if let Some(path) = self.to_here(destination, wish) {
             return Ok(path);
         }
@@ -190,10 +194,14 @@ impl Network {
                     .is_some_and(|device| device.is_up)
         };
         let found = self.routes.iter().find(fits);
+        let is_direct = destination.is_ipv4()
+            || address::is_link_local(destination)
+            || destination.is_multicast();
         let (index, route) = match (found, wish.interface) {
             (Some(route), _) => (route.interface, Some(route)),
             // An interface that is named needs no route (`man 7 socket`, SO_BINDTODEVICE).
-            (None, Some(index)) => (index, None),
+            (None, Some(index)) if is_direct => (index, None),
+            (None, Some(_)) => return Err(Errno::ENETUNREACH),
             (None, None) => return Err(Errno::ENETUNREACH),
         };
         match route.map_or(UNICAST, |route| route.kind) {
@@ -394,6 +402,11 @@ impl Network {
         self.routes.remove(at);
         Ok(())
     }
+}
+
+/// Whether only an interface makes sense of an address: one of a link (`man 7 ipv6`).
+fn is_scoped(ip: IpAddr) -> bool {
+    ip.is_ipv6() && !ip.is_multicast() && address::is_link_local(ip)
 }
 
 fn bits(ip: IpAddr) -> u8 {

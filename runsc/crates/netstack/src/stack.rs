@@ -8,7 +8,7 @@ use abi::Errno;
 use crate::core::Core;
 use crate::{
     Address, Config, Embedder, Family, Interface, InterfaceChange, Link, Neighbor, Observer, Route,
-    SocketEntry, tcp, udp,
+    SocketEntry, Statistics, tcp, udp,
 };
 
 /// A TCP/IP stack.
@@ -81,6 +81,12 @@ impl Stack {
     #[must_use]
     pub fn sockets(&self) -> Vec<SocketEntry> {
         self.core.list()
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.core.counts.read()
     }
 
     /// The settings.

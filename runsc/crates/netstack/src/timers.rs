@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     Neighbors,
     /// Packets of which pieces are missing.
     Fragments,
+    /// Answers to questions for groups.
+    Groups,
 }
 
 /// A timer that somebody has in the wheel. It may fire too early, and is set again then: that is cheaper than moving it with
@@ -111,6 +113,7 @@ impl Core {
                 Timer::Tcp(socket) => socket.fire(),
                 Timer::TimeWait(tuple, id) => self.end_time_wait(&tuple, id),
                 Timer::Neighbors => self.repeat_questions(),
+                Timer::Groups => self.answer_queries(),
                 Timer::Fragments => self.expire_fragments(),
             }
         }

@@ -16,7 +16,7 @@ use crate::core::{Core, Wakeups};
 use crate::errors::Report;
 use crate::packet::{Cutting, Packet, Transport};
 use crate::reach::Flow;
-use crate::route::Path;
+use crate::route::{Path, Wish};
 use crate::timers::Timer;
 use crate::{Config, Payload, Readiness, address};
 
@@ -40,6 +40,7 @@ impl Core {
         else {
             return;
         };
+        self.counts.tcp_received.one();
         if destination.is_multicast() || self.network.read().is_broadcast(interface, destination) {
             return;
         }
@@ -65,15 +66,15 @@ impl Core {
         };
         match self.tcp.listeners.find(&flow) {
             Some(listener) => listener.welcome(tuple, interface, segment, after),
-            None => self.send_reset(&tuple, &segment),
+            None => self.send_reset(&tuple, interface, &segment),
         }
     }
 
-    fn send_reset(&self, tuple: &Tuple, segment: &Segment) {
+    fn send_reset(&self, tuple: &Tuple, interface: u32, segment: &Segment) {
         let Some(reset) = segment.reset() else {
             return;
         };
-        if let Ok(path) = self.path_back(tuple.peer.ip(), tuple.local.ip(), None) {
+        if let Ok(path) = self.path_back(tuple.peer.ip(), tuple.local.ip(), interface) {
             self.send_segment(tuple, reset, &path);
         }
     }
@@ -184,7 +185,7 @@ impl Socket {
         };
         match verdict {
             Verdict::Done => {}
-            Verdict::Reset => self.core.send_reset(&tuple, &segment),
+            Verdict::Reset => self.core.send_reset(&tuple, interface, &segment),
             Verdict::Child(child) => {
                 child.with(|connection, cx| connection.arrive(segment, cx));
                 self.offer(child);
@@ -286,11 +287,11 @@ impl Socket {
             return Verdict::Done;
         }
         let is_link_local = address::is_link_local(tuple.peer.ip());
-        let interface = inner.options.device.or(is_link_local.then_some(interface));
-        let Ok(path) = self
-            .core
-            .path_back(tuple.peer.ip(), tuple.local.ip(), interface)
-        else {
+        let wish = Wish {
+            source: Some(tuple.local.ip()),
+            interface: inner.options.device.or(is_link_local.then_some(interface)),
+        };
+        let Ok(path) = self.core.route(tuple.peer.ip(), wish) else {
             return Verdict::Done;
         };
         if segment.has(Flags::ACK) {
@@ -317,6 +318,7 @@ impl Socket {
             return;
         };
         if listener.is_full() {
+            self.core.counts.tcp_listen_overflows.one();
             return;
         }
         let with_cookie =
@@ -326,6 +328,7 @@ impl Socket {
         }
         let mut request = self.request(inner, tuple, Peer::of(segment), path, after, &config);
         if with_cookie {
+            self.core.counts.tcp_cookies_sent.one();
             request.setup.iss = cookie::make(&self.core.secret, tuple, &request.peer, now);
             let mut answer = request.syn_ack(now);
             if let Some((_, recent)) = answer.options.timestamps {
@@ -371,6 +374,7 @@ impl Socket {
         let Some((iss, mut peer)) = cookie::check(&self.core.secret, tuple, segment, now) else {
             return Verdict::Reset;
         };
+        self.core.counts.tcp_cookies_received.one();
         let is_full = matches!(&inner.role, Role::Listener(listener) if listener.is_full());
         if is_full {
             return Verdict::Done;
@@ -485,6 +489,7 @@ impl Socket {
             .ports
             .lock()
             .put(tuple.local.port(), crate::ports::Claim { id, ..claim });
+        self.core.counts.tcp_passive_opens.one();
         if let Role::Listener(listener) = &mut inner.role {
             listener.coming += 1;
         }

@@ -9,6 +9,9 @@ mod congestion;
 mod connection;
 mod cookie;
 mod deliver;
+#[cfg(test)]
+mod hostile_tests;
+mod io;
 mod listener;
 mod open;
 mod options;

@@ -87,7 +87,7 @@ impl Socket {
         inner.scope = address::scope(to).unwrap_or(0);
         let bound = inner.bound.filter(|ip| !ip.is_unspecified());
         let generation = self.core.generation();
-        let path = self.core.network.read().route(
+        let path = self.core.route(
             peer.ip(),
             Wish {
                 source: bound,
@@ -131,6 +131,7 @@ impl Socket {
         let out = cx.out;
         *role = Role::Connection(Box::new(connection));
         inner.is_connecting = true;
+        self.core.counts.tcp_active_opens.one();
         self.post(inner, out, &config);
         self.run(inner, wakeups, |_, _| ());
         Err(Errno::EINPROGRESS)
@@ -442,14 +443,12 @@ impl Core {
         &self,
         to: IpAddr,
         from: IpAddr,
-        interface: Option<u32>,
+        interface: u32,
     ) -> Result<Path, Errno> {
-        self.network.read().route(
-            to,
-            Wish {
-                source: Some(from),
-                interface,
-            },
-        )
+        let wish = Wish {
+            source: Some(from),
+            interface: address::is_link_local(to).then_some(interface),
+        };
+        self.route(to, wish)
     }
 }

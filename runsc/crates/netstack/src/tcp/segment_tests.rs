@@ -22,12 +22,12 @@ const FIN: Flags = Flags::FIN.union(Flags::ACK);
 const RST: Flags = Flags::RST;
 
 /// A peer at 10.0.0.1, and a listening socket at port 80 of the stack that is tested.
-struct Script {
-    world: World,
-    server: Arc<Socket>,
+pub(super) struct Script {
+    pub(super) world: World,
+    pub(super) server: Arc<Socket>,
     /// The sequence number that the peer sends next, and that of the stack which it expects.
-    seq: Seq,
-    ack: Seq,
+    pub(super) seq: Seq,
+    pub(super) ack: Seq,
     window: u16,
 }
 
@@ -47,7 +47,7 @@ impl Script {
     }
 
     /// One whose handshake is over.
-    fn connected(options: super::SegmentOptions) -> (Script, Arc<Socket>) {
+    pub(super) fn connected(options: super::SegmentOptions) -> (Script, Arc<Socket>) {
         let mut script = Script::new();
         let syn = Segment {
             options,
@@ -65,7 +65,7 @@ impl Script {
         (script, accepted)
     }
 
-    fn segment(&self, flags: Flags, payload: &[u8]) -> Segment {
+    pub(super) fn segment(&self, flags: Flags, payload: &[u8]) -> Segment {
         Segment {
             source_port: 5000,
             destination_port: 80,
@@ -82,7 +82,7 @@ impl Script {
         }
     }
 
-    fn send(&self, segment: Segment) {
+    pub(super) fn send(&self, segment: Segment) {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let packet = Packet {
             source: ip("10.0.0.1"),
@@ -106,7 +106,7 @@ impl Script {
     }
 
     /// What the stack sent since.
-    fn heard(&self) -> Vec<Segment> {
+    pub(super) fn heard(&self) -> Vec<Segment> {
         let frames = self.world.take_answers().into_iter();
         let segments = frames.map(|frame| match wire::ip(&frame, Checksums::Verify) {
             Some(Parsed::Whole(Packet {
@@ -124,7 +124,7 @@ impl Script {
         heard.remove(0)
     }
 
-    fn pass(&self, ms: u64) {
+    pub(super) fn pass(&self, ms: u64) {
         self.world.pass_second(Duration::from_millis(ms));
     }
 }

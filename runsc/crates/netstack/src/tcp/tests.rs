@@ -139,6 +139,8 @@ fn a_port_without_a_listener_refuses() {
     assert_eq!(client.connect(at("127.0.0.1:81")), Err(Errno::EINPROGRESS));
     assert!(ear.heard().contains(Readiness::ERROR | Readiness::OUT));
     assert_eq!(client.connect(at("127.0.0.1:81")), Err(Errno::ECONNREFUSED));
+    assert_eq!(client.connect(at("127.0.0.1:81")), Err(Errno::EINPROGRESS));
+    assert_eq!(client.take_error(), Some(Errno::ECONNREFUSED));
     assert_eq!(client.connect(at("127.0.0.1:81")), Err(Errno::ECONNABORTED));
     assert_eq!(client.connect(at("10.0.0.1:81")), Err(Errno::ENETUNREACH));
 }

@@ -82,7 +82,7 @@ fn connect(world: &World, place: &str) -> (Arc<Socket>, Arc<Socket>) {
     };
     let server = world.stacks[1].tcp(family, Arc::new(Ear::default()));
     server.bind(place).unwrap();
-    server.listen(1).unwrap();
+    server.listen(100).unwrap();
     let client = world.stacks[0].tcp(family, Arc::new(Ear::default()));
     assert_eq!(client.connect(place), Err(Errno::EINPROGRESS));
     let accepted = loop {

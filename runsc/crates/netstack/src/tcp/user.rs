@@ -398,6 +398,11 @@ impl Connection {
         }
     }
 
+    /// Segments that were sent again.
+    pub(crate) fn repeated(&self) -> u32 {
+        self.stats.repeated
+    }
+
     /// The tables have it no more.
     pub(crate) fn bury(&mut self) {
         self.state = State::Closed;

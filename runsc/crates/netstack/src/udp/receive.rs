@@ -6,7 +6,7 @@ use abi::Errno;
 
 use super::{Received, Socket};
 use crate::core::{Core, Wakeups};
-use crate::errors::Report;
+use crate::errors::{Origin, Report};
 use crate::input::Refusal;
 use crate::packet::{Packet, Transport};
 use crate::reach::Flow;
@@ -38,7 +38,10 @@ impl Core {
         }
         match self.udp.find(&flow) {
             Some(socket) => socket.take(&packet, &datagram.payload, ports, interface),
-            None => self.refuse(&packet, Refusal::Port),
+            None => {
+                self.counts.udp_no_ports.one();
+                self.refuse(interface, &packet, Refusal::Port);
+            }
         }
     }
 
@@ -56,6 +59,9 @@ impl Core {
             peer,
             interface,
         }) {
+            if report.errno == Errno::EMSGSIZE && report.origin != Origin::Local {
+                self.learn_mtu(peer.ip(), report.info);
+            }
             socket.hear(peer, payload, report);
         }
     }
@@ -99,8 +105,10 @@ impl Socket {
             let weight = payload.weight();
             let is_full = inner.account.used() + weight > inner.options.receive_buffer.max(weight);
             if is_full || !inner.account.take(weight) {
+                self.core.counts.udp_receive_buffer_errors.one();
                 return;
             }
+            self.core.counts.udp_received.one();
             inner.queue.push_back(Received {
                 payload: payload.clone(),
                 from: address::outward(packet.source, ports.0, self.family, interface),

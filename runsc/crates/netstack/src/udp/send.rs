@@ -73,6 +73,10 @@ impl Socket {
         let (destination, scope) = destination(&inner, self, to)?;
         let config = self.core.config();
         let multicast = inner.options.multicast_for(destination.ip());
+        let is_ours = |ip| inner.options.free_bind || self.core.network.read().is_local(ip);
+        if to.source.is_some_and(|ip| !is_ours(ip)) {
+            return Err(Errno::EINVAL);
+        }
         let mut interface = to.interface.or(scope).or(inner.options.device);
         let bound = inner
             .bound
@@ -88,8 +92,6 @@ impl Socket {
         let is_looped = multicast.is_looped;
         let path = self
             .core
-            .network
-            .read()
             .route(destination.ip(), Wish { source, interface })?;
         if path.way == Way::Broadcast && !inner.options.broadcast {
             return Err(Errno::EACCES);

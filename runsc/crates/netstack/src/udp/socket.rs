@@ -227,7 +227,7 @@ impl Socket {
             source: inner.bound.filter(|ip| !ip.is_unspecified()),
             interface: address::scope(to).or(inner.options.device),
         };
-        let path = self.core.network.read().route(peer.ip(), wish)?;
+        let path = self.core.route(peer.ip(), wish)?;
         if path.way == crate::route::Way::Broadcast && !inner.options.broadcast {
             return Err(Errno::EACCES);
         }
@@ -339,6 +339,11 @@ impl Socket {
             return Err(Errno::ENOBUFS);
         }
         inner.groups.push(group);
+        if let Some(interface) = group.interface {
+            self.core.join_group(interface, group.group);
+        }
+        drop(inner);
+        self.core.flush();
         Ok(())
     }
 
@@ -352,6 +357,11 @@ impl Socket {
             .position(|one| *one == group)
             .ok_or(Errno::EADDRNOTAVAIL)?;
         inner.groups.remove(at);
+        if let Some(interface) = group.interface {
+            self.core.leave_group(interface, group.group);
+        }
+        drop(inner);
+        self.core.flush();
         Ok(())
     }
 
@@ -396,6 +406,11 @@ impl Socket {
             self.core.raw.remove(protocol, self.id);
         }
         inner.queue.clear();
+        for group in std::mem::take(&mut inner.groups) {
+            if let Some(interface) = group.interface {
+                self.core.leave_group(interface, group.group);
+            }
+        }
         inner.errors.clear();
         let used = inner.account.used();
         inner.account.give(used);
@@ -403,6 +418,8 @@ impl Socket {
             self.withdraw(inner.port);
             inner.port = 0;
         }
+        drop(inner);
+        self.core.flush();
     }
 }
 
