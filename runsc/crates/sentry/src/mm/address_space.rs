@@ -20,7 +20,7 @@ use crate::vfs::file::OpenFile;
 /// What backs a new mapping.
 #[derive(Clone, Debug)]
 pub enum Backing {
-    /// Zeroed memory of its own.
+    /// Zeroed memory of its own; it is private.
     Anonymous,
     /// A file, from an offset in bytes (page-aligned).
     File {

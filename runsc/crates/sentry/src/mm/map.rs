@@ -10,7 +10,6 @@ use super::areas::{Areas, PAGE, checked_range, page_up};
 use super::fault::{PageRequest, SMALL_AREA};
 use super::pages::Active;
 use super::place;
-use super::shared_memory::SharedMemory;
 use super::vma::{FileMapping, Vma, VmaFlags, VmaName};
 use crate::error::Result;
 
@@ -114,14 +113,7 @@ impl AddressSpace {
         };
         let file = match &request.backing {
             Backing::Anonymous if request.private => None,
-            Backing::Anonymous => {
-                let mappable = SharedMemory::anonymous(&self.memory, len as u64)?;
-                Some(FileMapping {
-                    mappable,
-                    offset: 0,
-                    file: None,
-                })
-            }
+            Backing::Anonymous => return Err(Errno::EINVAL),
             Backing::File {
                 mappable,
                 offset,

@@ -35,7 +35,6 @@ mod range_map;
 mod remap;
 pub mod report;
 mod settings;
-pub mod shared_memory;
 mod statistics;
 pub mod user_io;
 pub mod user_ptr;

@@ -55,19 +55,6 @@ fn pinned_pages_are_copied_at_once() {
 }
 
 #[test]
-fn shared_memory_stays_shared() {
-    let parent = new_mm();
-    let mut request = anonymous(4 * PAGE, RW);
-    request.private = false;
-    let at = parent.map(&request, &NO_LIMITS).unwrap();
-    let child = parent.fork().unwrap();
-    child.write_bytes(at + PAGE, b"shared").unwrap();
-    assert_eq!(read(&parent, at + PAGE, 6), b"shared");
-    assert_eq!(parent.futex_key(at, false), child.futex_key(at, false));
-    assert_ne!(parent.futex_key(at, true), child.futex_key(at, true));
-}
-
-#[test]
 fn advice_keeps_areas_from_children() {
     let parent = new_mm();
     let at = parent.map(&anonymous(4 * PAGE, RW), &NO_LIMITS).unwrap();
