@@ -161,7 +161,8 @@ fn clear_child_tid(task: &Arc<Task>) {
 
 /// Gives back address space, files and file system context.
 fn release_resources(task: &Task) {
-    task.mm.lock().take();
+    let running = task.running.lock().take();
+    drop(running);
     finish_vfork(task);
     let files = std::mem::take(&mut *task.files.lock());
     crate::vfs::fd_table::release(task, files);

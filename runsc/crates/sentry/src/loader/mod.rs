@@ -151,7 +151,6 @@ pub fn load(loader: &Loader<'_>, resolved: &Resolved, identity: Identity) -> Res
         &limits,
     )?;
     mm.set_brk(mapped.brk);
-    mm.set_executable(resolved.file.clone());
     mm.set_layout(ExecLayout {
         code: mapped.code,
         data: mapped.data,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use locks::{Mutex, RwLock, rank};
 use memory::MemoryFile;
@@ -13,7 +13,6 @@ use super::areas::{Areas, PAGE};
 use super::pages::Active;
 use super::settings::DEFAULT_CORE_DUMP_FILTER;
 use crate::error::Result;
-use crate::kernel::user_namespace::UserNamespace;
 use crate::mm::mappable::Mappable;
 use crate::vfs::file::OpenFile;
 
@@ -128,12 +127,10 @@ pub struct AddressSpace {
     peak_resident: AtomicUsize,
     pub(super) areas: RwLock<Areas, rank::Mappings>,
     pub(super) active: RwLock<Active, rank::Active>,
-    pub(super) executable: Mutex<Option<Arc<OpenFile>>>,
     pub(super) layout: Mutex<ExecLayout>,
     pub(super) dumpable: AtomicBool,
     /// Another process has used it (`CLONE_VM` without `CLONE_THREAD`).
     shared_by_processes: AtomicBool,
-    pub(super) owner: OnceLock<Arc<UserNamespace>>,
     pub(super) huge_pages_disabled: AtomicBool,
     pub(super) core_dump_filter: AtomicU32,
 }
@@ -183,11 +180,9 @@ impl AddressSpace {
             peak_resident: AtomicUsize::new(0),
             areas: RwLock::new(areas),
             active: RwLock::new(active),
-            executable: Mutex::default(),
             layout: Mutex::default(),
             dumpable: AtomicBool::new(true),
             shared_by_processes: AtomicBool::new(false),
-            owner: OnceLock::new(),
             huge_pages_disabled: AtomicBool::new(false),
             core_dump_filter: AtomicU32::new(DEFAULT_CORE_DUMP_FILTER),
         })
@@ -252,18 +247,6 @@ impl AddressSpace {
         self.bounds.clone()
     }
 
-    /// The file that was executed (`/proc/[pid]/exe`).
-    #[must_use]
-    pub fn executable(&self) -> Option<Arc<OpenFile>> {
-        self.executable.lock().clone()
-    }
-
-    /// Sets the file that was executed.
-    pub fn set_executable(&self, file: Arc<OpenFile>) {
-        let old = self.executable.lock().replace(file);
-        drop(old);
-    }
-
     /// Where execve put things.
     #[must_use]
     pub fn layout(&self) -> ExecLayout {
@@ -286,9 +269,8 @@ impl AddressSpace {
             self.release_pages(pages);
             removed
         };
-        let executable = self.executable.lock().take();
         // Closing files may do anything: not under the locks above.
-        drop((removed, executable));
+        drop(removed);
     }
 }
 

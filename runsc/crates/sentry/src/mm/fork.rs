@@ -46,13 +46,9 @@ impl AddressSpace {
             }
         }
         drop(areas);
-        *child.executable.lock() = self.executable();
         *child.layout.lock() = self.layout();
         child.remember_stack_limit(self.stack_limit());
         child.set_dumpable(self.dumpable());
-        if let Some(owner) = self.owner() {
-            child.set_owner(owner);
-        }
         child.keep_settings_of(self);
         Ok(child)
     }

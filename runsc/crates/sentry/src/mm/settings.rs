@@ -1,10 +1,8 @@
 //! What a process sets of its address space, and its children and the programs that it executes keep.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::address_space::AddressSpace;
-use crate::kernel::user_namespace::UserNamespace;
 
 /// Private and shared anonymous memory, headers of ELF files, private huge pages (`man 5 core`).
 pub(super) const DEFAULT_CORE_DUMP_FILTER: u32 = 0x33;
@@ -16,17 +14,6 @@ impl AddressSpace {
     pub fn keep_settings_of(&self, old: &AddressSpace) {
         self.disable_huge_pages(old.huge_pages_disabled());
         self.set_core_dump_filter(old.core_dump_filter());
-    }
-
-    /// The user namespace in which its program was executed; none for one that has none yet.
-    #[must_use]
-    pub fn owner(&self) -> Option<Arc<UserNamespace>> {
-        self.owner.get().cloned()
-    }
-
-    /// Says in which user namespace its program was executed, once.
-    pub fn set_owner(&self, owner: Arc<UserNamespace>) {
-        self.owner.get_or_init(|| owner);
     }
 
     /// `/proc/[pid]/coredump_filter`: a bit for each kind of area that a core dump shall hold.
