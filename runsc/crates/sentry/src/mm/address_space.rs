@@ -14,7 +14,7 @@ use super::pages::Active;
 use super::settings::DEFAULT_CORE_DUMP_FILTER;
 use crate::error::Result;
 use crate::mm::mappable::Mappable;
-use crate::vfs::file::OpenFile;
+use crate::mm::vma::HeldFile;
 
 /// What backs a new mapping.
 #[derive(Clone, Debug)]
@@ -23,13 +23,18 @@ pub enum Backing {
     Anonymous,
     /// A file, from an offset in bytes (page-aligned).
     File {
+        /// What gives the pages.
         mappable: Arc<dyn Mappable>,
+        /// Where the mapping begins.
         offset: u64,
-        open: Option<Arc<OpenFile>>,
+        /// The open file; none for memory that has no file.
+        open: Option<HeldFile>,
     },
     /// A special area with a name of its own (`[vdso]`, `[vvar]`), pages given by the mappable.
     Special {
+        /// What gives the pages.
         mappable: Arc<dyn Mappable>,
+        /// The name, with brackets.
         name: &'static str,
     },
 }

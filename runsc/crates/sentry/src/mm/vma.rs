@@ -1,5 +1,6 @@
 //! [`Vma`]: what the application asked for at a range of addresses (`struct vm_area_struct`).
 
+use std::any::Any;
 use std::sync::Arc;
 
 use bitflags::bitflags;
@@ -7,7 +8,6 @@ use platform::Access;
 
 use super::mappable::Mappable;
 use super::range_map::Segment;
-use crate::vfs::file::OpenFile;
 
 bitflags! {
     /// Properties of an area beyond its protection (`VM_*` in Linux).
@@ -66,6 +66,9 @@ pub enum VmaName {
     Anonymous(Arc<[u8]>),
 }
 
+/// An open file that is held while it is mapped. What it is, only those know who map it.
+pub type HeldFile = Arc<dyn Any + Send + Sync>;
+
 /// The file behind an area.
 #[derive(Clone, Debug)]
 pub struct FileMapping {
@@ -74,7 +77,7 @@ pub struct FileMapping {
     /// Offset of the area's first byte.
     pub offset: u64,
     /// The open file, which stays open as long as it is mapped; none for shared anonymous memory.
-    pub file: Option<Arc<OpenFile>>,
+    pub file: Option<HeldFile>,
 }
 
 /// An area's properties; its addresses are its key in the map of areas.

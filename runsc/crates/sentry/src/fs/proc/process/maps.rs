@@ -10,6 +10,7 @@ use crate::kernel::task::Task;
 use crate::mm::AddressSpace;
 use crate::mm::report::Resident;
 use crate::mm::vma::{Vma, VmaFlags, VmaName};
+use crate::vfs::file::OpenFile;
 
 /// Column at which names start in `/proc/[pid]/maps`.
 const NAME_COLUMN: usize = 73;
@@ -117,7 +118,8 @@ fn origin(vma: &Vma, viewer: &Task) -> (u64, String, Vec<u8>) {
     let Some(file) = &vma.file else {
         return (0, none(), Vec::new());
     };
-    if let Some(open) = &file.file {
+    let open = file.file.as_ref();
+    if let Some(open) = open.and_then(|open| open.downcast_ref::<OpenFile>()) {
         let device = open.inode().file_system().device();
         let ino = open.inode().attr().map_or(0, |attr| attr.ino);
         let text = format!("{:02x}:{:02x} {ino}", device.major, device.minor);
