@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use memory::MemoryFile;
+use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
+use mm::{AddressSpace, Advice};
 use platform::{Access, Exit, Platform, PtraceConfig, ThreadState};
 use sentry::fs::shared_memory::SharedMemory;
-use sentry::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
-use sentry::mm::{AddressSpace, Advice};
 
 const PAGE: usize = 4096;
 const CODE: usize = 0x40_0000;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use abi::{Errno, PAGE_SIZE};
 use memory::MemoryFile;
+use mm::mappable::{Extent, Mappable};
+use mm::mapping_set::{Invalidate, MappingSet};
 use platform::Access;
 
 use crate::error::Result;
 use crate::fs::page_store::{PageStore, Quota};
-use crate::mm::mappable::{Extent, Mappable};
-use crate::mm::mapping_set::{Invalidate, MappingSet};
 
 /// Zeroed memory of a fixed size that several address spaces can map.
 pub struct SharedMemory {
@@ -94,11 +94,11 @@ impl Mappable for SharedMemory {
 #[cfg(test)]
 mod tests {
     use memory::MemoryFile;
+    use mm::AddressSpace;
+    use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
     use platform::{Access, Platform};
 
     use super::SharedMemory;
-    use crate::mm::AddressSpace;
-    use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 
     const PAGE: usize = 4096;
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use mm::AddressSpace;
+
 use crate::kernel::futex;
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::ptrace::{
@@ -14,7 +16,6 @@ use crate::kernel::signal::{Signal, state};
 use crate::kernel::task::{RunState, Task};
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
 use crate::kernel::wait_queue::Events;
-use crate::mm::AddressSpace;
 use crate::strace;
 
 /// `exit(2)`: this thread ends once its call returns.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use mm::AddressSpace;
+
 use crate::kernel::user_namespace::UserNamespace;
-use crate::mm::AddressSpace;
 use crate::vfs::file::OpenFile;
 
 /// What `execve(2)` has started, and forked children go on with.

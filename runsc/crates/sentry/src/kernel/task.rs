@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use locks::{Mutex, rank};
+use mm::AddressSpace;
 use platform::{Context, Interrupter, ThreadState};
 
 use crate::kernel::credentials::{Capability, Credentials};
@@ -18,7 +19,6 @@ use crate::kernel::signal::state::TaskSignals;
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
 use crate::kernel::user_count::Charge;
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::mm::AddressSpace;
 use crate::vfs::fd_table::FdTable;
 
 /// One thread of the application. Its own host thread runs it; others see it through locks.

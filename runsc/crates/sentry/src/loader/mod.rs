@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use abi::Errno;
 use memory::MemoryFile;
+use mm::AddressSpace;
+use mm::address_space::{ExecLayout, MmLimits};
 use platform::Platform;
 
 use crate::error::Result;
 use crate::kernel::limits::{Limits, Resource};
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::{ExecLayout, MmLimits};
 use crate::vfs::file::OpenFile;
 use crate::vfs::io::Sink;
 

@@ -2,6 +2,9 @@
 
 use abi::Errno;
 use abi::raw::general as nr;
+use mm::RemapRequest;
+use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
+use mm::user_ptr::UserPtr;
 use platform::Access;
 
 use crate::error::{Result, SyscallResult};
@@ -9,9 +12,6 @@ use crate::fs::shared_memory::SharedMemory;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
-use crate::mm::RemapRequest;
-use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;

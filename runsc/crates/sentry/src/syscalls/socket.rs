@@ -8,13 +8,13 @@ use abi::socket::{
     ADDRESS_MAX, AF_INET, AF_INET6, AF_MAX, AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_MAX, SOCK_RAW,
     SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK,
 };
+use mm::user_ptr::UserPtr;
 
 use super::install;
 use crate::error::{Result, SyscallResult};
 use crate::fs::anon::{self, Anonymous};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
-use crate::mm::user_ptr::UserPtr;
 use crate::socket::netlink::NetlinkSocket;
 use crate::socket::unix::UnixSocket;
 use crate::socket::{Shutdown, Socket, SocketType};

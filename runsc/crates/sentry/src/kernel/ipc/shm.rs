@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use abi::{Errno, PAGE_SIZE};
 use locks::Mutex;
+use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
+use mm::mappable::Mappable;
 use platform::Access;
 
 use super::permission::{Permission, READ, WRITE};
@@ -15,8 +17,6 @@ use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
 use crate::kernel::user_count::Charge;
-use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
-use crate::mm::mappable::Mappable;
 
 /// `SHM_DEST`: it goes with its last attachment.
 const DESTROYED: u32 = 0o1000;

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use abi::PAGE_SIZE;
+use mm::AddressSpace;
+use mm::report::Resident;
+use mm::vma::{Vma, VmaFlags, VmaName};
 use platform::Access;
 
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
-use crate::mm::report::Resident;
-use crate::mm::vma::{Vma, VmaFlags, VmaName};
 use crate::vfs::file::OpenFile;
 
 /// Column at which names start in `/proc/[pid]/maps`.

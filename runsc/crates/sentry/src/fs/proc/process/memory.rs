@@ -7,14 +7,14 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
+use mm::AddressSpace;
+use mm::address_space::ExecLayout;
 
 use super::super::alive;
 use super::{View, maps, may_inspect};
 use crate::error::Result;
 use crate::fs::synthetic::Content;
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::ExecLayout;
 
 /// The line of the vsyscall page, as Linux shows it with `vsyscall=xonly`.
 const VSYSCALL: &[u8] =

@@ -11,7 +11,7 @@ use super::address_space::AddressSpace;
 use super::areas::Areas;
 use super::pages::{Active, Pages, Source, cut};
 use super::vma::{Vma, VmaFlags};
-use crate::error::Result;
+use crate::Result;
 
 impl AddressSpace {
     /// A copy of the address space. Pages that host I/O is using are copied at once, so that what it

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::address_space::AddressSpace;
 
 /// Private and shared anonymous memory, headers of ELF files, private huge pages (`man 5 core`).
-pub(super) const DEFAULT_CORE_DUMP_FILTER: u32 = 0x33;
+pub(crate) const DEFAULT_CORE_DUMP_FILTER: u32 = 0x33;
 /// The kinds of areas that there are.
 const CORE_DUMP_KINDS: u32 = 0x1ff;
 

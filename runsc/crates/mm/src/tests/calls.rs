@@ -10,10 +10,10 @@ use platform::Access;
 use super::{
     NO_LIMITS, PAGE, RW, anonymous, fault, mapped_access, new_mm, read, request, store_faults,
 };
-use crate::mm::address_space::{Backing, MapAt, MmLimits};
-use crate::mm::mappable::{Extent, Mappable};
-use crate::mm::mapping_set::{Invalidate, MappingSet};
-use crate::mm::{Advice, RemapRequest};
+use crate::address_space::{Backing, MapAt, MmLimits};
+use crate::mappable::{Extent, Mappable};
+use crate::mapping_set::{Invalidate, MappingSet};
+use crate::{Advice, RemapRequest};
 
 #[test]
 fn fixed_mappings_replace_and_noreplace_refuses() {
@@ -264,7 +264,7 @@ fn mapping_of(
     len: usize,
     access: Access,
     private: bool,
-) -> crate::mm::address_space::MapRequest {
+) -> crate::address_space::MapRequest {
     let mut request = anonymous(len, access);
     request.private = private;
     request.backing = Backing::File {

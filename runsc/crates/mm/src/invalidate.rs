@@ -8,7 +8,7 @@ use super::vma::VmaFlags;
 
 impl AddressSpace {
     /// Drops the pages of a file at `offsets`; leaves the registry if nothing of the file is mapped.
-    pub(super) fn invalidate(&self, set: &MappingSet, offsets: &Range<u64>, what: Invalidate) {
+    pub(crate) fn invalidate(&self, set: &MappingSet, offsets: &Range<u64>, what: Invalidate) {
         let areas = self.areas.read();
         if !areas.maps(set) {
             set.forget(self.me());
@@ -34,17 +34,17 @@ impl AddressSpace {
     }
 
     /// Begins again with nothing mapped in the host, after [`platform::Exit::MappingFailed`].
-    pub(crate) fn start_over(&self) {
+    pub fn start_over(&self) {
         self.unmap_everything(&mut self.active.write());
     }
 
     /// Whether any area maps the file of this registry.
-    pub(super) fn maps_file(&self, set: &MappingSet) -> bool {
+    pub(crate) fn maps_file(&self, set: &MappingSet) -> bool {
         self.areas.read().maps(set)
     }
 
     /// Whether an area maps the file of this registry shared and may be made writable.
-    pub(super) fn maps_file_writable(&self, set: &MappingSet) -> bool {
+    pub(crate) fn maps_file_writable(&self, set: &MappingSet) -> bool {
         let writable = VmaFlags::SHARED | VmaFlags::MAY_WRITE;
         self.areas
             .read()

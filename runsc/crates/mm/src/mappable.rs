@@ -7,8 +7,8 @@ use std::sync::Arc;
 use memory::{FrameRange, HostFile};
 use platform::Access;
 
-use crate::error::Result;
-use crate::mm::mapping_set::MappingSet;
+use crate::Result;
+use crate::mapping_set::MappingSet;
 
 /// Where the bytes of a part of a mappable object are.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use abi::Errno;
 use platform::Access;
 
 use super::{NO_LIMITS, PAGE, RW, anonymous, new_mm, read};
-use crate::mm::AddressSpace;
-use crate::mm::address_space::FutexKey;
-use crate::mm::user_io::UserIo;
+use crate::AddressSpace;
+use crate::address_space::FutexKey;
+use crate::user_io::UserIo;
 
 /// Two pages, nothing behind them.
 fn two_pages(mm: &AddressSpace) -> usize {

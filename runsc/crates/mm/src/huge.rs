@@ -14,7 +14,7 @@ use super::vma::{Vma, VmaFlags};
 
 impl AddressSpace {
     /// Makes a whole huge page around an address, if the area may have one and nothing is in the way; whether it did.
-    pub(super) fn populate_huge(
+    pub(crate) fn populate_huge(
         &self,
         active: &mut Active,
         vma: &Vma,

@@ -9,7 +9,7 @@ use super::address_space::AddressSpace;
 use super::areas::checked_range;
 use super::pages::{Active, Pages};
 use super::vma::VmaFlags;
-use crate::error::Result;
+use crate::Result;
 
 /// Most runs that are mapped anew at once when a range may be used for more than before.
 const RAISED_RUNS: usize = 4;
@@ -84,7 +84,7 @@ impl AddressSpace {
     }
 
     /// Brings active pages in line with what their area now allows.
-    pub(super) fn change_access(&self, active: &mut Active, range: Range<usize>, access: Access) {
+    pub(crate) fn change_access(&self, active: &mut Active, range: Range<usize>, access: Access) {
         active.pages.update(range.clone(), |_, pages| {
             pages.access = access & pages.limit;
         });
@@ -108,7 +108,7 @@ impl AddressSpace {
     }
 
     /// Takes from the platform what pages in `range` no longer allow, with one call per stretch.
-    pub(super) fn lower(&self, active: &mut Active, range: Range<usize>) {
+    pub(crate) fn lower(&self, active: &mut Active, range: Range<usize>) {
         let mut stretches: Vec<(Range<usize>, Access)> = Vec::new();
         for (run, pages) in active.pages.overlapping(range.clone()) {
             if pages.access.contains(pages.mapped) {

@@ -28,7 +28,7 @@ pub struct MappingSet {
 
 impl MappingSet {
     /// Notes that an address space maps the file; called under its *mm mappings* lock.
-    pub(super) fn register(&self, mm: &Weak<AddressSpace>) {
+    pub(crate) fn register(&self, mm: &Weak<AddressSpace>) {
         let mut spaces = self.spaces.lock();
         if !spaces.iter().any(|known| known.ptr_eq(mm)) {
             spaces.retain(|known| known.strong_count() > 0);
@@ -51,7 +51,7 @@ impl MappingSet {
     }
 
     /// Notes that an address space no longer maps the file; called under its *mm mappings* lock.
-    pub(super) fn forget(&self, mm: &Weak<AddressSpace>) {
+    pub(crate) fn forget(&self, mm: &Weak<AddressSpace>) {
         self.spaces.lock().retain(|known| !known.ptr_eq(mm));
     }
 

@@ -14,7 +14,7 @@ use super::range_map::{RangeMap, Segment};
 
 /// Where the bytes of a run of pages are.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// In the memory file from this offset on; the run owns one reference on the frames.
     Memory(u64),
     /// In a host file from this offset on.
@@ -23,7 +23,7 @@ pub(super) enum Source {
 
 impl Source {
     /// The source of what is `delta` bytes further on.
-    pub(super) fn advance(&self, delta: usize) -> Source {
+    pub(crate) fn advance(&self, delta: usize) -> Source {
         match self {
             Source::Memory(offset) => Source::Memory(offset.saturating_add(delta as u64)),
             Source::Host(file, offset) => {
@@ -33,7 +33,7 @@ impl Source {
     }
 
     /// The frames of `len` bytes (page-aligned) from here on, if they are in the memory file.
-    pub(super) fn frames(&self, len: usize) -> Option<FrameRange> {
+    pub(crate) fn frames(&self, len: usize) -> Option<FrameRange> {
         match self {
             Source::Memory(offset) => FrameRange::new(*offset, offset.checked_add(len as u64)?),
             Source::Host(..) => None,
@@ -55,23 +55,23 @@ impl Source {
 
 /// A run of pages of one source.
 #[derive(Clone, Debug)]
-pub(super) struct Pages {
+pub(crate) struct Pages {
     /// Where they are.
-    pub(super) source: Source,
+    pub(crate) source: Source,
     /// What the application may do with them as they are: what the area allows, less than that where
     /// a fault has to do something first.
-    pub(super) access: Access,
+    pub(crate) access: Access,
     /// What they allow whatever the area says: no stores if they are to be copied first.
-    pub(super) limit: Access,
+    pub(crate) limit: Access,
     /// They belong to this address space alone or to it and its forks: private memory, not a file's.
-    pub(super) owned: bool,
+    pub(crate) owned: bool,
     /// What the platform has mapped; empty if nothing.
-    pub(super) mapped: Access,
+    pub(crate) mapped: Access,
 }
 
 impl Pages {
     /// Fresh frames of the address space's own.
-    pub(super) fn owned(frames: FrameRange, access: Access) -> Pages {
+    pub(crate) fn owned(frames: FrameRange, access: Access) -> Pages {
         Pages {
             source: Source::Memory(frames.start()),
             access,
@@ -101,20 +101,20 @@ impl Segment for Pages {
 
 /// All active pages of an address space.
 #[derive(Debug, Default)]
-pub(super) struct Active {
-    pub(super) pages: RangeMap<Pages>,
+pub(crate) struct Active {
+    pub(crate) pages: RangeMap<Pages>,
 }
 
 impl Active {
     /// Whether the platform has anything mapped in `range`.
-    pub(super) fn is_mapped(&self, range: Range<usize>) -> bool {
+    pub(crate) fn is_mapped(&self, range: Range<usize>) -> bool {
         self.pages
             .overlapping(range)
             .any(|(_, pages)| !pages.mapped.is_empty())
     }
 
     /// The gap around an address that has no pages, within `bounds`.
-    pub(super) fn gap_around(&self, address: usize, bounds: Range<usize>) -> Range<usize> {
+    pub(crate) fn gap_around(&self, address: usize, bounds: Range<usize>) -> Range<usize> {
         let low = self
             .pages
             .before(address)
@@ -127,14 +127,14 @@ impl Active {
     }
 
     /// Forgets everything that the platform has mapped.
-    pub(super) fn forget_mapped(&mut self) {
+    pub(crate) fn forget_mapped(&mut self) {
         self.pages
             .update(0..usize::MAX, |_, pages| pages.mapped = Access::empty());
     }
 }
 
 /// The part of the run that covers `range` which lies in `part`: its source there.
-pub(super) fn cut(
+pub(crate) fn cut(
     range: &Range<usize>,
     pages: &Pages,
     part: Range<usize>,
@@ -146,7 +146,7 @@ pub(super) fn cut(
 
 /// Whether `have` allows `need`. As on the processor, whatever can be stored to or executed can be
 /// loaded from.
-pub(super) fn allows(have: Access, need: Access) -> bool {
+pub(crate) fn allows(have: Access, need: Access) -> bool {
     let have = if have.is_empty() {
         have
     } else {

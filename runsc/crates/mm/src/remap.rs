@@ -9,7 +9,7 @@ use super::address_space::{AddressSpace, MmLimits};
 use super::areas::{Areas, PAGE, page_up};
 use super::map::check_limits;
 use super::vma::{Vma, VmaFlags};
-use crate::error::Result;
+use crate::Result;
 
 /// A request for `mremap(2)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,11 +17,11 @@ use super::pages::{Active, Pages, Source, allows};
 use super::vma::{Vma, VmaFlags};
 
 /// Unit in which zeroed pages are made.
-pub(super) const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 /// Longest run that one fault makes of zeroed pages.
 const MOST_AT_ONCE: usize = 1 << 20;
 /// Areas up to this size are packed in the memory file and made in one go.
-pub(super) const SMALL_AREA: usize = 256 << 10;
+pub(crate) const SMALL_AREA: usize = 256 << 10;
 /// Areas up to this size are taken to be touched from end to end.
 const TOUCHED_WHOLE: usize = 32 << 10;
 /// How far around a fault further runs are mapped, and how many.
@@ -44,7 +44,7 @@ const SI_KERNEL: i32 = 0x80;
 
 /// Why a page can't be had.
 #[derive(Clone, Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// No area is there.
     Unmapped,
     /// The area does not allow it.
@@ -59,15 +59,15 @@ pub(super) enum Refusal {
 
 /// A part of a host file that is not in the host's page cache.
 #[derive(Clone, Debug)]
-pub(super) struct ColdPart {
-    pub(super) file: Arc<HostFile>,
-    pub(super) offset: u64,
-    pub(super) len: usize,
+pub(crate) struct ColdPart {
+    pub(crate) file: Arc<HostFile>,
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
 }
 
 impl ColdPart {
     /// Has the host read it; no lock may be held.
-    pub(super) fn warm_up(&self) {
+    pub(crate) fn warm_up(&self) {
         let mut scratch = vec![0; self.len.min(CHUNK * 4)];
         // A failure shows when the page is made.
         let _ = rustix::io::pread(&*self.file, &mut scratch, self.offset);
@@ -85,7 +85,7 @@ impl From<Refusal> for Errno {
 
 /// What happens when the host has to read from its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Disk {
+pub(crate) enum Disk {
     /// [`Refusal::Cold`]
     Refuse,
     /// It is waited for: the second time, lest someone evicts the page again and again.
@@ -94,22 +94,22 @@ pub(super) enum Disk {
 
 /// A request for a page.
 #[derive(Clone, Debug)]
-pub(super) struct PageRequest {
+pub(crate) struct PageRequest {
     /// Where.
-    pub(super) address: usize,
+    pub(crate) address: usize,
     /// What for.
-    pub(super) need: Access,
+    pub(crate) need: Access,
     /// Up to where more of the same will be needed.
-    pub(super) upto: usize,
+    pub(crate) upto: usize,
     /// The access may have been a store: private pages are made writable at once.
-    pub(super) perhaps_store: bool,
+    pub(crate) perhaps_store: bool,
     /// Whether to wait for the host's disk, rather than say that it is needed.
-    pub(super) disk: Disk,
+    pub(crate) disk: Disk,
 }
 
 impl PageRequest {
     /// The page at an address.
-    pub(super) fn at(address: usize, need: Access) -> PageRequest {
+    pub(crate) fn at(address: usize, need: Access) -> PageRequest {
         PageRequest {
             address,
             need,
@@ -154,7 +154,7 @@ impl AddressSpace {
 
     /// Does what needs memory, again and again as long as there is none and room can be made for it.
     /// No lock may be held.
-    pub(super) fn with_room<T>(
+    pub(crate) fn with_room<T>(
         &self,
         mut attempt: impl FnMut() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
@@ -206,7 +206,7 @@ impl AddressSpace {
     }
 
     /// Extends the stack whose area begins above `address` down to it.
-    pub(super) fn grow_stack(&self, address: usize, stack_limit: u64) -> Result<(), Refusal> {
+    pub(crate) fn grow_stack(&self, address: usize, stack_limit: u64) -> Result<(), Refusal> {
         let mut areas = self.areas.write();
         if areas.vmas.at(address).is_some() {
             return Ok(());
@@ -235,7 +235,7 @@ impl AddressSpace {
 
     /// Makes the page at `want.address`, and what is sensible around it, allow `want.need`, and has
     /// the platform map it.
-    pub(super) fn provide(
+    pub(crate) fn provide(
         &self,
         areas: &Areas,
         active: &mut Active,
@@ -246,7 +246,7 @@ impl AddressSpace {
     }
 
     /// As [`provide`](Self::provide) in an area that is known.
-    pub(super) fn provide_in(
+    pub(crate) fn provide_in(
         &self,
         areas: &Areas,
         active: &mut Active,
@@ -326,7 +326,7 @@ impl AddressSpace {
     }
 
     /// Frames for `window`, or if there is no memory for it, for the page that is needed.
-    pub(super) fn allocate(
+    pub(crate) fn allocate(
         &self,
         window: Range<usize>,
         page: usize,
@@ -377,7 +377,7 @@ impl AddressSpace {
 
     /// Has the platform map the pages in `range` with the access they allow now. `resident`: their
     /// content exists or soon will, so the host may fill in its page tables at once.
-    pub(super) fn realise(
+    pub(crate) fn realise(
         &self,
         active: &mut Active,
         range: Range<usize>,
@@ -450,7 +450,7 @@ impl AddressSpace {
 
     /// Makes all pages of `range` that areas allow, as far as there is memory; for `MAP_POPULATE`,
     /// mlock and `MADV_POPULATE`.
-    pub(super) fn provide_all(
+    pub(crate) fn provide_all(
         &self,
         areas: &Areas,
         active: &mut Active,
@@ -540,7 +540,7 @@ fn is_program_data(areas: &Areas, area: &Range<usize>, vma: &Vma) -> bool {
 }
 
 /// The part of `gap` to make for `request`: whole blocks of `unit` bytes as far as possible.
-pub(super) fn window(gap: &Range<usize>, request: &PageRequest, unit: usize) -> Range<usize> {
+pub(crate) fn window(gap: &Range<usize>, request: &PageRequest, unit: usize) -> Range<usize> {
     let start = request.address & !(unit - 1);
     let wanted_end = request
         .upto
@@ -551,7 +551,7 @@ pub(super) fn window(gap: &Range<usize>, request: &PageRequest, unit: usize) -> 
 }
 
 /// Where in the memory file the frames of `window` are best: next to those of its neighbours.
-pub(super) fn placement(active: &Active, window: &Range<usize>, small: bool) -> Placement {
+pub(crate) fn placement(active: &Active, window: &Range<usize>, small: bool) -> Placement {
     let owned_offset = |pages: &Pages| match pages.source {
         Source::Memory(offset) if pages.owned => Some(offset),
         _ => None,

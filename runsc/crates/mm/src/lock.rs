@@ -6,7 +6,7 @@ use super::address_space::{AddressSpace, MmLimits};
 use super::areas::{PAGE, page_down, page_up};
 use super::map::populate_access;
 use super::vma::VmaFlags;
-use crate::error::Result;
+use crate::Result;
 
 impl AddressSpace {
     /// Counts a range as locked and makes its pages, unless `on_fault` (`MLOCK_ONFAULT`).

@@ -10,7 +10,7 @@ use super::address_space::AddressSpace;
 use super::fault::PageRequest;
 use super::pages::Pages;
 use super::vma::Vma;
-use crate::error::Result;
+use crate::Result;
 
 impl AddressSpace {
     /// Copies bytes in whatever the protection; returns how many.

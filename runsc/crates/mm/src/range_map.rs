@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A value that belongs to a range and follows it when the range is cut or joined.
-pub(super) trait Segment: Clone {
+pub(crate) trait Segment: Clone {
     /// The value of what begins `at` bytes behind the start; `self` stays with what is before.
     fn split_off(&mut self, at: usize) -> Self;
 
@@ -14,7 +14,7 @@ pub(super) trait Segment: Clone {
 
 /// Disjoint, non-empty ranges in order.
 #[derive(Clone, Debug)]
-pub(super) struct RangeMap<V> {
+pub(crate) struct RangeMap<V> {
     by_start: BTreeMap<usize, (usize, V)>,
 }
 
@@ -28,37 +28,37 @@ impl<V> Default for RangeMap<V> {
 
 impl<V: Segment> RangeMap<V> {
     /// How many ranges there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.by_start.len()
     }
 
     /// The range that holds an address.
-    pub(super) fn at(&self, address: usize) -> Option<(Range<usize>, &V)> {
+    pub(crate) fn at(&self, address: usize) -> Option<(Range<usize>, &V)> {
         let (&start, &(end, ref value)) = self.by_start.range(..=address).next_back()?;
         (address < end).then_some((start..end, value))
     }
 
     /// The last range that ends at or below an address.
-    pub(super) fn before(&self, address: usize) -> Option<(Range<usize>, &V)> {
+    pub(crate) fn before(&self, address: usize) -> Option<(Range<usize>, &V)> {
         let (&start, &(end, ref value)) = self.by_start.range(..address).next_back()?;
         (end <= address).then_some((start..end, value))
     }
 
     /// The first range that starts at or above an address.
-    pub(super) fn after(&self, address: usize) -> Option<(Range<usize>, &V)> {
+    pub(crate) fn after(&self, address: usize) -> Option<(Range<usize>, &V)> {
         let (&start, &(end, ref value)) = self.by_start.range(address..).next()?;
         Some((start..end, value))
     }
 
     /// All ranges in order.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Range<usize>, &V)> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (Range<usize>, &V)> {
         self.by_start
             .iter()
             .map(|(&start, &(end, ref value))| (start..end, value))
     }
 
     /// The ranges that have something in common with `range`, uncut.
-    pub(super) fn overlapping(
+    pub(crate) fn overlapping(
         &self,
         range: Range<usize>,
     ) -> impl Iterator<Item = (Range<usize>, &V)> {
@@ -73,7 +73,7 @@ impl<V: Segment> RangeMap<V> {
     }
 
     /// What lies in `range` and in no range of the map.
-    pub(super) fn gaps(&self, range: Range<usize>) -> Vec<Range<usize>> {
+    pub(crate) fn gaps(&self, range: Range<usize>) -> Vec<Range<usize>> {
         let mut gaps = Vec::new();
         let mut at = range.start;
         for (found, _) in self.overlapping(range.clone()) {
@@ -89,12 +89,12 @@ impl<V: Segment> RangeMap<V> {
     }
 
     /// Whether nothing is in `range`.
-    pub(super) fn is_free(&self, range: Range<usize>) -> bool {
+    pub(crate) fn is_free(&self, range: Range<usize>) -> bool {
         self.overlapping(range).next().is_none()
     }
 
     /// Adds a range that is free, and joins it with its neighbours where they continue each other.
-    pub(super) fn insert(&mut self, range: Range<usize>, value: V) {
+    pub(crate) fn insert(&mut self, range: Range<usize>, value: V) {
         if range.is_empty() {
             return;
         }
@@ -105,7 +105,7 @@ impl<V: Segment> RangeMap<V> {
     }
 
     /// Takes out what lies in `range`, cutting ranges at its ends.
-    pub(super) fn remove(&mut self, range: Range<usize>) -> Vec<(Range<usize>, V)> {
+    pub(crate) fn remove(&mut self, range: Range<usize>) -> Vec<(Range<usize>, V)> {
         if range.is_empty() || self.is_free(range.clone()) {
             return Vec::new();
         }
@@ -125,7 +125,7 @@ impl<V: Segment> RangeMap<V> {
     }
 
     /// Changes the values in `range`, cutting ranges at its ends and joining them afterwards.
-    pub(super) fn update(
+    pub(crate) fn update(
         &mut self,
         range: Range<usize>,
         mut change: impl FnMut(Range<usize>, &mut V),
@@ -148,7 +148,7 @@ impl<V: Segment> RangeMap<V> {
 
     /// The highest free range of `len` bytes within `bounds` that starts at a multiple of `align` and
     /// ends `guard` bytes before the next range.
-    pub(super) fn highest_gap(
+    pub(crate) fn highest_gap(
         &self,
         bounds: Range<usize>,
         len: usize,
@@ -174,7 +174,7 @@ impl<V: Segment> RangeMap<V> {
 
     /// The lowest free range of `len` bytes within `bounds` that starts at a multiple of `align` and
     /// ends `guard` bytes before the next range.
-    pub(super) fn lowest_gap(
+    pub(crate) fn lowest_gap(
         &self,
         bounds: Range<usize>,
         len: usize,

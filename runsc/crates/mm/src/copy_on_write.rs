@@ -20,7 +20,7 @@ const COPY_CHUNK: usize = 16 << 10;
 
 impl AddressSpace {
     /// Makes pages of a file where there are none, as the file has them.
-    pub(super) fn populate_file(
+    pub(crate) fn populate_file(
         &self,
         active: &mut Active,
         area: &Range<usize>,
@@ -75,7 +75,7 @@ impl AddressSpace {
     }
 
     /// Makes private copies of a file's pages where there are none yet.
-    pub(super) fn populate_copy(
+    pub(crate) fn populate_copy(
         &self,
         active: &mut Active,
         area: &Range<usize>,
@@ -112,7 +112,7 @@ impl AddressSpace {
 
     /// Makes the page at `want.address` of a private area writable: in place if nobody else has it,
     /// else as a copy.
-    pub(super) fn break_sharing(
+    pub(crate) fn break_sharing(
         &self,
         active: &mut Active,
         area: &Range<usize>,
@@ -279,7 +279,7 @@ impl AddressSpace {
     }
 
     /// A store to a shared mapping whose pages were obtained for loads only.
-    pub(super) fn obtain_for_stores(
+    pub(crate) fn obtain_for_stores(
         &self,
         active: &mut Active,
         area: &Range<usize>,
@@ -300,7 +300,7 @@ impl AddressSpace {
     }
 
     /// Drops the references that removed pages had.
-    pub(super) fn release_pages(&self, pages: Vec<(Range<usize>, Pages)>) {
+    pub(crate) fn release_pages(&self, pages: Vec<(Range<usize>, Pages)>) {
         for (range, pages) in pages {
             if let Some(frames) = pages.source.frames(range.len()) {
                 self.release_frames(frames);
@@ -308,14 +308,14 @@ impl AddressSpace {
         }
     }
 
-    pub(super) fn release_frames(&self, frames: FrameRange) {
+    pub(crate) fn release_frames(&self, frames: FrameRange) {
         if !frames.is_empty() {
             self.memory.release(frames);
         }
     }
 
     /// Takes a range away from the platform; on return no application code can use it.
-    pub(super) fn unmap_from_space(&self, active: &mut Active, range: Range<usize>) {
+    pub(crate) fn unmap_from_space(&self, active: &mut Active, range: Range<usize>) {
         let range = range.start.max(self.bounds.start)..range.end.min(self.bounds.end);
         if range.is_empty() {
             return;
@@ -333,7 +333,7 @@ impl AddressSpace {
     }
 
     /// Takes everything away from the platform.
-    pub(super) fn unmap_everything(&self, active: &mut Active) {
+    pub(crate) fn unmap_everything(&self, active: &mut Active) {
         match self.space.unmap(self.bounds.clone()) {
             Ok(()) | Err(Errno::ESRCH) => active.forget_mapped(),
             // Going on would let the application keep pages that are about to be someone else's.

@@ -7,44 +7,44 @@ use abi::Errno;
 use super::mapping_set::MappingSet;
 use super::range_map::RangeMap;
 use super::vma::{Vma, VmaFlags};
-use crate::error::Result;
+use crate::Result;
 
 /// Bytes in a page.
-pub(super) const PAGE: usize = abi::PAGE_SIZE;
+pub(crate) const PAGE: usize = abi::PAGE_SIZE;
 /// Most areas of an address space (`vm.max_map_count`).
 const MAX_AREAS: usize = 65530;
 /// What stays free below a stack that grows (`stack_guard_gap`, 256 pages).
-pub(super) const GUARD_GAP: usize = 256 * PAGE;
+pub(crate) const GUARD_GAP: usize = 256 * PAGE;
 
 /// Everything that the *mm mappings* lock protects.
 #[derive(Debug, Default)]
-pub(super) struct Areas {
-    pub(super) vmas: RangeMap<Vma>,
+pub(crate) struct Areas {
+    pub(crate) vmas: RangeMap<Vma>,
     /// Where the heap starts, and the current break.
-    pub(super) brk: Range<usize>,
+    pub(crate) brk: Range<usize>,
     /// New mappings are placed below this address.
-    pub(super) mmap_base: usize,
+    pub(crate) mmap_base: usize,
     /// Lowest and highest address that can be mapped.
-    pub(super) bounds: Range<usize>,
+    pub(crate) bounds: Range<usize>,
     /// `mlockall(MCL_FUTURE)` is in force.
-    pub(super) lock_future: bool,
+    pub(crate) lock_future: bool,
     /// All bytes, those of data, those that are locked.
-    pub(super) total: usize,
-    pub(super) peak_total: usize,
-    pub(super) data: usize,
-    pub(super) locked: usize,
+    pub(crate) total: usize,
+    pub(crate) peak_total: usize,
+    pub(crate) data: usize,
+    pub(crate) locked: usize,
 }
 
 impl Areas {
     /// Adds an area where nothing is.
-    pub(super) fn add(&mut self, range: Range<usize>, vma: Vma) {
+    pub(crate) fn add(&mut self, range: Range<usize>, vma: Vma) {
         self.count(&range, &vma, usize::wrapping_add);
         self.peak_total = self.peak_total.max(self.total);
         self.vmas.insert(range, vma);
     }
 
     /// Removes what lies in `range`.
-    pub(super) fn cut(&mut self, range: Range<usize>) -> Vec<(Range<usize>, Vma)> {
+    pub(crate) fn cut(&mut self, range: Range<usize>) -> Vec<(Range<usize>, Vma)> {
         let removed = self.vmas.remove(range);
         for (range, vma) in &removed {
             self.count(range, vma, usize::wrapping_sub);
@@ -53,7 +53,7 @@ impl Areas {
     }
 
     /// Changes what lies in `range`.
-    pub(super) fn change(&mut self, range: Range<usize>, change: impl Fn(&mut Vma)) {
+    pub(crate) fn change(&mut self, range: Range<usize>, change: impl Fn(&mut Vma)) {
         for (range, mut vma) in self.cut(range) {
             change(&mut vma);
             self.add(range, vma);
@@ -72,7 +72,7 @@ impl Areas {
     }
 
     /// Bytes of areas that lie in `range`.
-    pub(super) fn bytes_in(&self, range: Range<usize>) -> usize {
+    pub(crate) fn bytes_in(&self, range: Range<usize>) -> usize {
         self.vmas
             .overlapping(range.clone())
             .map(|(found, _)| found.end.min(range.end) - found.start.max(range.start))
@@ -80,7 +80,7 @@ impl Areas {
     }
 
     /// ENOMEM if `more` further areas are too many.
-    pub(super) fn room_for(&self, more: usize) -> Result<()> {
+    pub(crate) fn room_for(&self, more: usize) -> Result<()> {
         if self.vmas.len() + more > MAX_AREAS {
             Err(Errno::ENOMEM)
         } else {
@@ -89,12 +89,12 @@ impl Areas {
     }
 
     /// Whether all of `range` is covered by areas.
-    pub(super) fn covers(&self, range: Range<usize>) -> bool {
+    pub(crate) fn covers(&self, range: Range<usize>) -> bool {
         self.vmas.gaps(range).is_empty()
     }
 
     /// Whether a new mapping can be at `range`.
-    pub(super) fn is_usable(&self, range: &Range<usize>) -> bool {
+    pub(crate) fn is_usable(&self, range: &Range<usize>) -> bool {
         if range.start < self.bounds.start
             || range.end > self.bounds.end
             || !self.vmas.is_free(range.clone())
@@ -108,7 +108,7 @@ impl Areas {
     }
 
     /// A free place for `len` bytes: top down below the mmap base, else bottom up above it.
-    pub(super) fn find_gap(&self, len: usize, align: usize) -> Result<usize> {
+    pub(crate) fn find_gap(&self, len: usize, align: usize) -> Result<usize> {
         let below = self.bounds.start..self.mmap_base;
         let above = self.mmap_base..self.bounds.end;
         self.vmas
@@ -118,14 +118,14 @@ impl Areas {
     }
 
     /// The lowest free place for `len` bytes within `bounds`.
-    pub(super) fn find_low_gap(&self, len: usize, bounds: Range<usize>) -> Result<usize> {
+    pub(crate) fn find_low_gap(&self, len: usize, bounds: Range<usize>) -> Result<usize> {
         self.vmas
             .lowest_gap(bounds, len, PAGE, guard_below)
             .ok_or(Errno::ENOMEM)
     }
 
     /// The parts of areas that map the file of this registry at `offsets`.
-    pub(super) fn mapping(&self, set: &MappingSet, offsets: &Range<u64>) -> Vec<Range<usize>> {
+    pub(crate) fn mapping(&self, set: &MappingSet, offsets: &Range<u64>) -> Vec<Range<usize>> {
         let part = |(range, vma): (Range<usize>, &Vma)| {
             let file = vma.file.as_ref()?;
             if !file
@@ -147,19 +147,19 @@ impl Areas {
     }
 
     /// Whether any area maps the file of this registry.
-    pub(super) fn maps(&self, set: &MappingSet) -> bool {
+    pub(crate) fn maps(&self, set: &MappingSet) -> bool {
         self.vmas.iter().any(|(_, vma)| maps(vma, set))
     }
 }
 
 /// Whether an area maps the file of this registry.
-pub(super) fn maps(vma: &Vma, set: &MappingSet) -> bool {
+pub(crate) fn maps(vma: &Vma, set: &MappingSet) -> bool {
     let registry = vma.file.as_ref().and_then(|file| file.mappable.mappings());
     registry.is_some_and(|other| std::ptr::eq(other, set))
 }
 
 /// How much stays free below an area.
-pub(super) fn guard_below(vma: &Vma) -> usize {
+pub(crate) fn guard_below(vma: &Vma) -> usize {
     if vma.flags.contains(VmaFlags::GROWS_DOWN) {
         GUARD_GAP
     } else {
@@ -168,18 +168,18 @@ pub(super) fn guard_below(vma: &Vma) -> usize {
 }
 
 /// `len` rounded up to pages; nothing if that is beyond any address space.
-pub(super) fn page_up(len: usize) -> Option<usize> {
+pub(crate) fn page_up(len: usize) -> Option<usize> {
     len.checked_next_multiple_of(PAGE)
 }
 
 /// `address` rounded down to pages.
-pub(super) const fn page_down(address: usize) -> usize {
+pub(crate) const fn page_down(address: usize) -> usize {
     address & !(PAGE - 1)
 }
 
 /// The page-aligned range of `len` bytes at a page-aligned address; EINVAL, or `beyond` if it does not
 /// fit into the address space.
-pub(super) fn checked_range(address: usize, len: usize, beyond: Errno) -> Result<Range<usize>> {
+pub(crate) fn checked_range(address: usize, len: usize, beyond: Errno) -> Result<Range<usize>> {
     if !address.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }

@@ -7,7 +7,7 @@ use memory::HUGE_PAGE;
 
 use super::address_space::{Backing, MapAt, MapRequest};
 use super::areas::{Areas, PAGE, page_down};
-use crate::error::Result;
+use crate::Result;
 
 /// Addresses below can't be mapped (`vm.mmap_min_addr`).
 const LOWEST: usize = 64 << 10;
@@ -15,7 +15,7 @@ const LOWEST: usize = 64 << 10;
 const LOW: Range<usize> = 0x4000_0000..0x8000_0000;
 
 /// Where a mapping of `len` bytes, a multiple of pages, goes.
-pub(super) fn place(areas: &Areas, request: &MapRequest, len: usize) -> Result<usize> {
+pub(crate) fn place(areas: &Areas, request: &MapRequest, len: usize) -> Result<usize> {
     match request.at {
         MapAt::Fixed(start) => fixed(areas, start, len),
         MapAt::FixedNoReplace(start) => {

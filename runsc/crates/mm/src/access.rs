@@ -15,7 +15,7 @@ use super::areas::{PAGE, page_down};
 use super::fault::{Disk, PageRequest, Refusal};
 use super::pages::{Active, Pages, Source, allows, cut};
 use super::vma::VmaFlags;
-use crate::error::Result;
+use crate::Result;
 
 impl AddressSpace {
     /// Copies bytes in.
@@ -221,7 +221,7 @@ impl AddressSpace {
 
     /// Calls `visit` with the bytes of user memory, run by run, and how many came before; makes pages as
     /// needed. Returns how many bytes were done before one could not be had, or `visit` did less than all.
-    pub(super) fn visit(
+    pub(crate) fn visit(
         &self,
         address: usize,
         len: usize,
@@ -234,7 +234,7 @@ impl AddressSpace {
     }
 
     /// As [`visit`](Self::visit), where `usable` tells which pages will do and `make` makes others.
-    pub(super) fn visit_with(
+    pub(crate) fn visit_with(
         &self,
         address: usize,
         len: usize,
@@ -323,7 +323,7 @@ impl AddressSpace {
     }
 
     /// Makes the first page of `range` present, and more of it where that is easy.
-    pub(super) fn make_present(&self, range: Range<usize>, need: Access) -> Result<()> {
+    pub(crate) fn make_present(&self, range: Range<usize>, need: Access) -> Result<()> {
         Ok(self.with_room(|| self.try_present(range.clone(), need))?)
     }
 
@@ -355,7 +355,7 @@ impl AddressSpace {
 }
 
 /// What a window of a host file has to allow.
-pub(super) fn window_access(need: Access) -> WindowAccess {
+pub(crate) fn window_access(need: Access) -> WindowAccess {
     if need.contains(Access::WRITE) {
         WindowAccess::ReadWrite
     } else {
@@ -364,7 +364,7 @@ pub(super) fn window_access(need: Access) -> WindowAccess {
 }
 
 /// The frames that hold `part` of a run in the memory file, and where in them it starts.
-pub(super) fn frames_of(
+pub(crate) fn frames_of(
     run: &Range<usize>,
     pages: &Pages,
     part: &Range<usize>,

@@ -47,14 +47,14 @@ impl<T> UserPtr<T> {
 
 impl<T: zerocopy::FromBytes> UserPtr<T> {
     /// Copies the value in; EFAULT.
-    pub fn read(self, mm: &crate::mm::AddressSpace) -> crate::Result<T> {
+    pub fn read(self, mm: &crate::AddressSpace) -> crate::Result<T> {
         mm.read_value(self.address)
     }
 }
 
 impl<T: zerocopy::IntoBytes + zerocopy::Immutable> UserPtr<T> {
     /// Copies the value out; EFAULT.
-    pub fn write(self, mm: &crate::mm::AddressSpace, value: &T) -> crate::Result<()> {
+    pub fn write(self, mm: &crate::AddressSpace, value: &T) -> crate::Result<()> {
         mm.write_value(self.address, value)
     }
 }
@@ -64,7 +64,7 @@ impl<T: zerocopy::IntoBytes + zerocopy::Immutable> UserPtr<T> {
     ///
     /// # Errors
     /// EFAULT
-    pub fn write_array(self, mm: &crate::mm::AddressSpace, values: &[T]) -> crate::Result<()> {
+    pub fn write_array(self, mm: &crate::AddressSpace, values: &[T]) -> crate::Result<()> {
         mm.write_bytes(self.address, zerocopy::IntoBytes::as_bytes(values))
     }
 }
@@ -82,7 +82,7 @@ impl<T> UserPtr<T> {
 
 impl UserPtr<u8> {
     /// Copies as many bytes in as `buffer` has; EFAULT.
-    pub fn read_bytes(self, mm: &crate::mm::AddressSpace, buffer: &mut [u8]) -> crate::Result<()> {
+    pub fn read_bytes(self, mm: &crate::AddressSpace, buffer: &mut [u8]) -> crate::Result<()> {
         mm.read_bytes(self.address, buffer)
     }
 }

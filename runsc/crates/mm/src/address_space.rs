@@ -12,9 +12,9 @@ use platform::{Access, Platform, Space};
 use super::areas::{Areas, PAGE};
 use super::pages::Active;
 use super::settings::DEFAULT_CORE_DUMP_FILTER;
-use crate::error::Result;
-use crate::mm::mappable::Mappable;
-use crate::mm::vma::HeldFile;
+use crate::Result;
+use crate::mappable::Mappable;
+use crate::vma::HeldFile;
 
 /// What backs a new mapping.
 #[derive(Clone, Debug)]
@@ -109,9 +109,19 @@ pub struct MmLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FutexKey {
     /// Private: the address space's id and the address.
-    Private { mm: u64, address: usize },
+    Private {
+        /// [`AddressSpace::id`]
+        mm: u64,
+        /// Where the word is.
+        address: usize,
+    },
     /// Shared: the backing object's id and the offset in it.
-    Shared { object: u64, offset: u64 },
+    Shared {
+        /// [`Mappable::id`]
+        object: u64,
+        /// Where the word is, in bytes.
+        offset: u64,
+    },
 }
 
 /// A set of mappings and the platform's space that realises them (`struct mm_struct`).
@@ -121,23 +131,23 @@ pub enum FutexKey {
 /// alone, unless pages have to be made.
 pub struct AddressSpace {
     me: Weak<AddressSpace>,
-    pub(super) memory: Arc<MemoryFile>,
-    pub(super) platform: Arc<Platform>,
-    pub(super) space: Arc<Space>,
+    pub(crate) memory: Arc<MemoryFile>,
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) space: Arc<Space>,
     /// What can be mapped.
-    pub(super) bounds: Range<usize>,
+    pub(crate) bounds: Range<usize>,
     /// `RLIMIT_STACK` as a call or fault last told it, for copies that extend a stack.
     stack_limit: AtomicU64,
     /// The most bytes that were resident when anyone looked.
     peak_resident: AtomicUsize,
-    pub(super) areas: RwLock<Areas, rank::Mappings>,
-    pub(super) active: RwLock<Active, rank::Active>,
-    pub(super) layout: Mutex<ExecLayout>,
-    pub(super) dumpable: AtomicBool,
+    pub(crate) areas: RwLock<Areas, rank::Mappings>,
+    pub(crate) active: RwLock<Active, rank::Active>,
+    pub(crate) layout: Mutex<ExecLayout>,
+    pub(crate) dumpable: AtomicBool,
     /// Another process has used it (`CLONE_VM` without `CLONE_THREAD`).
     shared_by_processes: AtomicBool,
-    pub(super) huge_pages_disabled: AtomicBool,
-    pub(super) core_dump_filter: AtomicU32,
+    pub(crate) huge_pages_disabled: AtomicBool,
+    pub(crate) core_dump_filter: AtomicU32,
 }
 
 impl fmt::Debug for AddressSpace {
@@ -168,7 +178,7 @@ impl AddressSpace {
         ))
     }
 
-    pub(super) fn assemble(
+    pub(crate) fn assemble(
         memory: &Arc<MemoryFile>,
         platform: &Arc<Platform>,
         space: Arc<Space>,
@@ -228,21 +238,21 @@ impl AddressSpace {
     }
 
     /// Takes note of how much is resident; the most so far.
-    pub(super) fn note_resident(&self, resident: usize) -> usize {
+    pub(crate) fn note_resident(&self, resident: usize) -> usize {
         self.peak_resident
             .fetch_max(resident, Ordering::Relaxed)
             .max(resident)
     }
 
-    pub(super) fn stack_limit(&self) -> u64 {
+    pub(crate) fn stack_limit(&self) -> u64 {
         self.stack_limit.load(Ordering::Relaxed)
     }
 
-    pub(super) fn remember_stack_limit(&self, limit: u64) {
+    pub(crate) fn remember_stack_limit(&self, limit: u64) {
         self.stack_limit.store(limit, Ordering::Relaxed);
     }
 
-    pub(super) fn me(&self) -> &Weak<AddressSpace> {
+    pub(crate) fn me(&self) -> &Weak<AddressSpace> {
         &self.me
     }
 

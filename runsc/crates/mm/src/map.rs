@@ -11,7 +11,7 @@ use super::fault::{PageRequest, SMALL_AREA};
 use super::pages::Active;
 use super::place;
 use super::vma::{FileMapping, Vma, VmaFlags, VmaName};
-use crate::error::Result;
+use crate::Result;
 
 impl AddressSpace {
     /// Makes a mapping; returns its address.
@@ -76,7 +76,7 @@ impl AddressSpace {
     }
 
     /// Removes areas and what is active of them; the caller drops them without the lock.
-    pub(super) fn cut(&self, areas: &mut Areas, range: Range<usize>) -> Vec<(Range<usize>, Vma)> {
+    pub(crate) fn cut(&self, areas: &mut Areas, range: Range<usize>) -> Vec<(Range<usize>, Vma)> {
         let removed = areas.cut(range.clone());
         if !removed.is_empty() {
             self.drop_pages(&mut self.active.write(), range);
@@ -85,7 +85,7 @@ impl AddressSpace {
     }
 
     /// Drops the active pages of a range; on return no application code can use them.
-    pub(super) fn drop_pages(&self, active: &mut Active, range: Range<usize>) {
+    pub(crate) fn drop_pages(&self, active: &mut Active, range: Range<usize>) {
         if active.is_mapped(range.clone()) {
             self.unmap_from_space(active, range.clone());
         }
@@ -155,7 +155,7 @@ impl AddressSpace {
 
     /// Refuses what can never be had (`vm.overcommit_memory` 0): more at once than the machine has. A
     /// container's limit does not count here, as a memory cgroup's does not.
-    pub(super) fn check_commit(&self, vma: &Vma, len: usize) -> Result<()> {
+    pub(crate) fn check_commit(&self, vma: &Vma, len: usize) -> Result<()> {
         let is_file = vma.file.as_ref().is_some_and(|file| file.file.is_some())
             || vma.flags.contains(VmaFlags::SPECIAL);
         let counts = if vma.is_private() {
@@ -172,7 +172,7 @@ impl AddressSpace {
     }
 
     /// Makes the pages of a new mapping before they are touched.
-    pub(super) fn map_at_once(&self, areas: &Areas, range: &Range<usize>, populate: bool) {
+    pub(crate) fn map_at_once(&self, areas: &Areas, range: &Range<usize>, populate: bool) {
         let mut active = self.active.write();
         // What fails here shows again when the pages are touched.
         let _ = if populate {
@@ -195,7 +195,7 @@ impl AddressSpace {
 }
 
 /// What `MAP_POPULATE` and mlock make pages for: a store where that takes a page of one's own.
-pub(super) fn populate_access(vma: &Vma) -> Access {
+pub(crate) fn populate_access(vma: &Vma) -> Access {
     if vma.is_private() && vma.access.contains(Access::WRITE) {
         Access::WRITE
     } else {
@@ -205,7 +205,7 @@ pub(super) fn populate_access(vma: &Vma) -> Access {
 
 /// Whether the pages are mapped with the call itself, which is cheaper than a fault: small anonymous
 /// memory, and files that are not data.
-pub(super) fn is_eager(vma: &Vma, len: usize) -> bool {
+pub(crate) fn is_eager(vma: &Vma, len: usize) -> bool {
     let writable = vma.access.contains(Access::WRITE);
     let grows = vma.flags.contains(VmaFlags::GROWS_DOWN);
     match &vma.file {
@@ -218,7 +218,7 @@ pub(super) fn is_eager(vma: &Vma, len: usize) -> bool {
 }
 
 /// Whether an area of `len` bytes, which takes the place of `replaced` bytes, stays within the limits.
-pub(super) fn check_limits(
+pub(crate) fn check_limits(
     areas: &Areas,
     vma: &Vma,
     len: usize,

@@ -4,7 +4,7 @@ use abi::Errno;
 use platform::{Access, Fault, FaultAccess};
 
 use super::{NO_LIMITS, PAGE, RW, anonymous, fault, mapped_access, new_mm, request, store_faults};
-use crate::mm::address_space::{Backing, MapAt};
+use crate::address_space::{Backing, MapAt};
 
 #[test]
 fn nothing_mapped_is_maperr_and_denied_is_accerr() {
@@ -134,7 +134,7 @@ fn a_stack_grows_to_its_limit_and_keeps_a_gap() {
 fn the_end_of_memory_kills_and_is_enomem() {
     memory::install_fault_handler().unwrap();
     let memory = memory::MemoryFile::new(Some(64 << 10)).unwrap();
-    let mm = crate::mm::AddressSpace::new(&memory, &platform::Platform::mock()).unwrap();
+    let mm = crate::AddressSpace::new(&memory, &platform::Platform::mock()).unwrap();
     let large = anonymous(1 << 20, RW);
     let more_than_the_machine_has = anonymous(1 << 46, RW);
     assert_eq!(

@@ -3,8 +3,8 @@
 use platform::Access;
 
 use super::{NO_LIMITS, PAGE, RW, anonymous, mapped_access, new_mm, read, store_faults};
-use crate::mm::Advice;
-use crate::mm::vma::VmaFlags;
+use crate::Advice;
+use crate::vma::VmaFlags;
 
 #[test]
 fn stores_after_fork_stay_apart() {

@@ -9,8 +9,8 @@ use memory::io::{self, MAX_PIECES, Position};
 use platform::Access;
 
 use super::pin::Pinned;
-use crate::error::Result;
-use crate::mm::AddressSpace;
+use crate::AddressSpace;
+use crate::Result;
 
 /// Most bytes that one read or write moves (`MAX_RW_COUNT`).
 pub const MAX_BYTES: usize = 0x7fff_f000;

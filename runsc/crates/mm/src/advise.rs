@@ -11,7 +11,7 @@ use super::areas::{Areas, PAGE, checked_range};
 use super::fault::Refusal;
 use super::mappable::Mappable;
 use super::vma::{Vma, VmaFlags, VmaName};
-use crate::error::Result;
+use crate::Result;
 
 /// What `madvise(2)` can be told; hints that change nothing here are [`Advice::Hint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
