@@ -27,7 +27,7 @@ const LICENCES: [&str; 9] = [
 const TWICE: &[&str] = &include!("twice.list");
 
 /// The runtime's crates, and which of each other they use.
-const RUNTIME: [(&str, &[&str]); 15] = [
+const RUNTIME: [(&str, &[&str]); 16] = [
     ("abi", &[]),
     ("host", &["abi"]),
     ("locks", &[]),
@@ -35,13 +35,14 @@ const RUNTIME: [(&str, &[&str]); 15] = [
     ("vdso", &["abi"]),
     ("seccomp", &["abi", "host"]),
     ("platform", &["abi", "host", "memory", "seccomp"]),
+    ("mm", &["abi", "locks", "memory", "platform"]),
     ("gofer", &["abi", "host", "locks"]),
     ("control", &["abi", "host"]),
     ("netstack", &["abi", "locks"]),
     (
         "sentry",
         &[
-            "abi", "host", "memory", "platform", "gofer", "vdso", "locks", "netstack",
+            "abi", "host", "memory", "platform", "gofer", "vdso", "locks", "mm", "netstack",
         ],
     ),
     (

@@ -5,7 +5,7 @@ use syn::{Attribute, Meta};
 use crate::Break;
 use crate::source::Source;
 
-const CRATES: [&str; 5] = ["abi", "host", "memory", "platform", "gofer"];
+const CRATES: [&str; 6] = ["abi", "host", "memory", "mm", "platform", "gofer"];
 
 pub(crate) fn check(sources: &[Source]) -> Vec<Break> {
     let mut breaks = Vec::new();

@@ -7,7 +7,6 @@
 //! | folder | what it is |
 //! | --- | --- |
 //! | [`kernel`] | tasks, thread groups, signals, clone, exec, exit, wait, blocking, futexes, timers, credentials |
-//! | [`mm`] | address spaces, faults, access to user memory |
 //! | [`loader`] | ELF, scripts, the initial stack |
 //! | [`vfs`] | path walk, dentries, mounts, inodes, open files, descriptor tables |
 //! | [`fs`] | the file systems |
@@ -25,7 +24,6 @@ pub mod error;
 pub mod fs;
 pub mod kernel;
 pub mod loader;
-pub mod mm;
 pub mod socket;
 pub mod strace;
 pub mod syscalls;

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use memory::MemoryFile;
+use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
+use mm::{AddressSpace, Advice};
 use platform::{Access, Exit, Platform, PtraceConfig, ThreadState};
-use sentry::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
-use sentry::mm::{AddressSpace, Advice};
+use sentry::fs::shared_memory::SharedMemory;
 
 const PAGE: usize = 4096;
 const CODE: usize = 0x40_0000;
@@ -51,13 +52,13 @@ const PROGRAM: &[u8] = &[
 const ROUNDS: u64 = 100;
 const NEXT: u64 = CODE as u64 + 0x26;
 
-fn request(at: usize, len: usize, access: Access, private: bool) -> MapRequest {
+fn request(at: usize, len: usize, access: Access) -> MapRequest {
     MapRequest {
         at: MapAt::Fixed(at),
         len,
         access,
         max_access: Access::all(),
-        private,
+        private: true,
         backing: Backing::Anonymous,
         grows_down: false,
         locked: false,
@@ -67,11 +68,22 @@ fn request(at: usize, len: usize, access: Access, private: bool) -> MapRequest {
     }
 }
 
-fn new_mm(platform: &Arc<Platform>) -> Arc<AddressSpace> {
+fn shared(memory: &Arc<MemoryFile>, request: MapRequest) -> MapRequest {
+    MapRequest {
+        private: false,
+        backing: Backing::File {
+            mappable: SharedMemory::anonymous(memory, request.len).unwrap(),
+            offset: 0,
+            open: None,
+        },
+        ..request
+    }
+}
+
+fn new_mm(memory: &Arc<MemoryFile>, platform: &Arc<Platform>) -> Arc<AddressSpace> {
     memory::install_fault_handler().unwrap();
-    let memory = MemoryFile::new(None).unwrap();
-    let mm = AddressSpace::new(&memory, platform).unwrap();
-    mm.map(&request(CODE, PAGE, RW, true), &LIMITS).unwrap();
+    let mm = AddressSpace::new(memory, platform).unwrap();
+    mm.map(&request(CODE, PAGE, RW), &LIMITS).unwrap();
     mm.write_bytes(CODE, PROGRAM).unwrap();
     mm.protect(CODE, PAGE, Access::READ | Access::EXECUTE, false)
         .unwrap();
@@ -136,9 +148,15 @@ fn race(
     disturb: impl Fn(&AddressSpace, usize) + Sync,
 ) -> usize {
     let platform = Platform::ptrace(PtraceConfig::default()).unwrap();
-    let mm = new_mm(&platform);
-    mm.map(&request(REGION, pages * PAGE, RW, private), &LIMITS)
-        .unwrap();
+    let memory = MemoryFile::new(None).unwrap();
+    let mm = new_mm(&memory, &platform);
+    let region = request(REGION, pages * PAGE, RW);
+    let region = if private {
+        region
+    } else {
+        shared(&memory, region)
+    };
+    mm.map(&region, &LIMITS).unwrap();
     let (done, signals) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for index in 0..threads {
@@ -199,7 +217,7 @@ fn two_hundred_threads_race_with_munmap_and_mprotect() {
         let at = REGION + step % 16 * PAGE;
         match step % 4 {
             0 => mm.unmap(at, 2 * PAGE).unwrap(),
-            1 => drop(mm.map(&request(at, 2 * PAGE, RW, true), &LIMITS).unwrap()),
+            1 => drop(mm.map(&request(at, 2 * PAGE, RW), &LIMITS).unwrap()),
             2 => drop(mm.protect(at, PAGE, Access::READ, false)),
             _ => drop(mm.protect(REGION, 16 * PAGE, RW, false)),
         }

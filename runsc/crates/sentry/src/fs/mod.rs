@@ -17,6 +17,7 @@ pub mod pidfd;
 pub mod pipe;
 pub mod proc;
 pub mod ring;
+pub mod shared_memory;
 pub mod signalfd;
 pub mod synthetic;
 pub mod sysfs;

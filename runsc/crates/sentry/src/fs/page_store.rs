@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use abi::{Errno, PAGE_SIZE};
 use locks::RwLock;
 use memory::{FrameRange, GuestBytes, Kind, MemoryFile, Placement};
+use mm::mappable::Extent;
 
 use crate::error::Result;
-use crate::mm::mappable::Extent;
 use crate::vfs::io::{Sink, Source};
 
 const PAGE: u64 = PAGE_SIZE as u64;

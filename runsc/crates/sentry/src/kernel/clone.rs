@@ -14,6 +14,7 @@ use crate::kernel::limits::{INFINITY, Resource};
 use crate::kernel::oom;
 use crate::kernel::oom::holdings::AREA_BYTES;
 use crate::kernel::pids::PidNumbers;
+use crate::kernel::program::Running;
 use crate::kernel::ptrace::{Event, attach};
 use crate::kernel::run;
 use crate::kernel::signal::Signal;
@@ -88,23 +89,22 @@ pub fn clone(task: &Task, request: &CloneRequest) -> Result<u64> {
     check_limits(task)?;
     let flags = request.flags;
     let _room = oom::reserve(task, copied_bytes(task, flags))?;
-    let mm = if flags.contains(CloneFlags::VM) {
-        let mm = task.mm();
-        if !flags.contains(CloneFlags::THREAD) {
-            mm.set_shared_by_processes();
-        }
-        mm
-    } else {
-        task.mm().fork()?
-    };
+    let mut running = task
+        .running()
+        .expect("a task in a system call has a program");
+    if !flags.contains(CloneFlags::VM) {
+        running.mm = running.mm.fork()?;
+    } else if !flags.contains(CloneFlags::THREAD) {
+        running.mm.set_shared_by_processes();
+    }
     let extended = task
         .with_context(|context| context.extended().cloned())
         .map_err(|_| Errno::EAGAIN)?;
-    let starter = HostThread::start(task, mm.space().clone(), extended)?;
+    let starter = HostThread::start(task, running.mm.space().clone(), extended)?;
     let vfork = flags
         .contains(CloneFlags::VFORK)
         .then(|| Arc::new(VforkDone::default()));
-    let child = build(task, request, mm, &vfork, starter.interrupter)?;
+    let child = build(task, request, running, &vfork, starter.interrupter)?;
     if !flags.contains(CloneFlags::VM) {
         for forked in [&*child, task] {
             let registers = *forked.registers.lock();
@@ -265,7 +265,7 @@ fn host_thread(
 fn build(
     task: &Task,
     request: &CloneRequest,
-    mm: Arc<crate::mm::AddressSpace>,
+    running: Running,
     vfork: &Option<Arc<VforkDone>>,
     interrupter: Interrupter,
 ) -> Result<Arc<Task>> {
@@ -301,7 +301,7 @@ fn build(
         .fork(flags.contains(CloneFlags::VM) && !flags.contains(CloneFlags::VFORK));
     let parts = TaskParts {
         registers,
-        mm: Some(mm),
+        running: Some(running),
         fs: if flags.contains(CloneFlags::FS) {
             task.fs().share(&group)?
         } else {

@@ -10,6 +10,7 @@ use crate::kernel::credentials::Credentials;
 use crate::kernel::exec_credentials::{self, Elevation};
 use crate::kernel::exit;
 use crate::kernel::fs_context::Sharing;
+use crate::kernel::program::{Program, Running};
 use crate::kernel::task::Task;
 use crate::loader::{self, Arguments, Identity, Image, Loader};
 use crate::vfs::attr::FileType;
@@ -73,6 +74,7 @@ pub(crate) fn load_first(task: &Task, file: Arc<OpenFile>, arguments: Arguments)
 
 /// What changes with the new program besides its memory.
 struct New {
+    executable: Arc<OpenFile>,
     credentials: Credentials,
     elevation: Elevation,
     name: Vec<u8>,
@@ -115,6 +117,7 @@ fn prepare(
     Ok((
         image,
         New {
+            executable: resolved.file,
             credentials,
             elevation,
             name,
@@ -201,7 +204,10 @@ fn commit(task: &Task, image: Image, new: New) {
     if new.elevation == Elevation::Elevated {
         image.mm.set_dumpable(false);
     }
-    image.mm.set_owner(new.credentials.user_ns.clone());
+    let program = Program {
+        executable: new.executable,
+        user_ns: new.credentials.user_ns.clone(),
+    };
     task.set_credentials(new.credentials);
     group.aio.clear();
     group.membarrier.store(0, Ordering::Relaxed);
@@ -213,7 +219,13 @@ fn commit(task: &Task, image: Image, new: New) {
     let registers = initial_registers(&image);
     image.mm.provide_ahead(&registers);
     *task.registers.lock() = registers;
-    *task.mm.lock() = Some(image.mm);
+    let running = Running {
+        mm: image.mm,
+        program: Arc::new(program),
+    };
+    let old = task.running.lock().replace(running);
+    // Closing the files that were mapped may do anything: not under the lock.
+    drop(old);
     exit::finish_vfork(task);
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use mm::AddressSpace;
+
 use crate::kernel::futex;
 use crate::kernel::pids::PidNamespace;
 use crate::kernel::ptrace::{
@@ -14,7 +16,6 @@ use crate::kernel::signal::{Signal, state};
 use crate::kernel::task::{RunState, Task};
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
 use crate::kernel::wait_queue::Events;
-use crate::mm::AddressSpace;
 use crate::strace;
 
 /// `exit(2)`: this thread ends once its call returns.
@@ -161,7 +162,8 @@ fn clear_child_tid(task: &Arc<Task>) {
 
 /// Gives back address space, files and file system context.
 fn release_resources(task: &Task) {
-    task.mm.lock().take();
+    let running = task.running.lock().take();
+    drop(running);
     finish_vfork(task);
     let files = std::mem::take(&mut *task.files.lock());
     crate::vfs::fd_table::release(task, files);

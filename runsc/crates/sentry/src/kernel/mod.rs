@@ -27,6 +27,7 @@ pub mod namespaces;
 pub mod oom;
 pub mod pids;
 pub mod process;
+pub mod program;
 pub mod ptrace;
 mod run;
 pub mod seccomp;

@@ -150,7 +150,7 @@ impl Kernel {
         };
         let parts = TaskParts {
             registers: platform::ThreadState::default(),
-            mm: None,
+            running: None,
             fs: FsContext::new(root.clone(), root, spec.umask).used_by(&group),
             files: Arc::new(files),
             credentials: Arc::new(spec.credentials),

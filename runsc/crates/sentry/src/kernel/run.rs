@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use platform::{Exception, Exit, Fault, Space};
-
 use abi::Errno;
+use mm::address_space::FaultSignal;
+use platform::{Exception, Exit, Fault, Space};
 
 use crate::error::{Restart, SysError, SyscallResult};
 use crate::kernel::exit;
@@ -17,7 +17,6 @@ use crate::kernel::signal::state::{self, Flow};
 use crate::kernel::signal::{Signal, SignalInfo};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ExitStatus;
-use crate::mm::address_space::FaultSignal;
 use crate::strace;
 use crate::syscalls::{SyscallArgs, table};
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use locks::{Mutex, rank};
+use mm::AddressSpace;
 use platform::{Context, Interrupter, ThreadState};
 
 use crate::kernel::credentials::{Capability, Credentials};
@@ -11,13 +12,13 @@ use crate::kernel::fs_context::{FsContext, FsUser};
 use crate::kernel::kernel::Kernel;
 use crate::kernel::namespaces::Namespaces;
 use crate::kernel::pids::{PidNamespace, PidNumbers};
+use crate::kernel::program::Running;
 use crate::kernel::ptrace;
 use crate::kernel::seccomp;
 use crate::kernel::signal::state::TaskSignals;
 use crate::kernel::thread_group::{ExitStatus, ThreadGroup};
 use crate::kernel::user_count::Charge;
 use crate::kernel::wait_queue::{Events, WaitQueue};
-use crate::mm::AddressSpace;
 use crate::vfs::fd_table::FdTable;
 
 /// One thread of the application. Its own host thread runs it; others see it through locks.
@@ -28,7 +29,7 @@ pub struct Task {
     numbers: Mutex<PidNumbers>,
     /// The registers while the task is in the kernel.
     pub registers: Mutex<ThreadState>,
-    pub(crate) mm: Mutex<Option<Arc<AddressSpace>>>,
+    pub(crate) running: Mutex<Option<Running>>,
     pub(crate) fs: Mutex<FsUser>,
     pub(crate) files: Mutex<Arc<FdTable>>,
     credentials: Mutex<Arc<Credentials>>,
@@ -178,8 +179,8 @@ pub enum RestartBlock {
 pub struct TaskParts {
     /// Its registers.
     pub registers: ThreadState,
-    /// Its address space; none for the first task of a process from outside, until its program is loaded.
-    pub mm: Option<Arc<AddressSpace>>,
+    /// Its program and memory; none for the first task of a process from outside, until its program is loaded.
+    pub running: Option<Running>,
     /// Root, cwd, umask.
     pub fs: FsUser,
     /// Descriptors.
@@ -209,7 +210,7 @@ impl Task {
             group,
             numbers: Mutex::new(PidNumbers(Vec::new())),
             registers: Mutex::new(parts.registers),
-            mm: Mutex::new(parts.mm),
+            running: Mutex::new(parts.running),
             fs: Mutex::new(parts.fs),
             files: Mutex::new(parts.files),
             credentials: Mutex::new(parts.credentials),
@@ -312,16 +313,23 @@ impl Task {
     /// The address space. A task that has none any more (it is exiting) is not in a system call.
     #[must_use]
     pub fn mm(&self) -> Arc<AddressSpace> {
-        self.mm
-            .lock()
-            .clone()
+        self.mm_if_alive()
             .expect("a task in a system call has an address space")
     }
 
     /// The address space, none once it is exiting: for others that look at the task.
     #[must_use]
     pub fn mm_if_alive(&self) -> Option<Arc<AddressSpace>> {
-        self.mm.lock().clone()
+        self.running
+            .lock()
+            .as_ref()
+            .map(|running| running.mm.clone())
+    }
+
+    /// The program and the address space, none once it is exiting.
+    #[must_use]
+    pub fn running(&self) -> Option<Running> {
+        self.running.lock().clone()
     }
 
     /// Root, working directory, umask.

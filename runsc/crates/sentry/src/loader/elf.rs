@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use abi::elf::{self, Header, ProgramHeader};
 use abi::{Errno, PAGE_SIZE};
+use mm::AddressSpace;
+use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 use platform::Access;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Loader, read_at};
 use crate::error::Result;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 use crate::vfs::file::OpenFile;
 
 /// Linux refuses more program headers than fit 64 KiB.

@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use abi::Errno;
 use memory::MemoryFile;
+use mm::AddressSpace;
+use mm::address_space::{ExecLayout, MmLimits};
 use platform::Platform;
 
 use crate::error::Result;
 use crate::kernel::limits::{Limits, Resource};
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::{ExecLayout, MmLimits};
 use crate::vfs::file::OpenFile;
 use crate::vfs::io::Sink;
 
@@ -151,7 +151,6 @@ pub fn load(loader: &Loader<'_>, resolved: &Resolved, identity: Identity) -> Res
         &limits,
     )?;
     mm.set_brk(mapped.brk);
-    mm.set_executable(resolved.file.clone());
     mm.set_layout(ExecLayout {
         code: mapped.code,
         data: mapped.data,

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use abi::elf::{ProgramHeader, auxv};
 use abi::{Errno, PAGE_SIZE};
+use mm::AddressSpace;
+use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 use platform::Access;
 use zerocopy::IntoBytes;
 
@@ -11,8 +13,6 @@ use super::elf::Mapped;
 use super::{Arguments, Identity, Loader};
 use crate::error::Result;
 use crate::kernel::version;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
 
 /// The longest argument or environment string with its NUL (`MAX_ARG_STRLEN`, `man 2 execve`).
 pub(super) const MAX_STRING: usize = 32 * PAGE_SIZE;

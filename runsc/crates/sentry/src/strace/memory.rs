@@ -1,6 +1,6 @@
 //! What the printer reads user memory through.
 
-use crate::mm::AddressSpace;
+use mm::AddressSpace;
 
 /// Memory that may not be there.
 pub(crate) trait Memory {

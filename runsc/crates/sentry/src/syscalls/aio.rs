@@ -3,21 +3,20 @@
 use std::sync::Arc;
 
 use abi::Errno;
+use abi::time::Timespec;
+use mm::address_space::{Backing, MapAt, MapRequest};
+use mm::user_io::{MAX_BYTES, UserIo};
+use mm::user_ptr::UserPtr;
 use platform::Access;
 use zerocopy::FromBytes;
 
 use super::{mmap, timeout};
-use abi::time::Timespec;
-
 use crate::error::{Result, SysError, SyscallResult};
 use crate::fs::eventfd::EventFd;
 use crate::kernel::aio::{Completion, Context};
 use crate::kernel::blocking::Unslept;
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
-use crate::mm::address_space::{Backing, MapAt, MapRequest};
-use crate::mm::user_io::{MAX_BYTES, UserIo};
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFile;
 use crate::vfs::io::{Sink, Source};

@@ -1,12 +1,11 @@
 //! The arguments of a system call: registers, and the types that handlers are given in their place.
 
-use platform::ThreadState;
-
 use abi::raw::general as nr;
+use mm::user_ptr::UserPtr;
+use platform::ThreadState;
 
 use crate::error::Result;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::strace::decode::file::open_flags;
 use crate::strace::show::Show;
 use crate::vfs::command::CommandArg;

@@ -3,11 +3,11 @@
 use abi::Errno;
 use abi::raw::general as nr;
 use abi::time::{Timespec, Timeval};
+use mm::user_ptr::UserPtr;
 
 use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, Fd, Mode, UserPath};
 use crate::syscalls::declare::calls;
 use crate::vfs::attr::{SetTime, Timestamp};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::{Capability, CapabilitySet, Credentials};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

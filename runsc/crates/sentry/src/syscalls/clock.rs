@@ -3,10 +3,10 @@
 
 use abi::Errno;
 use abi::time::{Timespec, Timeval, Timex, Timezone, Tms};
+use mm::user_ptr::UserPtr;
 
 use crate::error::SyscallResult;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::time::NANOS_PER_SEC;
 use crate::time::clock_id::ClockId;

@@ -1,11 +1,11 @@
 //! User and group ids (`man 7 credentials`).
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::{Capability, Credentials};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

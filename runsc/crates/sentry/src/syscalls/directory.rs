@@ -1,12 +1,12 @@
 //! Directories: `getdents(2)`, `mkdir(2)`, `rmdir(2)`, `chdir(2)`, `getcwd(2)`, `chroot(2)`, `umask(2)`.
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, Fd, Mode, UserPath};
 use crate::syscalls::declare::calls;
 use crate::vfs::attr::FileType;

@@ -6,12 +6,12 @@ use abi::Errno;
 use abi::poll::EpollEvent;
 use abi::raw::general as nr;
 use abi::time::Timespec;
+use mm::user_ptr::UserPtr;
 
 use super::{install, timeout};
 use crate::error::{Result, SyscallResult};
 use crate::fs::anon::Anonymous;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 use crate::time::Deadline;

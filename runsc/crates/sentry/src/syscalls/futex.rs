@@ -8,13 +8,13 @@ use abi::futex::{
 };
 use abi::raw::general as nr;
 use abi::time::Timespec;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::futex::pi;
 use crate::kernel::futex::wait::{self, Expected};
 use crate::kernel::futex::wake::{self, Operation, Word};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::vfs::command::CommandArg;

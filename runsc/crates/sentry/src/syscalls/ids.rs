@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::pids::{PidNumbers, ProcessGroup, Session};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use abi::Errno;
 use abi::signal::SIGINFO_LEN;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::signal::info::code;
 use crate::kernel::signal::{Signal, SignalInfo, permission};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

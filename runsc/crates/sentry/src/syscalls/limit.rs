@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{Result, SyscallResult};
@@ -11,7 +12,6 @@ use crate::kernel::limits::{Limit, RESOURCES, Resource};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
 use crate::kernel::timers::cpu_limit;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

@@ -2,14 +2,14 @@
 
 use abi::raw::general as nr;
 use abi::{Errno, PAGE_SIZE};
+use mm::user_ptr::UserPtr;
+use mm::vma::VmaFlags;
+use mm::{AddressSpace, Advice};
 use platform::Access;
 
 use super::process_vm;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
-use crate::mm::vma::VmaFlags;
-use crate::mm::{AddressSpace, Advice};
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 

@@ -1,10 +1,10 @@
 //! `man 2 set_mempolicy`: memory policies of a machine with one node.
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use crate::error::SyscallResult;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

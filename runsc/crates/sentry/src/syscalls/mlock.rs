@@ -2,11 +2,11 @@
 
 use abi::Errno;
 use abi::raw::general as nr;
+use mm::user_ptr::UserPtr;
 
 use super::mmap::limits;
 use crate::error::SyscallResult;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

@@ -2,15 +2,16 @@
 
 use abi::Errno;
 use abi::raw::general as nr;
+use mm::RemapRequest;
+use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
+use mm::user_ptr::UserPtr;
 use platform::Access;
 
 use crate::error::{Result, SyscallResult};
+use crate::fs::shared_memory::SharedMemory;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
-use crate::mm::RemapRequest;
-use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;
@@ -112,6 +113,13 @@ fn mmap(
         map_file(task, fd, offset, &mut request)?;
     } else if flags & nr::MAP_HUGETLB != 0 {
         return Err(Errno::ENOMEM.into());
+    }
+    if matches!(request.backing, Backing::Anonymous) && !private {
+        request.backing = Backing::File {
+            mappable: SharedMemory::anonymous(task.kernel().memory(), len)?,
+            offset: 0,
+            open: None,
+        };
     }
     if request.locked && limits(task).locked == 0 {
         return Err(Errno::EPERM.into());

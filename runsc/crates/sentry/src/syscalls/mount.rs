@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use abi::Errno;
 use abi::raw::general as nr;
+use mm::user_ptr::UserPtr;
 
 use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::fs::types;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, Fd, UserPath, UserText};
 use crate::syscalls::declare::calls;
 use crate::vfs::attr::FileType;

@@ -3,6 +3,7 @@
 use abi::Errno;
 use abi::raw::general as nr;
 use abi::time::Timespec;
+use mm::user_ptr::UserPtr;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::install;
@@ -12,7 +13,6 @@ use crate::kernel::ipc::mq::{self, OpenRequest, PRIORITIES, QueueFile, Size};
 use crate::kernel::ipc::permission;
 use crate::kernel::signal::Signal;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{Fd, UserText};
 use crate::syscalls::declare::calls;
 use crate::time::Deadline;

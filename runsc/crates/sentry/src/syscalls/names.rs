@@ -2,12 +2,12 @@
 
 use abi::Errno;
 use abi::raw::general as nr;
+use mm::user_ptr::UserPtr;
 
 use super::{at, directory};
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, UserPath};
 use crate::syscalls::declare::calls;
 use crate::vfs::attr::{Device, FileType};

@@ -1,8 +1,9 @@
 //! Namespaces: unshare, and the names of the UTS namespace.
 
-use abi::Errno;
-
 use std::sync::Arc;
+
+use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::fs::{nsfs, pidfd};
@@ -12,7 +13,6 @@ use crate::kernel::namespaces;
 use crate::kernel::ptrace::access;
 use crate::kernel::setns::{self, Namespace};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 

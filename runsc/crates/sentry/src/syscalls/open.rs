@@ -3,12 +3,12 @@
 use abi::Errno;
 use abi::fs::OpenHow as UserHow;
 use abi::raw::general as nr;
+use mm::user_ptr::UserPtr;
 
 use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, Mode, UserPath};
 use crate::syscalls::declare::calls;
 use crate::vfs::fd_table::Descriptor;

@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use abi::signal::SIGINFO_LEN;
+use mm::user_ptr::UserPtr;
 
 use super::install;
 use crate::error::{Result, SyscallResult};
@@ -9,7 +10,6 @@ use crate::fs::pidfd;
 use crate::kernel::signal::info::code;
 use crate::kernel::signal::{Signal, SignalInfo, permission};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use super::install;
 use crate::error::SyscallResult;
 use crate::fs::anon::{self, Anonymous};
 use crate::fs::pipe::Pipe;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::vfs::file::{OpenFile, OpenFlags};
 

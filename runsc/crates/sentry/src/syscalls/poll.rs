@@ -3,13 +3,13 @@
 use abi::Errno;
 use abi::poll::PollFd;
 use abi::time::Timespec;
+use mm::user_ptr::UserPtr;
 
 use super::timeout;
 use crate::error::{Restart, Result, SysError, SyscallResult};
 use crate::kernel::limits::Resource;
 use crate::kernel::task::{RestartBlock, Task};
 use crate::kernel::wait_queue::Events;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::vfs::poll::{self, Polled};

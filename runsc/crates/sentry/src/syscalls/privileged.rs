@@ -1,6 +1,7 @@
 //! Calls of those who run the machine: reboot, and what nobody in a container may do.
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use crate::error::SyscallResult;
 use crate::kernel::credentials::Capability;
@@ -8,7 +9,6 @@ use crate::kernel::exit;
 use crate::kernel::signal::Signal;
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ExitStatus;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, Fd, UserPath, UserText};
 use crate::syscalls::declare::calls;
 

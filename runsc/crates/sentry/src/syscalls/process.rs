@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use abi::raw::general as nr;
+use mm::user_ptr::UserPtr;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{Result, SysError, SyscallResult};
@@ -13,7 +14,6 @@ use crate::kernel::task::Task;
 use crate::kernel::thread_group::ExitStatus;
 use crate::kernel::wait::{self, ChildState, Report, WaitOptions, Which};
 use crate::loader::arguments;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, UserPath};
 use crate::syscalls::at;
 use crate::syscalls::declare::calls;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use abi::Errno;
+use mm::AddressSpace;
+use mm::user_io::UserIo;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::ptrace::access;
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
-use crate::mm::user_io::UserIo;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Iovec;
 use crate::syscalls::declare::calls;
 

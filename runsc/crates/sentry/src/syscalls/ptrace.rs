@@ -223,7 +223,7 @@ fn set_info(task: &Task, stopped: &Stopped, pointer: usize) -> Result<()> {
     stopped.set_info(SignalInfo::from_bytes(signal, &bytes))
 }
 
-fn memory(stopped: &Stopped) -> Result<Arc<crate::mm::AddressSpace>> {
+fn memory(stopped: &Stopped) -> Result<Arc<mm::AddressSpace>> {
     stopped.task().mm_if_alive().ok_or(Errno::ESRCH)
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use abi::Errno;
 use abi::raw::general as nr;
+use mm::AddressSpace;
+use mm::user_io::{MAX_BYTES, UserIo};
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
-use crate::mm::user_io::{MAX_BYTES, UserIo};
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{Fd, Iovec};
 use crate::syscalls::declare::calls;
 use crate::vfs::file::{OpenFile, OpenFlags, Whence};

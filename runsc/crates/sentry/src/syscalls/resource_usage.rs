@@ -1,13 +1,13 @@
 //! getrusage, and how its structure is filled.
 
 use abi::Errno;
+use mm::AddressSpace;
+use mm::user_ptr::UserPtr;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::Usage;
-use crate::mm::AddressSpace;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use abi::Errno;
+use abi::time::Timespec;
+use mm::user_ptr::UserPtr;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
-use abi::time::Timespec;
 
 const NOT_SCHEDULED: &str = "the values do not reach the host's scheduler";
 

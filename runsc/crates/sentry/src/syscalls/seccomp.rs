@@ -1,13 +1,13 @@
 //! seccomp.
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::seccomp::filter::Action;
 use crate::kernel::seccomp::install::{self, FilterFlags};
 use crate::kernel::seccomp::program::{Instruction, MAX_LEN, Program};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

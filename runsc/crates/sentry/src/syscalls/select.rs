@@ -3,12 +3,12 @@
 use abi::Errno;
 use abi::poll::SizedSigset;
 use abi::time::{Timespec, Timeval};
+use mm::user_ptr::UserPtr;
 
 use super::timeout;
 use crate::error::{Restart, Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::vfs::poll::{self, Polled};

@@ -4,11 +4,11 @@
 use abi::Errno;
 use abi::signal::{KernelSigaction, SIGSET_LEN, SaFlags, StackT};
 use abi::time::Timespec;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Restart, Result, SysError, SyscallResult};
 use crate::kernel::signal::{Action, Handler, Signal, SignalSet};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

@@ -1,6 +1,7 @@
 //! `man 2 signalfd`: signalfd, signalfd4.
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use super::install;
 use crate::error::SyscallResult;
@@ -8,7 +9,6 @@ use crate::fs::anon::Anonymous;
 use crate::fs::signalfd::SignalFd;
 use crate::kernel::signal::SignalSet;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use abi::Errno;
 use abi::raw::general as nr;
 use abi::time::Timespec;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Restart, SysError, SyscallResult};
 use crate::kernel::blocking::Unslept;
 use crate::kernel::task::{RestartBlock, Task};
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::time::clock_id::ClockId;

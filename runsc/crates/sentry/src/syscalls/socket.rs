@@ -8,7 +8,7 @@ use abi::socket::{
     ADDRESS_MAX, AF_INET, AF_INET6, AF_MAX, AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_MAX, SOCK_RAW,
     SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK,
 };
-
+use mm::user_ptr::UserPtr;
 use netstack::Family;
 
 use super::install;
@@ -16,7 +16,6 @@ use crate::error::{Result, SysError, SyscallResult};
 use crate::fs::anon::{self, Anonymous};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
-use crate::mm::user_ptr::UserPtr;
 use crate::socket::inet;
 use crate::socket::netlink::NetlinkSocket;
 use crate::socket::unix::UnixSocket;

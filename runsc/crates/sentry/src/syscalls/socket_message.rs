@@ -5,15 +5,15 @@ use std::sync::Arc;
 use abi::Errno;
 use abi::socket::{ADDRESS_MAX, Mmsghdr, Msghdr};
 use abi::time::Timespec;
+use mm::AddressSpace;
+use mm::user_io::{MAX_BYTES, UserIo};
+use mm::user_ptr::UserPtr;
 
 use super::socket::{of, open_socket, write_address};
 use super::{control_message, timeout};
 use crate::error::{Result, SysError, SyscallResult};
 use crate::kernel::task::Task;
 use crate::kernel::wait_queue::Events;
-use crate::mm::AddressSpace;
-use crate::mm::user_io::{MAX_BYTES, UserIo};
-use crate::mm::user_ptr::UserPtr;
 use crate::socket::{Control, Incoming, MessageFlags, Outgoing, SocketType};
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;

@@ -4,6 +4,7 @@ use abi::Errno;
 use abi::raw::net;
 use abi::socket::{Linger, SOL_SOCKET};
 use abi::time::Timeval;
+use mm::user_ptr::UserPtr;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::install;
@@ -12,7 +13,6 @@ use crate::error::{Result, SyscallResult};
 use crate::fs::pidfd;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::socket::{CommonOptions, Socket};
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;

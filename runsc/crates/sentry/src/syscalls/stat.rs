@@ -5,13 +5,13 @@ use std::sync::Arc;
 use abi::Errno;
 use abi::fs::{Stat, StatFs, Statx, StatxTimestamp};
 use abi::raw::general as nr;
+use mm::user_ptr::UserPtr;
 
 use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::fs::anon;
 use crate::kernel::credentials::{CapabilitySet, Credentials, SecureBits};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, Fd, UserPath};
 use crate::syscalls::declare::calls;
 use crate::vfs::attr::{Attr, FileType, Timestamp};

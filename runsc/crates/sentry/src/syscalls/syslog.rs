@@ -1,11 +1,11 @@
 //! The kernel's log (`man 2 syslog`): what `dmesg` prints.
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::SyscallResult;
 use crate::kernel::task::Task;
 use crate::kernel::version;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{Fd, UserPath, UserText};
 use crate::syscalls::declare::calls;
 use crate::vfs::io::Sink;
@@ -122,11 +122,7 @@ fn getrandom(task: &Task, buffer: UserPtr<u8>, count: usize, flags: u32) -> Sysc
         return Err(Errno::EINVAL.into());
     }
     let mm = task.mm();
-    let mut sink = Sink::User(crate::mm::user_io::UserIo::single(
-        &mm,
-        buffer.address(),
-        count,
-    ));
+    let mut sink = Sink::User(mm::user_io::UserIo::single(&mm, buffer.address(), count));
     let done = fill_random(task, &mut sink)?;
     Ok(done as u64)
 }

@@ -1,6 +1,7 @@
 //! System V message queues: `man 2 msgget`, `man 2 msgop`, `man 2 msgctl`.
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use super::sysv::{self, IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT};
 use crate::error::{Result, SyscallResult};
@@ -9,7 +10,6 @@ use crate::kernel::ipc::msg::{self, Message, Selection};
 use crate::kernel::ipc::{self, permission};
 use crate::kernel::oom;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

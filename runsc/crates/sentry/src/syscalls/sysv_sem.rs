@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use abi::time::Timespec;
+use mm::user_ptr::UserPtr;
 use zerocopy::IntoBytes;
 
 use super::sysv::{self, IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT};
@@ -11,7 +12,6 @@ use crate::kernel::ipc::limits;
 use crate::kernel::ipc::sem::{self, Operation};
 use crate::kernel::ipc::{self, permission};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::time::Deadline;
 use crate::vfs::command::CommandArg;

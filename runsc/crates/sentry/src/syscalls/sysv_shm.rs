@@ -1,6 +1,7 @@
 //! System V shared memory: `man 2 shmget`, `man 2 shmop`, `man 2 shmctl`.
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use super::mmap;
 use super::sysv::{self, IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT};
@@ -8,7 +9,6 @@ use crate::error::SyscallResult;
 use crate::kernel::ipc::shm::{self, Attach};
 use crate::kernel::ipc::{self, permission};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 
 calls! {

@@ -2,11 +2,11 @@
 
 use abi::Errno;
 use abi::time::Timespec;
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Restart, Result, SysError, SyscallResult};
 use crate::kernel::signal::SignalSet;
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::time::Deadline;
 
 /// The deadline of a relative time-out of this many nanoseconds.

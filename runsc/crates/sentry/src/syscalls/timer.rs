@@ -9,6 +9,7 @@ use abi::time::{
     Itimerspec, Itimerval, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID, Sigevent,
     Timespec, Timeval,
 };
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::credentials::Capability;
@@ -17,7 +18,6 @@ use crate::kernel::task::Task;
 use crate::kernel::timers::posix::{self, Notify, Value};
 use crate::kernel::timers::timer::Start;
 use crate::kernel::timers::{Setting, TimerClock, Which};
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::declare::calls;
 use crate::time::NANOS_PER_SEC;
 use crate::time::clock_id::{self, ClockId};

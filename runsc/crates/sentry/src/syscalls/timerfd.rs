@@ -5,6 +5,7 @@ use std::sync::Arc;
 use abi::Errno;
 use abi::raw::general as nr;
 use abi::time::{Itimerspec, Timespec};
+use mm::user_ptr::UserPtr;
 
 use super::install;
 use crate::error::{Result, SyscallResult};
@@ -13,7 +14,6 @@ use crate::fs::timerfd::TimerFd;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
 use crate::kernel::timers::timer::{Setting, Start, TimerClock};
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 use crate::time::clock_id::ClockId;

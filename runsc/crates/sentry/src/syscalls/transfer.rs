@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use abi::Errno;
+use mm::user_io::{MAX_BYTES, UserIo};
+use mm::user_ptr::UserPtr;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::mm::user_io::{MAX_BYTES, UserIo};
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::Fd;
 use crate::syscalls::declare::calls;
 use crate::vfs::attr::FileType;

@@ -1,11 +1,11 @@
 //! Extended attributes: `getxattr(2)`, `setxattr(2)`, `listxattr(2)`, `removexattr(2)` and their kin.
 
 use abi::Errno;
+use mm::user_ptr::UserPtr;
 
 use super::at;
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
-use crate::mm::user_ptr::UserPtr;
 use crate::syscalls::args::{DirFd, Fd, UserPath, UserText};
 use crate::syscalls::declare::calls;
 use crate::vfs::file::OpenFlags;

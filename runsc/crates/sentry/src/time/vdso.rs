@@ -16,16 +16,16 @@ use abi::{Errno, PAGE_SIZE};
 use host::tsc::{self, Sample};
 use locks::Mutex;
 use memory::{FrameRange, GuestBytes, Kind, MemoryFile, Placement};
+use mm::AddressSpace;
+use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
+use mm::mappable::{Extent, Mappable};
+use mm::mapping_set::MappingSet;
 use platform::Access;
 use vdso::parameters as at;
 
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::kernel::timers::queue::Expire;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
-use crate::mm::mappable::{Extent, Mappable};
-use crate::mm::mapping_set::MappingSet;
 use crate::time::fit::Fit;
 
 /// The shortest time between two samples that a fit is made of.

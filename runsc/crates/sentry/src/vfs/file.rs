@@ -9,12 +9,12 @@ use abi::Errno;
 use abi::raw::general;
 use bitflags::bitflags;
 use locks::Mutex;
+use mm::mappable::Mappable;
 
 use crate::error::{Result, SyscallResult};
 use crate::kernel::task::Task;
 use crate::kernel::user_count::Charge;
 use crate::kernel::wait_queue::{Events, Registration, WaitQueue};
-use crate::mm::mappable::Mappable;
 use crate::socket::Socket;
 use crate::vfs::command::CommandArg;
 use crate::vfs::inode::{DirEntry, InodeRef};

@@ -1,9 +1,9 @@
 //! Where bytes that are read go, and where bytes that are written come from: user memory or the kernel's.
 
 use abi::Errno;
+use mm::user_io::UserIo;
 
 use crate::error::Result;
-use crate::mm::user_io::UserIo;
 
 /// The destination of a read.
 #[derive(Debug)]

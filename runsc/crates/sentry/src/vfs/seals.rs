@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use abi::Errno;
 use bitflags::bitflags;
+use mm::mapping_set::MappingSet;
 
 use crate::error::Result;
-use crate::mm::mapping_set::MappingSet;
 
 bitflags! {
     /// `F_SEAL_*`

@@ -4,9 +4,9 @@
 use std::sync::{Arc, Weak};
 
 use locks::Mutex;
+use mm::mapping_set::MappingSet;
 
 use crate::fs::pipe::Pipe;
-use crate::mm::mapping_set::MappingSet;
 use crate::socket::unix::BoundSocket;
 use crate::vfs::locks::FileLocks;
 

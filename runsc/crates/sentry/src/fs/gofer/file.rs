@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use ::gofer::file;
 use abi::Errno;
 use locks::Mutex;
+use mm::mappable::Mappable;
 
 use super::host_file::Use;
 use super::inode::GoferInode;
@@ -13,7 +14,6 @@ use super::mapped::MappedFile;
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::mm::mappable::Mappable;
 use crate::vfs::file::{File, OpenFlags, Position, Whence, Written};
 use crate::vfs::io::{Sink, Source};
 

@@ -16,10 +16,10 @@ use std::sync::{Arc, Weak};
 use ::gofer::{Access, file};
 use locks::{Mutex, MutexGuard};
 use memory::HostFile;
+use mm::mapping_set::Invalidate;
 
 use super::inode::GoferInode;
 use crate::error::Result;
-use crate::mm::mapping_set::Invalidate;
 use crate::vfs::inode::Inode;
 
 /// The end of the largest file, in whole pages.

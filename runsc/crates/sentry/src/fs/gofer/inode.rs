@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ::gofer::{HostTree, NodeId, XattrMode};
 use abi::Errno;
 use locks::{Mutex, rank};
+use mm::mapping_set::Invalidate;
 
 use super::children::Children;
 use super::dir::GoferDirectory;
@@ -15,7 +16,6 @@ use super::host_file::{END, HostSlot, Use};
 use super::{Core, MOST_OWN_FIFOS, attr};
 use crate::error::Result;
 use crate::kernel::task::Task;
-use crate::mm::mapping_set::Invalidate;
 use crate::vfs::attr::{Attr, FileType, SetAttr};
 use crate::vfs::file::{File, OpenFlags};
 use crate::vfs::inode::{

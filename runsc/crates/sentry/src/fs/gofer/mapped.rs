@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use ::gofer::file;
 use abi::{Errno, PAGE_SIZE};
+use mm::mappable::{Extent, Mappable};
+use mm::mapping_set::MappingSet;
 use platform::Access;
 
 use super::host_file::Use;
 use super::inode::GoferInode;
 use crate::error::Result;
-use crate::mm::mappable::{Extent, Mappable};
-use crate::mm::mapping_set::MappingSet;
 use crate::vfs::inode::Inode;
 
 /// A mapped inode, whose host descriptor stays open.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::gofer::{HostTree, LocalTree, Policy, Root, TreeId};
 use abi::Errno;
 use locks::{Mutex, rank};
+use mm::mappable::{Extent, Mappable};
 use platform::Access;
 
 use super::dir::GoferDirectory;
@@ -13,7 +14,6 @@ use super::file::GoferFile;
 use super::inode::GoferInode;
 use super::mapped::MappedFile;
 use super::{GoferFs, Options};
-use crate::mm::mappable::{Extent, Mappable};
 use crate::vfs::attr::{Device, SetAttr};
 use crate::vfs::file::{File, OpenFlags, Position, Whence};
 use crate::vfs::inode::{CachePolicy, FileSystem, Inode, InodeRef, NewKind, NewNode, RenameFlags};

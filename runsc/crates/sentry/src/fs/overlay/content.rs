@@ -4,12 +4,12 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use abi::{Errno, PAGE_SIZE};
+use mm::mapping_set::Invalidate;
 
 use super::inode::OverlayInode;
 use crate::error::Result;
 use crate::fs::gofer::{END, Use};
 use crate::fs::page_store::PageStore;
-use crate::mm::mapping_set::Invalidate;
 use crate::vfs::attr::FileType;
 use crate::vfs::inode::Inode;
 use crate::vfs::io::Sink;

@@ -6,6 +6,8 @@ use std::sync::{Arc, Weak};
 use ::gofer::file as host_file;
 use abi::Errno;
 use locks::Mutex;
+use mm::mappable::Mappable;
+use mm::mapping_set::Invalidate;
 
 use super::inode::OverlayInode;
 use super::mapped::MappedOverlay;
@@ -15,8 +17,6 @@ use crate::fs::gofer::{END, Use};
 use crate::fs::page_store::KEEP_SIZE;
 use crate::kernel::credentials::Capability;
 use crate::kernel::task::Task;
-use crate::mm::mappable::Mappable;
-use crate::mm::mapping_set::Invalidate;
 use crate::vfs::file::{File, OpenFlags, Position, Whence, Written};
 use crate::vfs::inode::{DirEntry, Inode};
 use crate::vfs::io::{Sink, Source};

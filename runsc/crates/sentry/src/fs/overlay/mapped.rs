@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use abi::Errno;
+use mm::mappable::{Extent, Mappable};
+use mm::mapping_set::MappingSet;
 use platform::Access;
 
 use super::inode::OverlayInode;
 use crate::error::Result;
 use crate::fs::gofer::MappedFile;
-use crate::mm::mappable::{Extent, Mappable};
-use crate::mm::mapping_set::MappingSet;
 use crate::vfs::inode::Inode;
 
 /// A mapped inode, with the lower file if that was its content when it was mapped.

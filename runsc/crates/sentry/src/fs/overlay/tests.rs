@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ::gofer::{HostTree, LocalTree, Policy, Root, TreeId};
 use abi::Errno;
 use memory::MemoryFile;
+use mm::mappable::Extent;
 use platform::Access;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest};
 
@@ -14,7 +15,6 @@ use super::file::{OverlayDirectory, OverlayFile};
 use super::{OverlayFs, OverlayInode};
 use crate::error::Result;
 use crate::fs::gofer::{GoferFs, Options};
-use crate::mm::mappable::Extent;
 use crate::vfs::attr::{Device, FileType, SetAttr};
 use crate::vfs::file::{File, OpenFlags, Position};
 use crate::vfs::inode::{

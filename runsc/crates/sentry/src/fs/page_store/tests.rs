@@ -85,7 +85,7 @@ fn extents_end_with_the_file() {
     let (extent, len) = store.extent(0..10 * PAGE).unwrap();
     assert_eq!(len, 2 * PAGE);
     assert_eq!(store.extent(2 * PAGE..3 * PAGE).unwrap_err(), Errno::EFAULT);
-    let crate::mm::mappable::Extent::Memory(frames) = extent else {
+    let mm::mappable::Extent::Memory(frames) = extent else {
         panic!("frames of the memory file")
     };
     memory.view(frames).write(b"mapped").unwrap();

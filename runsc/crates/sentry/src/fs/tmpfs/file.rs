@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicBool;
 use abi::Errno;
 use abi::raw::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
 use locks::Mutex;
+use mm::mappable::{Extent, Mappable};
+use mm::mapping_set::{Invalidate, MappingSet};
 use platform::Access;
 
 use super::{Core, PAGE, TmpInode};
 use crate::error::Result;
 use crate::fs::page_store::{PageStore, SIZE_MAX};
 use crate::kernel::task::Task;
-use crate::mm::mappable::{Extent, Mappable};
-use crate::mm::mapping_set::{Invalidate, MappingSet};
 use crate::vfs::file::{File, OpenFlags, Position, Whence, Written};
 use crate::vfs::inode::Inode;
 use crate::vfs::io::{Sink, Source};

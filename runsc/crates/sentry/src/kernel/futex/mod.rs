@@ -23,13 +23,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use locks::{Mutex, MutexGuard};
-
-use crate::kernel::blocking::TaskWaker;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::FutexKey;
-
+use mm::AddressSpace;
+use mm::address_space::FutexKey;
 pub use robust::exit_robust;
 pub use wake::wake_address;
+
+use crate::kernel::blocking::TaskWaker;
 
 const BUCKETS: usize = 256;
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use abi::Errno;
 use abi::futex::{OWNER_DIED, TID_MASK, WAITERS};
+use mm::AddressSpace;
+use mm::address_space::FutexKey;
 
 use super::wait::{Expected, enqueue};
 use super::wake::Word;
@@ -16,8 +18,6 @@ use super::{Bucket, Kind, PiWaiter, Waiter, WakeList};
 use crate::error::{Restart, Result, SysError};
 use crate::kernel::blocking::{TaskWaker, Unslept};
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::FutexKey;
 use crate::time::Deadline;
 
 /// What came of an attempt to take a lock.

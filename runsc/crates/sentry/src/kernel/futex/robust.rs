@@ -2,12 +2,12 @@
 
 use abi::Errno;
 use abi::futex::{OWNER_DIED, ROBUST_LIST_LIMIT, RobustListHead, TID_MASK, WAITERS};
+use mm::AddressSpace;
 
 use super::wake::{Word, wake_address};
 use super::{FutexTable, Kind, WakeList, pi};
 use crate::error::Result;
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
 
 /// Walks the robust list of an exiting task, which may be hostile, and hands over the PI locks it has.
 pub fn exit_robust(task: &Task) {

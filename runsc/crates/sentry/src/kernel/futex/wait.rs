@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use abi::Errno;
+use mm::AddressSpace;
+use mm::address_space::FutexKey;
 
 use super::{FutexTable, Kind, Waiter};
 use crate::error::{Restart, Result, SysError};
 use crate::kernel::blocking::{TaskWaker, Unslept};
 use crate::kernel::task::{RestartBlock, Task};
-use crate::mm::AddressSpace;
-use crate::mm::address_space::FutexKey;
 use crate::time::Deadline;
 
 /// One word that is waited for.

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use abi::Errno;
+use mm::AddressSpace;
+use mm::address_space::FutexKey;
 
 use super::{Bucket, Kind, WakeList};
 use crate::error::Result;
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::FutexKey;
 
 /// A word and whether only its address space uses it.
 #[derive(Clone, Copy, Debug)]

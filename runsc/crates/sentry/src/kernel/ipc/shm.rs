@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use abi::{Errno, PAGE_SIZE};
 use locks::Mutex;
+use mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
+use mm::mappable::Mappable;
 use platform::Access;
 
 use super::permission::{Permission, READ, WRITE};
 use super::table::{self, Lookup, PRIVATE};
 use super::{Encoder, count, limits, now, of};
 use crate::error::Result;
+use crate::fs::shared_memory::SharedMemory;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::Resource;
 use crate::kernel::task::Task;
 use crate::kernel::user_count::Charge;
-use crate::mm::address_space::{Backing, MapAt, MapRequest, MmLimits};
-use crate::mm::mappable::Mappable;
-use crate::mm::shared_memory::SharedMemory;
 
 /// `SHM_DEST`: it goes with its last attachment.
 const DESTROYED: u32 = 0o1000;

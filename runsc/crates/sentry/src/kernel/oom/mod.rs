@@ -20,6 +20,7 @@ use std::time::Duration;
 use abi::Errno;
 use locks::Mutex;
 use memory::{Reserved, Shortage};
+use mm::{AddressSpace, MmStatistics};
 
 use self::killed::Killed;
 use crate::error::Result;
@@ -28,7 +29,6 @@ use crate::kernel::log::Level;
 use crate::kernel::signal::{Signal, SignalInfo, send};
 use crate::kernel::task::Task;
 use crate::kernel::thread_group::ThreadGroup;
-use crate::mm::{AddressSpace, MmStatistics};
 use crate::time::NANOS_PER_SEC;
 
 /// `OOM_SCORE_ADJ_MIN`: never chosen.

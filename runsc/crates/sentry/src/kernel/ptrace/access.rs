@@ -49,12 +49,11 @@ pub fn check(viewer: &Task, target: &Task, mode: Mode) -> Result<()> {
 
 /// What does not let itself be dumped is for those who are privileged where its program was executed.
 fn check_dumpable(mine: &Credentials, target: &Task) -> Result<()> {
-    let Some(mm) = target.mm_if_alive().filter(|mm| !mm.dumpable()) else {
+    let hidden = target.running().filter(|running| !running.mm.dumpable());
+    let Some(running) = hidden else {
         return Ok(());
     };
-    let owner = mm.owner();
-    let owner = owner.unwrap_or_else(|| target.credentials().user_ns.clone());
-    if mine.has_in(&owner, Capability::SysPtrace) {
+    if mine.has_in(&running.program.user_ns, Capability::SysPtrace) {
         Ok(())
     } else {
         Err(Errno::EPERM)

@@ -2,13 +2,13 @@
 //! state on top (64-byte aligned), below it the `rt_sigframe` so that the handler finds the stack as after
 //! a call.
 
-use platform::{Context, ThreadState};
-
 use abi::Errno;
 use abi::signal::{
     FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2, FPX_SW_BYTES_AT, FXSAVE_LEN, FpxSwBytes, RtSigFrame,
     SaFlags, SigContext, UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS, UContext,
 };
+use mm::AddressSpace;
+use platform::{Context, ThreadState};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::error::Result;
@@ -16,7 +16,6 @@ use crate::kernel::signal::alt_stack::AltStack;
 use crate::kernel::signal::state::Trap;
 use crate::kernel::signal::{Action, Signal, SignalInfo, SignalSet};
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
 
 /// Below the stack pointer, leaf functions keep data (the x86-64 ABI's red zone).
 const RED_ZONE_LEN: u64 = 128;

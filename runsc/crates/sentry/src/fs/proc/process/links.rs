@@ -53,6 +53,6 @@ pub(super) fn root(task: &Arc<Task>) -> Arc<dyn Link> {
 /// The program.
 pub(super) fn exe(task: &Arc<Task>) -> Arc<dyn Link> {
     link(task, |task| {
-        Some(task.mm_if_alive()?.executable()?.path().clone())
+        Some(task.running()?.program.executable.path().clone())
     })
 }

@@ -7,14 +7,14 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use abi::Errno;
+use mm::AddressSpace;
+use mm::address_space::ExecLayout;
 
 use super::super::alive;
-use super::{View, may_inspect};
+use super::{View, maps, may_inspect};
 use crate::error::Result;
 use crate::fs::synthetic::Content;
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
-use crate::mm::address_space::ExecLayout;
 
 /// The line of the vsyscall page, as Linux shows it with `vsyscall=xonly`.
 const VSYSCALL: &[u8] =
@@ -97,7 +97,7 @@ pub(super) fn maps(task: &Arc<Task>) -> Arc<dyn Content> {
     unopened(
         task,
         Aspect::Text(|mm, viewer| {
-            let mut text = mm.maps_text(viewer);
+            let mut text = maps::maps_text(mm, viewer);
             // Calls into it are answered (`kernel::vsyscall`), though nothing is mapped there.
             text.extend_from_slice(VSYSCALL);
             text
@@ -106,11 +106,11 @@ pub(super) fn maps(task: &Arc<Task>) -> Arc<dyn Content> {
 }
 
 pub(super) fn smaps(task: &Arc<Task>) -> Arc<dyn Content> {
-    unopened(task, Aspect::Text(AddressSpace::smaps_text))
+    unopened(task, Aspect::Text(maps::smaps_text))
 }
 
 pub(super) fn smaps_rollup(task: &Arc<Task>) -> Arc<dyn Content> {
-    unopened(task, Aspect::Text(|mm, _| mm.smaps_rollup_text()))
+    unopened(task, Aspect::Text(|mm, _| maps::smaps_rollup_text(mm)))
 }
 
 pub(super) fn pagemap(task: &Arc<Task>) -> Arc<dyn Content> {

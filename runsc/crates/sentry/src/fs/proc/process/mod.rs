@@ -2,6 +2,7 @@
 
 mod fd;
 mod links;
+mod maps;
 mod memory;
 mod namespaces;
 mod settings;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use abi::Errno;
+use mm::AddressSpace;
 
 use super::View;
 use crate::error::Result;
 use crate::kernel::credentials::Capability;
 use crate::kernel::limits::INFINITY;
 use crate::kernel::task::Task;
-use crate::mm::AddressSpace;
 
 pub(super) fn comm(view: &View<'_>) -> Result<Vec<u8>> {
     let mut name = view.task.own.lock().name.clone();

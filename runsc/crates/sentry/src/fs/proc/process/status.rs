@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use mm::MmStatistics;
+
 use super::View;
 use super::stat::letter;
 use crate::error::Result;
 use crate::kernel::task::RunState;
-use crate::mm::MmStatistics;
 
 pub(super) fn status(view: &View<'_>) -> Result<Vec<u8>> {
     let task = view.task;
