@@ -1,7 +1,7 @@
 //! A TCP/IP stack for one network namespace.
 //!
 //! A [`Stack`] knows nothing of tasks, descriptors or system calls. It is driven by frames ([`Stack::receive`]), by time
-//! ([`Stack::advance`]) and by its sockets ([`tcp::Socket`], [`udp::Socket`], [`raw::Socket`]), and it has no thread. An
+//! ([`Stack::advance`]) and by its sockets ([`tcp::Socket`], [`udp::Socket`]), and it has no thread. An
 //! [`Embedder`] gives it clocks, chance and memory; a [`Link`] carries its frames; an [`Observer`] hears of a socket's
 //! readiness. No operation waits: what would is `EAGAIN`.
 //!
