@@ -56,6 +56,8 @@ pub(crate) const SANDBOX: Process = Process {
     sources: &[
         "sandbox/src",
         "sentry/src",
+        "mm/src",
+        "netstack/src",
         "memory/src",
         "platform/src",
         "host/src",

@@ -247,6 +247,13 @@ fn counts(whole: &[String], after: &str) -> bool {
         ["libc", name] => after == "(" || COMMANDS.iter().any(|prefix| name.starts_with(prefix)),
         ["rustix", "mm", "Advice", _] | ["rustix", "fs", "FlockOperation", _] => true,
         ["rustix", .., last] => is_called && starts_lower(last),
+        // Addresses are values.
+        [
+            "std",
+            "net",
+            "IpAddr" | "Ipv4Addr" | "Ipv6Addr" | "SocketAddr" | "SocketAddrV6",
+            ..,
+        ] => false,
         ["std", "thread" | "fs" | "process" | "net" | "env", .., last]
         | ["std", "os", "unix", "net", .., last]
         | ["std", "time", "Instant" | "SystemTime", last]
