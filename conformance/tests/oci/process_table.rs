@@ -27,7 +27,8 @@ fn process_names_are_escaped() {
     let acts = |char: char| char.is_control() && char != '\n';
     assert!(!table.contains(acts), "{table:?}");
     let rows = table.lines().filter(|line| line.contains("[2J")).count();
-    assert!(rows == 1 && table.lines().count() <= 3, "{table:?}");
+    // The shell's child has its command line until it becomes `sleep`.
+    assert!(rows >= 1 && table.lines().count() <= 3, "{table:?}");
 }
 
 #[rstest]
